@@ -1,0 +1,1 @@
+//! reqwest as a Tower service, and Tower layers as reqwest middleware.

@@ -1,0 +1,1 @@
+//! A Tower layer that repeats a request when that is safe and useful.

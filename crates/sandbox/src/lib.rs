@@ -1,0 +1,1 @@
+//! Torque and Toromarket as local servers, with faults on demand.

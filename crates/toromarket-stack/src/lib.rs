@@ -1,0 +1,1 @@
+//! A Tollgate stack for the Toromarket API.

@@ -1,0 +1,1 @@
+//! Empty: everything in this package is a target of its own.
