@@ -1,0 +1,275 @@
+//! The server that a credential is meant for.
+
+use std::error::Error;
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use http::Uri;
+use http::uri::Scheme;
+
+/// A scheme, a host and a port: what a credential is bound to.
+///
+/// Compared exactly, after lower-casing and filling in the default port (RFC 6454, section 4). Names are not resolved and
+/// addresses not rewritten: `127.1`, `localhost` and `127.0.0.1` are three hosts, `example.com.` is not `example.com`.
+///
+/// ```
+/// use call_context::Origin;
+///
+/// let origin: Origin = "https://API.example.com".parse()?;
+/// assert!(origin.matches(&"https://api.example.com:443/a".parse()?));
+/// assert!(!origin.matches(&"http://api.example.com/a".parse()?));
+/// assert!(!origin.matches(&"https://api.example.com:8443/a".parse()?));
+/// assert!(!origin.matches(&"https://api.example.com@evil.example/a".parse()?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Origin {
+    https: bool,
+    host: Box<str>,
+    port: u16,
+}
+
+impl Origin {
+    /// The origin of an absolute URI.
+    ///
+    /// # Errors
+    ///
+    /// Where the URI is relative, has user information, a scheme other than `http` and `https`, or a host that URL
+    /// libraries rewrite (`0x7f.1`, `127.1`, `ex%61mple.com`).
+    pub fn of(uri: &Uri) -> Result<Self, OriginError> {
+        let (https, host, port) = parts(uri)?;
+        if is_rewritten(host) {
+            return Err(OriginError::Host);
+        }
+        Ok(Self {
+            https,
+            host: host.to_ascii_lowercase().into(),
+            port,
+        })
+    }
+
+    /// Whether `uri` is absolute and belongs to this origin. Does not allocate.
+    pub fn matches(&self, uri: &Uri) -> bool {
+        parts(uri).is_ok_and(|(https, host, port)| {
+            https == self.https && port == self.port && host.eq_ignore_ascii_case(&self.host)
+        })
+    }
+
+    /// Whether the scheme is `https`.
+    pub fn is_https(&self) -> bool {
+        self.https
+    }
+
+    /// Whether the host is this machine: `localhost`, an address in 127.0.0.0/8, or `[::1]`.
+    pub fn is_loopback(&self) -> bool {
+        let v6 = self
+            .host
+            .strip_prefix('[')
+            .and_then(|h| h.strip_suffix(']'));
+        &*self.host == "localhost"
+            || self.host.parse::<Ipv4Addr>().is_ok_and(|a| a.is_loopback())
+            || v6.is_some_and(|h| h.parse::<Ipv6Addr>().is_ok_and(|a| a.is_loopback()))
+    }
+
+    /// The host, in lower case; an IPv6 address in brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port, also where it is the scheme's default.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+fn parts(uri: &Uri) -> Result<(bool, &str, u16), OriginError> {
+    let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
+        return Err(OriginError::Relative);
+    };
+    if authority.as_str().contains('@') {
+        return Err(OriginError::UserInformation);
+    }
+    let https = if *scheme == Scheme::HTTPS {
+        true
+    } else if *scheme == Scheme::HTTP {
+        false
+    } else {
+        return Err(OriginError::Scheme);
+    };
+    let host = authority.host();
+    if host.is_empty() {
+        return Err(OriginError::Host);
+    }
+    // `port_u16` is also `None` for a port that is no number or too large: those must not pass as the default.
+    let port = match (authority.port_u16(), &authority.as_str()[host.len()..]) {
+        (Some(port), _) => port,
+        (None, "") if https => 443,
+        (None, "") => 80,
+        (None, _) => return Err(OriginError::Port),
+    };
+    Ok((https, host, port))
+}
+
+/// Whether the WHATWG URL parser would write the host in another way (its IPv4 parser and percent-decoding).
+fn is_rewritten(host: &str) -> bool {
+    if host.starts_with('[') {
+        return false;
+    }
+    let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or("");
+    let hex = last
+        .strip_prefix("0x")
+        .or_else(|| last.strip_prefix("0X"))
+        .is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
+    let decimal = !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit());
+    let numeric = (hex || decimal) && host.parse::<Ipv4Addr>().is_err();
+    numeric || !host.is_ascii() || host.contains('%')
+}
+
+impl FromStr for Origin {
+    type Err = OriginError;
+
+    /// Reads `https://host` or `https://host:port`; a path other than `/` is an error.
+    fn from_str(s: &str) -> Result<Self, OriginError> {
+        let uri: Uri = s.parse().map_err(|_| OriginError::Malformed)?;
+        let origin = Self::of(&uri)?;
+        match uri.path_and_query() {
+            Some(path) if path.as_str() != "/" => Err(OriginError::Path),
+            _ => Ok(origin),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.https { "https" } else { "http" };
+        write!(f, "{scheme}://{}", self.host)?;
+        match (self.https, self.port) {
+            (true, 443) | (false, 80) => Ok(()),
+            (_, port) => write!(f, ":{port}"),
+        }
+    }
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Origin({self})")
+    }
+}
+
+/// Why something is no origin. Says what to change, without echoing the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OriginError {
+    /// Not a URI at all.
+    Malformed,
+    /// No scheme or no host: the URI is relative.
+    Relative,
+    /// A scheme other than `http` and `https`.
+    Scheme,
+    /// A user name or password before the host.
+    UserInformation,
+    /// A host that is empty, or that URL libraries write in another way.
+    Host,
+    /// A port that is not a number between 0 and 65535.
+    Port,
+    /// A path or query where only scheme, host and port belong.
+    Path,
+}
+
+impl fmt::Display for OriginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "not a URI; write an origin as https://host or https://host:port",
+            Self::Relative => "the URI is relative; give scheme and host, as in https://host/path",
+            Self::Scheme => "the URI's scheme is neither http nor https",
+            Self::UserInformation => {
+                "the URI has a user name or password before its host; remove it"
+            }
+            Self::Host => {
+                "the URI's host is empty or written in a way that URL libraries rewrite; use the plain name or address"
+            }
+            Self::Port => "the URI's port is not a number between 0 and 65535",
+            Self::Path => "an origin has no path and no query; write https://host or https://host:port",
+        })
+    }
+}
+
+impl Error for OriginError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(s: &str) -> Origin {
+        s.parse().expect(s)
+    }
+
+    #[test]
+    fn an_origin_matches_itself_in_any_case_and_with_its_default_port() {
+        let api = origin("https://API.Example.com");
+        for uri in [
+            "https://api.example.com",
+            "https://api.example.com:443/a?b",
+            "HTTPS://api.EXAMPLE.com/",
+        ] {
+            assert!(api.matches(&uri.parse().expect(uri)), "{uri}");
+        }
+        assert_eq!(api.to_string(), "https://api.example.com");
+        assert_eq!(origin("http://[::1]:3000").to_string(), "http://[::1]:3000");
+    }
+
+    #[test]
+    fn an_origin_matches_nothing_else() {
+        let api = origin("https://api.example.com");
+        for uri in [
+            "http://api.example.com/",
+            "https://api.example.com:80/",
+            "https://api.example.com./",
+            "https://api.example.com:4430/",
+            "https://api.example.com.evil.example/",
+            "https://api.example.com@evil.example/",
+            "https://api.example.com:443@evil.example/",
+            "https://user:secret@api.example.com/",
+            "/relative",
+        ] {
+            assert!(!api.matches(&uri.parse().expect(uri)), "{uri}");
+        }
+        let local = origin("http://127.0.0.1");
+        for uri in ["http://127.1/", "http://0x7f.1/", "http://localhost/"] {
+            assert!(!local.matches(&uri.parse().expect(uri)), "{uri}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_origin_says_what_to_change() {
+        for (text, error) in [
+            ("not a uri", OriginError::Malformed),
+            ("/path", OriginError::Relative),
+            ("api.example.com", OriginError::Relative),
+            ("ftp://api.example.com", OriginError::Scheme),
+            ("https://u:p@api.example.com", OriginError::UserInformation),
+            ("https://127.1", OriginError::Host),
+            ("https://0x7f.1", OriginError::Host),
+            ("https://2130706433", OriginError::Host),
+            ("https://ex%61mple.com", OriginError::Host),
+            ("https://api.example.com/v1", OriginError::Path),
+            ("https://api.example.com?x", OriginError::Path),
+        ] {
+            let got = text.parse::<Origin>();
+            assert_eq!(got, Err(error), "{text}");
+            let shown = error.to_string();
+            assert!(!shown.contains("example.com"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        for host in ["localhost", "127.0.0.1", "127.9.9.9", "[::1]"] {
+            assert!(origin(&format!("http://{host}:1")).is_loopback(), "{host}");
+        }
+        for host in ["localhost.evil.example", "128.0.0.1", "[::2]", "10.0.0.1"] {
+            assert!(!origin(&format!("http://{host}:1")).is_loopback(), "{host}");
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! From method and path to a class.
+
+mod error;
+
+use std::ops::Range;
+
+use http::{Method, Request};
+
+pub use self::error::{ClassifyError, RoutesError};
+use crate::{CallContext, Class, ClassOverride, canonical};
+
+/// One route: a method and a path pattern, and the class of what they match.
+///
+/// Patterns are those of `matchit`: `/users/{id}` matches one segment, `/files/{*rest}` all that follows (at least one
+/// character, so it misses `/files` and `/files/`).
+#[derive(Clone, Debug)]
+pub struct Route {
+    method: Method,
+    pattern: String,
+    class: Class,
+    alternatives: Vec<Class>,
+    encoded_slashes: bool,
+}
+
+impl Route {
+    /// Gives what `method` and `pattern` match the class `class`.
+    pub fn new(method: Method, pattern: impl Into<String>, class: impl Into<Class>) -> Self {
+        Self {
+            method,
+            pattern: pattern.into(),
+            class: class.into(),
+            alternatives: Vec::new(),
+            encoded_slashes: false,
+        }
+    }
+
+    /// Allows a caller to ask for `class` instead, by a [`ClassOverride`].
+    #[must_use]
+    pub fn alternative(mut self, class: impl Into<Class>) -> Self {
+        self.alternatives.push(class.into());
+        self
+    }
+
+    /// Allows encoded slashes (`%2F`) inside of the pattern's parameters, for APIs that put them in ids.
+    ///
+    /// Only for servers that do not decode a path before they route it.
+    #[must_use]
+    pub fn encoded_slashes(mut self) -> Self {
+        self.encoded_slashes = true;
+        self
+    }
+}
+
+/// Which class a request belongs to, by method and path.
+///
+/// Built once. Several routes may lead to one class (aliases); a trailing slash makes another path; a path that no route
+/// matches has no class. Method names are compared exactly: a route for GET does not answer HEAD.
+#[derive(Clone, Debug, Default)]
+pub struct Routes {
+    by_method: Vec<(Method, matchit::Router<Matched>)>,
+}
+
+#[derive(Clone, Debug)]
+struct Matched {
+    class: Class,
+    alternatives: Vec<Class>,
+    encoded_slashes: bool,
+}
+
+impl Matched {
+    fn declared(&self) -> impl Iterator<Item = &Class> {
+        std::iter::once(&self.class).chain(&self.alternatives)
+    }
+}
+
+impl Routes {
+    /// Builds the table.
+    ///
+    /// # Errors
+    ///
+    /// Where two routes match the same requests, or a pattern is malformed or no canonical path itself.
+    pub fn new(routes: impl IntoIterator<Item = Route>) -> Result<Self, RoutesError> {
+        let mut table = Self::default();
+        for route in routes {
+            table.insert(route)?;
+        }
+        Ok(table)
+    }
+
+    fn insert(&mut self, route: Route) -> Result<(), RoutesError> {
+        let Route {
+            method,
+            pattern,
+            class,
+            alternatives,
+            encoded_slashes,
+        } = route;
+        // Braces mark parameters; the rest must be a path that requests can have.
+        if let Err(error) = canonical::check(&pattern.replace(['{', '}'], "")) {
+            return Err(RoutesError::ambiguous(&method, pattern, error));
+        }
+        let known = self.by_method.iter().position(|(m, _)| *m == method);
+        let index = known.unwrap_or_else(|| {
+            self.by_method
+                .push((method.clone(), matchit::Router::new()));
+            self.by_method.len() - 1
+        });
+        let matched = Matched {
+            class,
+            alternatives,
+            encoded_slashes,
+        };
+        self.by_method[index]
+            .1
+            .insert(pattern.as_str(), matched)
+            .map_err(|error| RoutesError::malformed(&method, pattern, error))
+    }
+
+    /// The class of `request`; `None` where no route matches.
+    ///
+    /// # Errors
+    ///
+    /// Where the path is [ambiguous](canonical), or the caller asks for a class that the route does not declare.
+    pub fn classify<B>(&self, request: &Request<B>) -> Result<Option<&Class>, ClassifyError> {
+        let wanted = request.extensions().get::<ClassOverride>();
+        let path = request.uri().path();
+        let slashes = canonical::scan(path)?;
+        let router = self.by_method.iter().find(|(m, _)| m == request.method());
+        let found = router.and_then(|(_, router)| router.at(path).ok());
+        if let Some(slashes) = slashes {
+            let mut allowed = Vec::new();
+            if let Some(found) = found.as_ref().filter(|found| found.value.encoded_slashes) {
+                allowed.extend(found.params.iter().map(|(_, value)| range_in(path, value)));
+            }
+            slashes.confined_to(path, &allowed)?;
+        }
+        let matched = found.map(|found| found.value);
+        match wanted.map(ClassOverride::class) {
+            None => Ok(matched.map(|matched| &matched.class)),
+            Some(wanted) => matched
+                .and_then(|matched| matched.declared().find(|class| *class == wanted))
+                .map(Some)
+                .ok_or_else(|| ClassifyError::undeclared(wanted)),
+        }
+    }
+
+    /// Classifies `request` anew and notes the class in its [`CallContext`].
+    ///
+    /// # Errors
+    ///
+    /// As [`classify`](Self::classify).
+    pub fn resolve<B>(&self, request: &mut Request<B>) -> Result<Option<Class>, ClassifyError> {
+        let class = self.classify(request)?.cloned();
+        CallContext::of(request.extensions_mut()).set_class(class.clone());
+        Ok(class)
+    }
+}
+
+/// Where in `path` its part `value` lies.
+fn range_in(path: &str, value: &str) -> Range<usize> {
+    let start = value.as_ptr().addr() - path.as_ptr().addr();
+    start..start + value.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Routes {
+        Routes::new([
+            Route::new(Method::GET, "/read/portfolio", "read"),
+            Route::new(Method::POST, "/execute/{*rest}", "execute").alternative("merchant"),
+            Route::new(Method::POST, "/actions/{*rest}", "execute"),
+            Route::new(Method::GET, "/files/{id}/meta", "files").encoded_slashes(),
+            Route::new(Method::GET, "/users/{id}", "users"),
+        ])
+        .expect("a valid table")
+    }
+
+    fn request(method: Method, path: &str) -> Request<()> {
+        Request::builder()
+            .method(method)
+            .uri(format!("https://api.example.com{path}"))
+            .body(())
+            .expect("a valid request")
+    }
+
+    fn class(method: Method, path: &str) -> Result<Option<String>, ClassifyError> {
+        let routes = table();
+        let class = routes.classify(&request(method, path))?;
+        Ok(class.map(|class| class.to_string()))
+    }
+
+    #[test]
+    fn method_and_path_give_the_class() {
+        for (method, path, expected) in [
+            (Method::GET, "/read/portfolio", Some("read")),
+            (Method::GET, "/read/portfolio?x=/execute/y", Some("read")),
+            (Method::POST, "/read/portfolio", None),
+            (Method::HEAD, "/read/portfolio", None),
+            (Method::GET, "/read/portfolio/", None),
+            (Method::GET, "/Read/portfolio", None),
+            (Method::POST, "/execute/trades", Some("execute")),
+            (Method::POST, "/execute/trades/solana", Some("execute")),
+            (Method::POST, "/actions/trades", Some("execute")),
+            (Method::POST, "/execute", None),
+            (Method::POST, "/execute/", None),
+            (Method::GET, "/unknown", None),
+        ] {
+            let got = class(method.clone(), path).expect(path);
+            assert_eq!(got.as_deref(), expected, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn encoded_slashes_pass_only_in_parameters_of_routes_that_allow_them() {
+        assert_eq!(
+            class(Method::GET, "/files/a%2Fb/meta"),
+            Ok(Some("files".into()))
+        );
+        assert!(class(Method::GET, "/files/a%2F..%2Fb/meta").is_err());
+        assert!(class(Method::GET, "/users/a%2Fb").is_err());
+        assert!(class(Method::GET, "/unknown%2Fx").is_err());
+    }
+
+    #[test]
+    fn an_override_picks_among_declared_classes_only() {
+        let routes = table();
+        let mut declared = request(Method::POST, "/execute/trades");
+        declared
+            .extensions_mut()
+            .insert(ClassOverride::new("merchant"));
+        let class = routes.classify(&declared).expect("declared");
+        assert_eq!(class.map(Class::as_str), Some("merchant"));
+
+        for path in ["/actions/trades", "/unknown"] {
+            let mut undeclared = request(Method::POST, path);
+            undeclared
+                .extensions_mut()
+                .insert(ClassOverride::new("merchant"));
+            let error = routes.classify(&undeclared).expect_err("undeclared");
+            assert_eq!(
+                error.to_string(),
+                "the caller asks for the class `merchant`, which this route does not declare as an alternative"
+            );
+        }
+    }
+
+    #[test]
+    fn two_routes_for_the_same_requests_are_an_error() {
+        let error = Routes::new([
+            Route::new(Method::GET, "/users/{id}", "a"),
+            Route::new(Method::GET, "/users/{name}", "b"),
+        ])
+        .expect_err("a conflict");
+        assert!(error.is_conflict());
+        assert_eq!(
+            error.to_string(),
+            "the route GET /users/{name} matches the same requests as /users/{id}"
+        );
+        let methods_differ = Routes::new([
+            Route::new(Method::GET, "/users/{id}", "a"),
+            Route::new(Method::POST, "/users/{name}", "b"),
+        ]);
+        assert!(methods_differ.is_ok());
+    }
+
+    #[test]
+    fn a_pattern_that_can_never_match_is_an_error() {
+        for pattern in ["users", "/a//b", "/a/../b", "/%65xecute", "/{"] {
+            let error = Routes::new([Route::new(Method::GET, pattern, "a")]).expect_err(pattern);
+            assert!(!error.is_conflict(), "{pattern}");
+            assert!(error.to_string().contains(pattern), "{error}");
+        }
+    }
+
+    #[test]
+    fn resolving_notes_the_class_anew() {
+        let routes = table();
+        let mut request = request(Method::POST, "/execute/trades");
+        CallContext::of(request.extensions_mut()).set_class(Some("stale".into()));
+        routes.resolve(&mut request).expect("canonical");
+        let context = CallContext::get(request.extensions()).expect("inserted");
+        assert_eq!(context.class().map(Class::as_str), Some("execute"));
+    }
+}

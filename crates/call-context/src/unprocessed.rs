@@ -1,0 +1,59 @@
+//! Judges whether an error proves, or claims, that the server did not process a request.
+
+use std::error::Error;
+
+/// Evidence in an error that the server did not process the request.
+///
+/// Unlike [`NeverLeft`](crate::NeverLeft) it says nothing about whether the server *counted* the request, so a rate
+/// limit keeps its place. Every other error (a timeout, a reset, an incomplete message) is no evidence at all: a
+/// server that closes before reading and one that closes after executing look alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Unprocessed {
+    /// The client knows that it never handed the request to a connection (hyper's `is_canceled`): proof.
+    Undispatched,
+    /// The peer says that it refused the HTTP/2 stream before processing (RFC 9113, section 8.7): a claim.
+    RefusedStream,
+    /// The peer's GOAWAY excludes the stream (RFC 9113, section 6.8): a claim.
+    GoAway,
+}
+
+impl Unprocessed {
+    /// Whether this is only the peer's word.
+    ///
+    /// A proxy may send REFUSED_STREAM or GOAWAY after its backend has executed the request. Believe a claim only from
+    /// origins that are known to keep RFC 9113.
+    pub fn is_claim(self) -> bool {
+        !matches!(self, Self::Undispatched)
+    }
+
+    /// What `error` says about its request, if anything. Always `None` without the feature `hyper`.
+    ///
+    /// Stops, like [`NeverLeft::find`](crate::NeverLeft::find), where the user's own code speaks.
+    #[cfg(feature = "hyper")]
+    pub fn judge(error: &(dyn Error + 'static)) -> Option<Self> {
+        crate::chain::links(error).find_map(judge_link)
+    }
+
+    /// What `error` says about its request, if anything. Always `None` without the feature `hyper`.
+    #[cfg(not(feature = "hyper"))]
+    pub fn judge(_error: &(dyn Error + 'static)) -> Option<Self> {
+        None
+    }
+}
+
+#[cfg(feature = "hyper")]
+fn judge_link(link: &(dyn Error + 'static)) -> Option<Unprocessed> {
+    if let Some(error) = link.downcast_ref::<hyper::Error>() {
+        return error.is_canceled().then_some(Unprocessed::Undispatched);
+    }
+    let error = link.downcast_ref::<h2::Error>()?;
+    if !error.is_remote() {
+        return None;
+    }
+    if error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM) {
+        return Some(Unprocessed::RefusedStream);
+    }
+    // h2 fails a stream with the peer's GOAWAY only when its id is above the last one that the peer promises to process.
+    error.is_go_away().then_some(Unprocessed::GoAway)
+}
