@@ -378,7 +378,8 @@ mod tests {
     fn encoded_slashes_may_be_confined() {
         let path = "/files/a%2Fb/meta";
         let slashes = scan(path).expect("canonical otherwise").expect("a slash");
-        assert!(slashes.confined_to(path, &[7..12]).is_ok());
-        assert!(slashes.confined_to(path, &[13..17]).is_err());
+        let confined_to = |allowed| slashes.confined_to(path, std::slice::from_ref(&allowed));
+        assert!(confined_to(7..12).is_ok());
+        assert!(confined_to(13..17).is_err());
     }
 }

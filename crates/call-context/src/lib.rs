@@ -9,6 +9,7 @@
 //! | [`ClassOverride`], a request extension | the caller | whoever classifies the request |
 //! | [`NeverLeft`], in an error's chain | a layer that refuses; a service that was not ready; the connector | the rate layer gives the place back, the retry layer may try again |
 //! | [`Unprocessed`], a judgement on an error | this crate | the retry layer |
+//! | [`BodyPrefix`], a response extension | a layer that peeks into the body of an error response | classifiers in the layers above |
 //! | [`Renewed`], a response extension | the gate of `auth-layer` | the retry layer replays once |
 //!
 //! Besides, it holds what decides *where a request goes*: [`Routes`] give a request its [`Class`], [`canonical`] refuses
@@ -40,6 +41,7 @@
 //! chain walk cannot tell an error of the client from one that the user's own body raised; switch it off only for
 //! clients that are not built on hyper.
 
+mod body_prefix;
 pub mod canonical;
 mod chain;
 mod context;
@@ -50,6 +52,7 @@ mod renewed;
 mod routes;
 mod unprocessed;
 
+pub use body_prefix::BodyPrefix;
 pub use context::{CallContext, Guard};
 pub use names::{Class, ClassOverride, SlotName};
 pub use never_left::{NeverLeft, Refusal};

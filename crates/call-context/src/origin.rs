@@ -36,7 +36,7 @@ impl Origin {
     /// # Errors
     ///
     /// Where the URI is relative, has user information, a scheme other than `http` and `https`, or a host that URL
-    /// libraries rewrite (`0x7f.1`, `127.1`, `ex%61mple.com`).
+    /// libraries rewrite (`0x7f.1`, `127.1`).
     pub fn of(uri: &Uri) -> Result<Self, OriginError> {
         let (https, host, port) = parts(uri)?;
         if is_rewritten(host) {
@@ -252,7 +252,7 @@ mod tests {
             ("https://127.1", OriginError::Host),
             ("https://0x7f.1", OriginError::Host),
             ("https://2130706433", OriginError::Host),
-            ("https://ex%61mple.com", OriginError::Host),
+            ("https://ex%61mple.com", OriginError::Malformed),
             ("https://api.example.com/v1", OriginError::Path),
             ("https://api.example.com?x", OriginError::Path),
         ] {
