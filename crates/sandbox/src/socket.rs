@@ -1,0 +1,104 @@
+//! A connection that its own handlers can take away.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    sync::Notify,
+};
+
+/// A handle on the connection that a request came in by.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Connection(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    gone: Notify,
+    reset: AtomicBool,
+}
+
+impl Connection {
+    /// Takes the connection away, with all requests on it; with `reset` the peer sees an RST, else the end of the stream.
+    pub(crate) fn sever(&self, reset: bool) {
+        if reset {
+            self.0.reset.store(true, Ordering::Release);
+        }
+        // Kept for the task that serves the connection if it does not wait yet.
+        self.0.gone.notify_one();
+    }
+
+    /// Completes when the connection is to go.
+    pub(crate) async fn severed(&self) {
+        self.0.gone.notified().await;
+    }
+}
+
+/// A TCP stream that resets instead of closing when its [`Connection`] was severed so.
+pub(crate) struct Socket {
+    stream: TcpStream,
+    connection: Connection,
+}
+
+impl Socket {
+    pub(crate) fn new(stream: TcpStream, connection: Connection) -> Self {
+        Self { stream, connection }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if self.connection.0.reset.load(Ordering::Acquire) {
+            // Lingering for zero seconds turns the close that follows into a reset.
+            let _ = self.stream.set_zero_linger();
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
