@@ -1,0 +1,103 @@
+//! Errors of the chain below on their way up through the stack, and errors of the stack on their way out.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use call_context::BoxError;
+use reqwest::Url;
+use reqwest_middleware::Error;
+
+/// An error that a layer raised, on its way out of the middleware. Its source is the layer's own error.
+#[derive(Debug)]
+pub struct StackError {
+    source: BoxError,
+}
+
+impl fmt::Display for StackError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a layer of the client ended the call")
+    }
+}
+
+impl StdError for StackError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&*self.source)
+    }
+}
+
+/// What the error of a stack looks like outside: one that came from below as it was, one of a layer as a [`StackError`].
+pub(super) fn into_middleware(error: BoxError) -> Error {
+    match error.downcast::<BelowError>() {
+        Ok(below) => below.into_inner(),
+        Err(source) => Error::middleware(StackError { source }),
+    }
+}
+
+/// An error of the client, or of middleware below, as the layers see it.
+///
+/// Without its URL, whose query might hold a secret that a layer would log; [`into_inner`](Self::into_inner) puts it back.
+pub(super) struct BelowError {
+    error: Error,
+    url: Option<Url>,
+    believed: bool,
+}
+
+impl BelowError {
+    /// `sent_to` is the URL of the request that failed.
+    pub(super) fn new(error: Error, sent_to: &Url, sends_once: bool) -> Self {
+        let url = error.url().cloned();
+        // Whatever was declared: an error about another URL has come after a redirect.
+        let redirected = url.as_ref().is_some_and(|url| url != sent_to);
+        Self {
+            error: error.without_url(),
+            url,
+            believed: sends_once && !redirected,
+        }
+    }
+
+    fn into_inner(self) -> Error {
+        match self.url {
+            Some(url) => self.error.with_url(url),
+            None => self.error,
+        }
+    }
+
+    fn cause(&self) -> &(dyn StdError + 'static) {
+        match &self.error {
+            Error::Reqwest(error) => error,
+            Error::Middleware(error) => &**error,
+        }
+    }
+}
+
+impl fmt::Display for BelowError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the client or a middleware below failed")?;
+        if self.believed {
+            return Ok(());
+        }
+        // The chain ends here, so what it would have said is said here.
+        let mut cause = Some(self.cause());
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for BelowError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BelowError")
+            .field("error", &self.error)
+            .field("believed", &self.believed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl StdError for BelowError {
+    /// Nothing where the error must not be believed: layers look for proofs along the sources.
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.believed.then(|| self.cause())
+    }
+}
