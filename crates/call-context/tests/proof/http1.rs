@@ -1,0 +1,134 @@
+//! HTTP/1.1: once the request is on the wire, nothing that can go wrong says what became of it.
+
+use std::io;
+
+use call_context::BoxError;
+use hyper_util::client::legacy;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Duration, timeout};
+
+use crate::support::{
+    Server, client, dead_address, error, failing, finish, full, post, read_until, verdict,
+    whole_chain, within,
+};
+
+#[tokio::test]
+async fn a_server_that_closes_is_no_proof_whether_it_read_or_not() {
+    let read = Server::start(async |mut stream| {
+        read_until(&mut stream, "sell").await;
+        finish(stream).await;
+    })
+    .await;
+    let never_read = Server::start(async |mut stream| {
+        // What has been peeked at is still unread; it is only to know that the request is under way.
+        stream.peek(&mut [0]).await.expect("a request");
+        stream.shutdown().await.expect("open");
+        std::future::pending().await
+    })
+    .await;
+    for server in [read, never_read] {
+        let error = error(client().request(server.post(full("sell")))).await;
+        let incomplete = whole_chain(&error)
+            .filter_map(|link| link.downcast_ref::<hyper::Error>())
+            .any(hyper::Error::is_incomplete_message);
+        assert!(incomplete, "{error:?}");
+        assert_eq!(verdict(&error), (None, None));
+    }
+}
+
+#[tokio::test]
+async fn a_reset_is_no_proof_whether_the_server_read_or_not() {
+    let read = Server::start(async |mut stream| {
+        read_until(&mut stream, "sell").await;
+        stream.set_zero_linger().expect("a TCP socket");
+    })
+    .await;
+    let never_read = Server::start(async |stream| {
+        stream.peek(&mut [0]).await.expect("a request");
+        stream.set_zero_linger().expect("a TCP socket");
+    })
+    .await;
+    for server in [read, never_read] {
+        let error = error(client().request(server.post(full("sell")))).await;
+        let reset = whole_chain(&error)
+            .filter_map(|link| link.downcast_ref::<io::Error>())
+            .any(|link| link.kind() == io::ErrorKind::ConnectionReset);
+        assert!(reset, "{error:?}");
+        assert_eq!(verdict(&error), (None, None));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_no_proof() {
+    let server = Server::start(async |mut stream| {
+        read_until(&mut stream, "sell").await;
+        stream.write_all(b"HTTP/1.1 200 O").await.expect("open");
+        finish(stream).await;
+    })
+    .await;
+    let error = error(client().request(server.post(full("sell")))).await;
+    assert_eq!(verdict(&error), (None, None));
+}
+
+#[tokio::test]
+async fn a_connection_that_dies_when_it_is_used_again_is_no_proof() {
+    let server = Server::start(async |mut stream| {
+        read_until(&mut stream, "buy").await;
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        stream.write_all(answer).await.expect("open");
+        read_until(&mut stream, "sell").await;
+        finish(stream).await;
+    })
+    .await;
+    let client = client();
+    within(client.request(server.post(full("buy"))))
+        .await
+        .expect("an answer");
+    let error = error(client.request(server.post(full("sell")))).await;
+    assert_eq!(verdict(&error), (None, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_is_no_proof() {
+    let server = Server::start(async |_stream| std::future::pending().await).await;
+    let client = client();
+    let call = client.request(server.post(full("sell")));
+    let elapsed = timeout(Duration::from_secs(5), call)
+        .await
+        .expect_err("no answer");
+    assert_eq!(verdict(&elapsed), (None, None));
+}
+
+#[tokio::test]
+async fn a_body_whose_error_contains_a_connect_error_is_no_proof() {
+    let (seen, mut saw) = mpsc::unbounded_channel();
+    let server = Server::start(move |mut stream| {
+        let seen = seen.clone();
+        async move {
+            seen.send(read_until(&mut stream, "first half").await)
+                .expect("a listener");
+            finish(stream).await;
+        }
+    })
+    .await;
+    let elsewhere = error(client().request(post(dead_address().await, full("fetch")))).await;
+    assert!(elsewhere.is_connect());
+
+    let (fail, signal) = oneshot::channel();
+    let client = client();
+    let call = client.request(server.post(failing("first half", signal)));
+    let halfway = async {
+        let request = saw.recv().await.expect("a request");
+        assert!(request.starts_with("POST /execute/trades HTTP/1.1\r\n"));
+        let wrapped: BoxError = elsewhere.into();
+        fail.send(wrapped).expect("a body that waits");
+    };
+    let (error, ()) = tokio::join!(error(call), within(halfway));
+
+    let naive = whole_chain(&error)
+        .filter_map(|link| link.downcast_ref::<legacy::Error>())
+        .any(legacy::Error::is_connect);
+    assert!(naive, "a walk along the whole chain is fooled: {error:?}");
+    assert_eq!(verdict(&error), (None, None));
+}

@@ -1,0 +1,178 @@
+//! HTTP/2: a request that was never dispatched is proof, a refusal by the peer is a claim, all else is nothing.
+
+use std::io;
+
+use call_context::{BoxError, Unprocessed};
+use futures_util::poll;
+use hyper_util::client::legacy;
+use tokio::pin;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::yield_now;
+
+use std::sync::Arc;
+
+use crate::support::frames::{
+    CANCEL, ENHANCE_YOUR_CALM, INTERNAL_ERROR, NO_ERROR, Peer, REFUSED_STREAM,
+};
+use crate::support::{
+    Body, Server, client, dead_address, error, failing, full, http2_client, post, unfinished,
+    verdict, whole_chain, within,
+};
+
+const MANY: u32 = 100;
+
+/// What the client makes of a server that answers its first request with `answer`.
+async fn against<F>(
+    body: Body,
+    answer: impl Fn(Peer, u32) -> F + Clone + Send + 'static,
+) -> legacy::Error
+where
+    F: Future<Output = ()> + Send,
+{
+    let server = Server::start(move |stream| {
+        let answer = answer.clone();
+        async move {
+            let mut peer = Peer::accept(stream, MANY).await;
+            let stream = peer.request().await.expect("a request");
+            answer(peer, stream).await;
+        }
+    })
+    .await;
+    error(http2_client().request(server.post(body))).await
+}
+
+#[tokio::test]
+async fn a_refused_stream_is_a_claim() {
+    let error = against(full("sell"), async |mut peer, stream| {
+        peer.reset(stream, REFUSED_STREAM).await;
+        peer.finish().await;
+    })
+    .await;
+    assert_eq!(verdict(&error), (None, Some(Unprocessed::RefusedStream)));
+    assert!(Unprocessed::RefusedStream.is_claim());
+}
+
+#[tokio::test]
+async fn a_goaway_below_the_stream_is_a_claim_whatever_its_code() {
+    for code in [NO_ERROR, INTERNAL_ERROR, ENHANCE_YOUR_CALM] {
+        let error = against(full("sell"), move |mut peer, stream| async move {
+            peer.go_away(stream - 1, code).await;
+            peer.finish().await;
+        })
+        .await;
+        assert_eq!(verdict(&error), (None, Some(Unprocessed::GoAway)), "{code}");
+    }
+    assert!(Unprocessed::GoAway.is_claim());
+}
+
+#[tokio::test]
+async fn a_goaway_at_or_above_the_stream_and_then_the_end_is_no_proof() {
+    for (above, code) in [
+        (0, NO_ERROR),
+        (2, NO_ERROR),
+        (0, INTERNAL_ERROR),
+        (0x7fff_fffe, NO_ERROR),
+    ] {
+        for body in [full("sell"), unfinished("sell")] {
+            let error = against(body, move |mut peer, stream| async move {
+                peer.go_away(stream + above, code).await;
+                peer.finish().await;
+            })
+            .await;
+            assert_eq!(verdict(&error), (None, None), "{above} {code}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn any_other_reset_is_no_proof() {
+    for code in [NO_ERROR, INTERNAL_ERROR, CANCEL, ENHANCE_YOUR_CALM] {
+        let error = against(full("sell"), move |mut peer, stream| async move {
+            peer.reset(stream, code).await;
+            peer.finish().await;
+        })
+        .await;
+        assert_eq!(verdict(&error), (None, None), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_the_connection_is_no_proof() {
+    let fin = against(full("sell"), async |peer, _| peer.finish().await).await;
+    let rst = against(full("sell"), async |peer, _| peer.abort()).await;
+    for error in [fin, rst] {
+        let io = whole_chain(&error).any(|link| link.is::<io::Error>());
+        assert!(io, "{error:?}");
+        assert_eq!(verdict(&error), (None, None));
+    }
+}
+
+#[tokio::test]
+async fn only_what_was_never_dispatched_is_proof_when_the_server_goes_away() {
+    let (seen, mut saw) = mpsc::unbounded_channel();
+    let go = Arc::new(Notify::new());
+    let signal = Arc::clone(&go);
+    let server = Server::start(move |stream| {
+        let (seen, signal) = (seen.clone(), Arc::clone(&signal));
+        async move {
+            let mut peer = Peer::accept(stream, 1).await;
+            let stream = peer.request().await.expect("a request");
+            seen.send(stream).expect("a listener");
+            signal.notified().await;
+            peer.go_away(stream, NO_ERROR).await;
+            peer.finish().await;
+        }
+    })
+    .await;
+    let client = http2_client();
+    let first = tokio::spawn(client.request(server.post(full("first"))));
+    assert_eq!(within(saw.recv()).await, Some(1));
+
+    // One stream at once: h2 numbers the second request, and the third waits until there is room.
+    let second = client.request(server.post(full("second")));
+    pin!(second);
+    assert!(poll!(&mut second).is_pending());
+    yield_now().await;
+    let third = client.request(server.post(full("third")));
+    pin!(third);
+    assert!(poll!(&mut third).is_pending());
+    yield_now().await;
+    go.notify_one();
+
+    let first = within(first).await.expect("no panic").expect_err("cut off");
+    assert_eq!(verdict(&first), (None, None));
+    let second = error(second).await;
+    assert_eq!(verdict(&second), (None, Some(Unprocessed::GoAway)));
+    let third = error(third).await;
+    assert_eq!(verdict(&third), (None, Some(Unprocessed::Undispatched)));
+    assert!(!Unprocessed::Undispatched.is_claim());
+}
+
+#[tokio::test]
+async fn a_body_whose_error_contains_a_connect_error_is_no_proof() {
+    let (seen, mut saw) = mpsc::unbounded_channel();
+    let server = Server::start(move |stream| {
+        let seen = seen.clone();
+        async move {
+            let mut peer = Peer::accept(stream, MANY).await;
+            peer.request().await.expect("a request");
+            seen.send(peer.data().await).expect("a listener");
+            peer.reset_by_client().await;
+            peer.finish().await;
+        }
+    })
+    .await;
+    let elsewhere = error(client().request(post(dead_address().await, full("fetch")))).await;
+
+    let (fail, signal) = oneshot::channel();
+    let client = http2_client();
+    let call = client.request(server.post(failing("first half", signal)));
+    let halfway = async {
+        let data = saw.recv().await.flatten();
+        assert_eq!(data.as_deref(), Some(b"first half".as_slice()));
+        fail.send(BoxError::from(elsewhere))
+            .expect("a body that waits");
+    };
+    let (error, ()) = tokio::join!(error(call), within(halfway));
+    assert_eq!(verdict(&error), (None, None));
+}
