@@ -73,17 +73,17 @@ impl NeverLeft {
     ///
     /// Looks through the chain of sources, and stops at an error that the user's own code raised below the client, such
     /// as a failing request body: that one may contain anything, and the server may have seen half of the request. With
-    /// the feature `hyper`, a failed connection attempt of hyper-util's legacy client counts as [`Refusal::Transient`].
+    /// the feature `hyper`, a failed connection attempt of hyper-util's legacy client counts as [`Refusal::Transient`],
+    /// unless the connector itself has left a mark.
     ///
-    /// The proof rests on one thing that no error shows: nothing below the layers may have sent the request elsewhere
-    /// first. A client that follows redirects on its own breaks it.
+    /// The proof rests on two things that no error shows. Nothing below the layers may have sent the request elsewhere
+    /// first: a client that follows redirects on its own breaks it. And a layer that calls elsewhere *after* sending must
+    /// not put that call's failure into its error's chain.
     pub fn find(error: &(dyn Error + 'static)) -> Option<Refusal> {
-        chain::links(error).find_map(|link| {
-            if let Some(mark) = link.downcast_ref::<Self>() {
-                return Some(mark.refusal);
-            }
-            chain::is_connect(link).then_some(Refusal::Transient)
-        })
+        let mark = chain::links(error).find_map(|link| link.downcast_ref::<Self>());
+        let connect = || chain::links(error).any(chain::is_connect);
+        mark.map(Self::refusal)
+            .or_else(|| connect().then_some(Refusal::Transient))
     }
 }
 

@@ -58,6 +58,7 @@ impl Route {
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
     by_method: Vec<(Method, matchit::Router<Matched>)>,
+    classes: Vec<Class>,
 }
 
 #[derive(Clone, Debug)]
@@ -95,6 +96,11 @@ impl Routes {
             alternatives,
             encoded_slashes,
         } = route;
+        for class in std::iter::once(&class).chain(&alternatives) {
+            if !self.classes.contains(class) {
+                self.classes.push(class.clone());
+            }
+        }
         // Braces mark parameters; the rest must be a path that requests can have.
         if let Err(error) = canonical::check(&pattern.replace(['{', '}'], "")) {
             return Err(RoutesError::ambiguous(&method, pattern, error));
@@ -142,6 +148,11 @@ impl Routes {
                 .map(Some)
                 .ok_or_else(|| ClassifyError::undeclared(wanted)),
         }
+    }
+
+    /// The classes that a request can have, alternatives included, each once.
+    pub fn classes(&self) -> impl Iterator<Item = &Class> {
+        self.classes.iter()
     }
 
     /// Classifies `request` anew and notes the class in its [`CallContext`].
@@ -272,6 +283,13 @@ mod tests {
             assert!(!error.is_conflict(), "{pattern}");
             assert!(error.to_string().contains(pattern), "{error}");
         }
+    }
+
+    #[test]
+    fn each_class_is_listed_once() {
+        let routes = table();
+        let classes: Vec<_> = routes.classes().map(Class::as_str).collect();
+        assert_eq!(classes, ["read", "execute", "merchant", "files", "users"]);
     }
 
     #[test]

@@ -15,6 +15,9 @@ pub enum Unprocessed {
     /// The peer says that it refused the HTTP/2 stream before processing (RFC 9113, section 8.7): a claim.
     RefusedStream,
     /// The peer's GOAWAY excludes the stream (RFC 9113, section 6.8): a claim.
+    ///
+    /// Hyper may also report it for a stream that the GOAWAY does not exclude, where the frame arrives in the instant
+    /// between the stream's creation and its first use.
     GoAway,
 }
 
@@ -29,7 +32,9 @@ impl Unprocessed {
 
     /// What `error` says about its request, if anything. Always `None` without the feature `hyper`.
     ///
-    /// Stops, like [`NeverLeft::find`](crate::NeverLeft::find), where the user's own code speaks.
+    /// Meant for the error of a call. Errors that come after the response's head, as those of its body or of an upgrade
+    /// that was missed, look alike and prove nothing. Stops, like [`NeverLeft::find`](crate::NeverLeft::find), where the
+    /// user's own code speaks.
     #[cfg(feature = "hyper")]
     pub fn judge(error: &(dyn Error + 'static)) -> Option<Self> {
         crate::chain::links(error).find_map(judge_link)

@@ -27,11 +27,11 @@ pub(crate) const ENHANCE_YOUR_CALM: u32 = 11;
 pub(crate) struct Peer {
     stream: TcpStream,
     acknowledged: bool,
+    body: Vec<u8>,
 }
 
 struct Frame {
     kind: u8,
-    flags: u8,
     stream: u32,
     payload: Vec<u8>,
 }
@@ -45,6 +45,7 @@ impl Peer {
         let mut peer = Self {
             stream,
             acknowledged: false,
+            body: Vec::new(),
         };
         let mut setting = MAX_CONCURRENT_STREAMS.to_be_bytes().to_vec();
         setting.extend(streams.to_be_bytes());
@@ -64,14 +65,12 @@ impl Peer {
         request
     }
 
-    /// The next piece of a request's body.
-    pub(crate) async fn data(&mut self) -> Option<Vec<u8>> {
-        loop {
-            let frame = self.read().await?;
-            if frame.kind == DATA {
-                return Some(frame.payload);
-            }
+    /// Waits until a request's body has brought `needle`. `None` when the client has closed before.
+    pub(crate) async fn body(&mut self, needle: &str) -> Option<()> {
+        while !String::from_utf8_lossy(&self.body).contains(needle) {
+            self.read().await?;
         }
+        Some(())
     }
 
     /// The code with which the client resets a stream.
@@ -118,10 +117,12 @@ impl Peer {
                 self.acknowledged = true;
             }
         }
+        if kind == DATA {
+            self.body.extend(&payload);
+        }
         let stream = u32::from_be_bytes(stream);
         Some(Frame {
             kind,
-            flags,
             stream,
             payload,
         })
