@@ -1,0 +1,113 @@
+//! The inner half: the last hand on a request.
+
+mod future;
+
+use std::task::{Context, Poll};
+
+use call_context::{BoxError, CallContext, Guard, NeverLeft, Refusal};
+use http::{HeaderMap, Request, Response};
+use tower_layer::Layer;
+use tower_service::Service;
+
+pub use self::future::AttachFuture;
+pub(crate) use self::future::Sent;
+use crate::auth::Load;
+use crate::{Auth, AuthError, Reason};
+
+/// Makes [`Attach`]: puts the newest credential on each request as it departs. Never waits.
+///
+/// Without a gate above it, a static key works all the same; a renewing token is never fetched, and requests are refused.
+#[derive(Clone, Debug)]
+pub struct AttachLayer {
+    auth: Auth,
+}
+
+impl AttachLayer {
+    pub(crate) fn new(auth: Auth) -> Self {
+        Self { auth }
+    }
+}
+
+impl<S> Layer<S> for AttachLayer {
+    type Service = Attach<S>;
+
+    fn layer(&self, inner: S) -> Attach<S> {
+        Attach {
+            inner,
+            auth: self.auth.clone(),
+        }
+    }
+}
+
+/// Puts the newest credential on each request as it departs.
+///
+/// All checks of the gate are made again, on the request as it now is. A 401 throws the token that was sent away and
+/// comes up at once, for the gate to wait for a newer one; a 403, or a 401 about the scope, does not.
+#[derive(Clone, Debug)]
+pub struct Attach<S> {
+    inner: S,
+    auth: Auth,
+}
+
+impl<S, B, R> Service<Request<B>> for Attach<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    S::Error: Into<BoxError>,
+{
+    type Response = Response<R>;
+    type Error = BoxError;
+    type Future = AttachFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner
+            .poll_ready(cx)
+            .map_err(|error| NeverLeft::wrap(Refusal::Transient, error).into())
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        match self.put_on(&mut request) {
+            Ok(sent) => AttachFuture::sent(self.inner.call(request), sent),
+            Err(error) => AttachFuture::refused(error),
+        }
+    }
+}
+
+impl<S> Attach<S> {
+    fn put_on<B>(&self, request: &mut Request<B>) -> Result<Option<Sent>, AuthError> {
+        if CallContext::of(request.extensions_mut()).inside(Guard::Attach) {
+            return Err(AuthError::new(Reason::AttachedTwice));
+        }
+        let chosen = self.auth.choose(request)?;
+        let refuse = |reason| {
+            let error = AuthError::new(reason);
+            Err(chosen
+                .name
+                .map_or_else(|| AuthError::new(reason), |name| error.of(name)))
+        };
+        let context = CallContext::of(request.extensions_mut());
+        if context.inside(Guard::Gate) && context.slot() != chosen.name {
+            return refuse(Reason::SlotChanged);
+        }
+        context.enter(Guard::Attach);
+        let headers = request.headers_mut();
+        match chosen.load {
+            Load::Bare { ref strip } => strip.iter().for_each(|header| remove(headers, header)),
+            Load::CallersOwn => {}
+            Load::Key(header, value) => {
+                headers.insert(header, value.clone());
+            }
+            Load::Token(header, slot) => {
+                let Some((value, generation)) = slot.value() else {
+                    return refuse(Reason::NotUsable);
+                };
+                headers.insert(header, value);
+                return Ok(Some(Sent::new(slot.clone(), generation)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn remove(headers: &mut HeaderMap, header: &http::HeaderName) {
+    headers.remove(header);
+}

@@ -1,0 +1,117 @@
+//! The outer half: waits for a usable token.
+
+mod future;
+
+use std::task::{Context, Poll};
+
+use call_context::{BoxError, CallContext, Guard, NeverLeft, Refusal};
+use http::{Request, Response};
+use tokio::time::Instant;
+use tower_layer::Layer;
+use tower_service::Service;
+
+pub use self::future::GateFuture;
+use crate::auth::Load;
+use crate::token::Wait;
+use crate::{Auth, AuthError, Reason};
+
+/// Makes [`Gate`]: chooses the slot of each request, and waits for a usable token.
+///
+/// Belongs above a rate layer: a request that holds a place already is refused, since a place that waits for a token can
+/// keep that very token from being fetched, and because a rate layer keys on the slot that the gate resolves.
+#[derive(Clone, Debug)]
+pub struct GateLayer {
+    auth: Auth,
+}
+
+impl GateLayer {
+    pub(crate) fn new(auth: Auth) -> Self {
+        Self { auth }
+    }
+}
+
+impl<S> Layer<S> for GateLayer {
+    type Service = Gate<S>;
+
+    fn layer(&self, inner: S) -> Gate<S> {
+        Gate {
+            inner,
+            auth: self.auth.clone(),
+        }
+    }
+}
+
+/// Chooses the slot of each request, waits for a usable token, and after a 401 for a newer one.
+///
+/// With a fresh token the request goes on at once, by the readiness that `poll_ready` has seen. Where it has to wait, that
+/// readiness is left alone and a clone of the inner service is driven ready afterwards.
+///
+/// # Cancellation
+///
+/// Dropping the future cancels the request and never a fetch. While the gate waits after a 401, at most as long as the slot
+/// allows, it holds the response: dropping the future then drops the response as well.
+#[derive(Clone, Debug)]
+pub struct Gate<S> {
+    inner: S,
+    auth: Auth,
+}
+
+impl<S, B, R> Service<Request<B>> for Gate<S>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+    S::Error: Into<BoxError>,
+{
+    type Response = Response<R>;
+    type Error = BoxError;
+    type Future = GateFuture<S, Request<B>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner
+            .poll_ready(cx)
+            .map_err(|error| NeverLeft::wrap(Refusal::Transient, error).into())
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        match self.admit(&mut request) {
+            Err(error) => GateFuture::refused(error),
+            Ok(Admission {
+                wait: None,
+                deadline,
+            }) => GateFuture::calling(self.inner.call(request), deadline),
+            Ok(Admission {
+                wait: Some(wait),
+                deadline,
+            }) => GateFuture::waiting(wait, self.inner.clone(), request, deadline),
+        }
+    }
+}
+
+struct Admission {
+    wait: Option<Wait>,
+    deadline: Option<Instant>,
+}
+
+impl<S> Gate<S> {
+    fn admit<B>(&self, request: &mut Request<B>) -> Result<Admission, AuthError> {
+        let context = CallContext::of(request.extensions_mut());
+        if context.inside(Guard::Place) {
+            return Err(AuthError::new(Reason::BelowRateLayer));
+        }
+        if context.inside(Guard::Gate) {
+            return Err(AuthError::new(Reason::GatedTwice));
+        }
+        let chosen = self.auth.choose(request)?;
+        let context = CallContext::of(request.extensions_mut());
+        context.enter(Guard::Gate);
+        self.auth.note(&chosen, context);
+        let deadline = context.deadline().map(Instant::from_std);
+        let wait = match chosen.load {
+            Load::Token(_, slot) if slot.is_fetching_here() => {
+                return Err(AuthError::new(Reason::OwnFetch).of(slot.name()));
+            }
+            Load::Token(_, slot) if !slot.is_ready() => Some(slot.wait(0, deadline)),
+            Load::Token(..) | Load::Bare { .. } | Load::CallersOwn | Load::Key(..) => None,
+        };
+        Ok(Admission { wait, deadline })
+    }
+}

@@ -1,0 +1,123 @@
+//! Where a renewing token comes from.
+
+mod error;
+
+use std::fmt;
+use std::pin::Pin;
+
+use call_context::SlotName;
+
+pub use self::error::SourceError;
+use crate::{Grant, Secret};
+
+/// The future that a [`Source`] returns.
+pub type GrantFuture<'a> = Pin<Box<dyn Future<Output = Result<Grant, SourceError>> + Send + 'a>>;
+
+/// Where a slot's tokens come from.
+///
+/// A source names its own client: a bare one, or the same stack under *another* slot ([`Source::through`]). Most sources
+/// are functions: see [`source_fn`].
+///
+/// # Cancellation
+///
+/// `fetch` runs in a task of its own, once at a time for each slot. No caller's cancellation reaches it; it is dropped
+/// when its time is up ([`Slot::fetch_timeout`](crate::Slot::fetch_timeout)) or its runtime shuts down. Where the
+/// runtime stops being driven, another fetch may start on another runtime while this one is frozen.
+pub trait Source: Send + Sync + 'static {
+    /// Fetches a new token.
+    fn fetch(&self, fetch: Fetch) -> GrantFuture<'_>;
+
+    /// The slot under which the source's own requests go through the same [`Auth`](crate::Auth), if they do.
+    ///
+    /// Declared, a source that would wait for itself is an error when the `Auth` is built.
+    fn through(&self) -> Option<SlotName> {
+        None
+    }
+}
+
+/// What a source is told about the fetch that it is to make.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Fetch {
+    pub(crate) slot: SlotName,
+    pub(crate) refresh_token: Option<Secret>,
+}
+
+impl Fetch {
+    /// The slot that the token is for.
+    pub fn slot(&self) -> &SlotName {
+        &self.slot
+    }
+
+    /// The newest refresh token that came with a grant, if any did.
+    pub fn refresh_token(&self) -> Option<&Secret> {
+        self.refresh_token.as_ref()
+    }
+}
+
+impl fmt::Debug for Fetch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fetch")
+            .field("slot", &self.slot)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A source made of a function.
+///
+/// ```
+/// use auth_layer::{Grant, SourceError, source_fn};
+///
+/// let source = source_fn(|_| async {
+///     let token = std::env::var("API_TOKEN").map_err(SourceError::permanent)?;
+///     Ok(Grant::new(token))
+/// });
+/// ```
+pub fn source_fn<F, T>(function: F) -> SourceFn<F>
+where
+    F: Fn(Fetch) -> T + Send + Sync + 'static,
+    T: Future<Output = Result<Grant, SourceError>> + Send + 'static,
+{
+    SourceFn {
+        function,
+        through: None,
+    }
+}
+
+/// The source that [`source_fn`] makes.
+#[derive(Clone)]
+pub struct SourceFn<F> {
+    function: F,
+    through: Option<SlotName>,
+}
+
+impl<F> SourceFn<F> {
+    /// Declares that the function's requests go through the same [`Auth`](crate::Auth), under `slot`.
+    #[must_use]
+    pub fn through(mut self, slot: impl Into<SlotName>) -> Self {
+        self.through = Some(slot.into());
+        self
+    }
+}
+
+impl<F, T> Source for SourceFn<F>
+where
+    F: Fn(Fetch) -> T + Send + Sync + 'static,
+    T: Future<Output = Result<Grant, SourceError>> + Send + 'static,
+{
+    fn fetch(&self, fetch: Fetch) -> GrantFuture<'_> {
+        Box::pin((self.function)(fetch))
+    }
+
+    fn through(&self) -> Option<SlotName> {
+        self.through.clone()
+    }
+}
+
+impl<F> fmt::Debug for SourceFn<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceFn")
+            .field("through", &self.through)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,71 @@
+//! Why a source has no token.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use call_context::BoxError;
+
+/// Why a source has no token: for now, or for good.
+///
+/// The text and the chain of the error inside are shown to callers as they are, so nothing secret belongs there: beware of
+/// errors that quote the body of a token response.
+#[derive(Debug)]
+pub struct SourceError {
+    permanent: bool,
+    retry_after: Option<Duration>,
+    error: BoxError,
+}
+
+impl SourceError {
+    /// A failure that may pass. The slot backs off and tries again.
+    pub fn temporary(error: impl Into<BoxError>) -> Self {
+        Self {
+            permanent: false,
+            retry_after: None,
+            error: error.into(),
+        }
+    }
+
+    /// A refusal that will be repeated: wrong credentials, a revoked grant. The slot remembers it, and fetches nothing
+    /// until [`TokenSlot::changed`](crate::TokenSlot::changed) is called.
+    pub fn permanent(error: impl Into<BoxError>) -> Self {
+        Self {
+            permanent: true,
+            retry_after: None,
+            error: error.into(),
+        }
+    }
+
+    /// Asks for a pause of at least `pause`, as a server's `Retry-After` does. Obeyed up to five minutes.
+    #[must_use]
+    pub fn retry_after(mut self, pause: Duration) -> Self {
+        self.retry_after = Some(pause);
+        self
+    }
+
+    /// Whether the refusal is for good.
+    pub fn is_permanent(&self) -> bool {
+        self.permanent
+    }
+
+    pub(crate) fn pause(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}
+
+impl fmt::Display for SourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.permanent {
+            "the token source refuses for good"
+        } else {
+            "the token source failed for now"
+        })
+    }
+}
+
+impl Error for SourceError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.error)
+    }
+}

@@ -1,0 +1,197 @@
+//! A renewing token: its state, and the shell around the pure parts.
+
+mod failure;
+mod fetch;
+mod life;
+mod timing;
+mod wait;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwapOption;
+use call_context::SlotName;
+use http::HeaderValue;
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+pub use self::life::Counts;
+pub(crate) use self::timing::Timing;
+pub(crate) use self::wait::Wait;
+
+use self::life::Life;
+use self::timing::Expiry;
+use crate::clock::{Clock, Moment};
+use crate::secret::Scheme;
+use crate::{Secret, Source};
+
+/// A handle on one renewing token. Cloning it costs a reference count.
+#[derive(Clone)]
+pub struct TokenSlot {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    name: SlotName,
+    scheme: Scheme,
+    source: Box<dyn Source>,
+    timing: Timing,
+    clock: Clock,
+    /// Written under the lock of `book` alone, so that generations never run backwards.
+    current: ArcSwapOption<Current>,
+    book: Mutex<Book>,
+    changed: Notify,
+}
+
+/// What changes seldom, under one short lock.
+struct Book {
+    life: Life,
+    refresh_token: Option<Secret>,
+}
+
+/// The token in use. It lives on as its header value alone.
+struct Current {
+    generation: u64,
+    value: HeaderValue,
+    /// `None`: nobody has said when it ends.
+    expiry: Option<Expiry>,
+    published: Instant,
+    accepted: AtomicBool,
+}
+
+impl Current {
+    fn is_usable(&self, now: Moment) -> bool {
+        !self.expiry.is_some_and(|expiry| expiry.hard.reached(now))
+    }
+
+    fn is_due(&self, now: Moment) -> bool {
+        self.expiry.is_some_and(|expiry| expiry.soft.reached(now))
+    }
+}
+
+impl TokenSlot {
+    pub(crate) fn new(
+        name: SlotName,
+        scheme: Scheme,
+        source: Box<dyn Source>,
+        timing: Timing,
+        clock: Clock,
+    ) -> Self {
+        let book = Book {
+            life: Life::new(timing),
+            refresh_token: None,
+        };
+        Self {
+            shared: Arc::new(Shared {
+                name,
+                scheme,
+                source,
+                timing,
+                clock,
+                current: ArcSwapOption::empty(),
+                book: Mutex::new(book),
+                changed: Notify::new(),
+            }),
+        }
+    }
+
+    /// The slot's name.
+    pub fn name(&self) -> &SlotName {
+        &self.shared.name
+    }
+
+    /// What has happened so far.
+    pub fn counts(&self) -> Counts {
+        self.shared.book.lock().life.counts()
+    }
+
+    /// Throws the token away, so that the next request waits for a new one. A fetch that runs already may bring it.
+    pub fn invalidate(&self) {
+        let _book = self.shared.book.lock();
+        self.shared.current.store(None);
+    }
+
+    /// Says that something has changed: a permanent refusal is forgotten, and a pause ends.
+    pub fn changed(&self) {
+        self.shared.book.lock().life.change();
+        self.shared.changed.notify_waiters();
+    }
+
+    pub(crate) fn through(&self) -> Option<SlotName> {
+        self.shared.source.through()
+    }
+
+    /// Whether the token can be used now. Where it is due, starts a renewal behind it; outside of a runtime that is left
+    /// to a later request.
+    pub(crate) fn is_ready(&self) -> bool {
+        let now = self.shared.clock.now();
+        let current = self.shared.current.load();
+        let Some(current) = current.as_deref().filter(|current| current.is_usable(now)) else {
+            return false;
+        };
+        if current.is_due(now)
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let epoch = self
+                .shared
+                .book
+                .lock()
+                .life
+                .renew(now.mono, fastrand::f64());
+            if let Some(epoch) = epoch {
+                self.start(epoch, &runtime);
+            }
+        }
+        true
+    }
+
+    /// The newest token's header value and its generation, while it is usable.
+    pub(crate) fn value(&self) -> Option<(HeaderValue, u64)> {
+        let current = self.shared.current.load();
+        let current = current.as_deref()?;
+        current
+            .is_usable(self.shared.clock.now())
+            .then(|| (current.value.clone(), current.generation))
+    }
+
+    /// Notes that a server has accepted `generation`.
+    pub(crate) fn accept(&self, generation: u64) {
+        let current = self.shared.current.load();
+        let Some(current) = current.as_deref().filter(|c| c.generation == generation) else {
+            return;
+        };
+        // The load alone keeps the common case free of writes that other cores would have to see.
+        if !current.accepted.load(Ordering::Relaxed)
+            && !current.accepted.swap(true, Ordering::Relaxed)
+        {
+            self.shared.book.lock().life.accept();
+        }
+    }
+
+    /// Throws `generation` away, because a server refused it. Late refusals of earlier ones change nothing.
+    pub(crate) fn reject(&self, generation: u64) {
+        let now = self.shared.clock.now().mono;
+        let mut book = self.shared.book.lock();
+        let current = self.shared.current.load();
+        let Some(current) = current.as_deref().filter(|c| c.generation == generation) else {
+            return;
+        };
+        let accepted = current.accepted.load(Ordering::Relaxed);
+        book.life
+            .reject(accepted, current.published, now, fastrand::f64());
+        self.shared.current.store(None);
+        drop(book);
+        tracing::debug!(slot = %self.shared.name, generation, accepted, "the server refused the token");
+    }
+}
+
+impl fmt::Debug for TokenSlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenSlot")
+            .field("name", &self.shared.name)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,164 @@
+//! One fetch: a task that no caller can cancel, and that always reports how it ended.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::task::Poll;
+
+use http::HeaderValue;
+use tokio::runtime::Handle;
+
+use super::failure::Failure;
+use super::timing::Expiry;
+use super::{Current, TokenSlot};
+use crate::clock::Moment;
+use crate::{Fetch, Grant, Secret, Source, jwt};
+
+tokio::task_local! {
+    /// The slots whose fetches the task works for, innermost last.
+    static FETCHING: Vec<usize>;
+}
+
+impl TokenSlot {
+    fn id(&self) -> usize {
+        Arc::as_ptr(&self.shared).addr()
+    }
+
+    /// Whether the task that asks is a fetch for this very slot. To wait for the token there would be to wait for oneself.
+    pub(crate) fn is_fetching_here(&self) -> bool {
+        FETCHING
+            .try_with(|slots| slots.contains(&self.id()))
+            .unwrap_or(false)
+    }
+
+    /// Runs the fetch of `epoch` on `runtime`.
+    pub(super) fn start(&self, epoch: u64, runtime: &Handle) {
+        let mut slots = FETCHING.try_with(Vec::clone).unwrap_or_default();
+        slots.push(self.id());
+        let landing = Landing {
+            slot: self.clone(),
+            epoch,
+            landed: false,
+        };
+        runtime.spawn(FETCHING.scope(slots, run(landing)));
+    }
+}
+
+async fn run(landing: Landing) {
+    let shared = Arc::clone(&landing.slot.shared);
+    let fetch = Fetch {
+        slot: shared.name.clone(),
+        refresh_token: shared.book.lock().refresh_token.clone(),
+    };
+    // From before the request: the server may have begun to count at any time since.
+    let born = shared.clock.now();
+    let answer = tokio::time::timeout(shared.timing.fetch, ask(&*shared.source, fetch)).await;
+    landing.land(born, answer.unwrap_or(Err(Failure::TimedOut)));
+}
+
+/// Asks the source; a panic is a failure. Its message is dropped unread: it may quote a secret.
+async fn ask(source: &dyn Source, fetch: Fetch) -> Result<Grant, Failure> {
+    let asked = catch_unwind(AssertUnwindSafe(|| source.fetch(fetch)));
+    let mut answer = asked.map_err(|_| Failure::Panicked)?;
+    std::future::poll_fn(
+        |cx| match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
+            Ok(poll) => poll.map_err(|error| Failure::Source(Arc::new(error))),
+            Err(_) => Poll::Ready(Err(Failure::Panicked)),
+        },
+    )
+    .await
+}
+
+/// Reports how a fetch ended, also where its task is dropped together with its runtime, polled or not.
+struct Landing {
+    slot: TokenSlot,
+    epoch: u64,
+    landed: bool,
+}
+
+impl Landing {
+    fn land(mut self, born: Moment, answer: Result<Grant, Failure>) {
+        self.landed = true;
+        match answer.and_then(|grant| self.slot.read(grant, born)) {
+            Ok(token) => self.publish(token),
+            Err(why) => self.fail(why),
+        }
+        self.slot.shared.changed.notify_waiters();
+    }
+
+    fn publish(&self, token: Token) {
+        let shared = &*self.slot.shared;
+        let mut book = shared.book.lock();
+        let Some(generation) = book.life.succeed(self.epoch) else {
+            return;
+        };
+        if token.refresh_token.is_some() {
+            book.refresh_token = token.refresh_token;
+        }
+        shared.current.store(Some(Arc::new(Current {
+            generation,
+            value: token.value,
+            expiry: token.expiry,
+            published: token.now.mono,
+            accepted: AtomicBool::new(false),
+        })));
+        drop(book);
+        tracing::debug!(slot = %shared.name, generation, "a new token is in use");
+    }
+
+    fn fail(&self, why: Failure) {
+        let shared = &*self.slot.shared;
+        let now = shared.clock.now().mono;
+        let outcome = why.name();
+        let counted = shared
+            .book
+            .lock()
+            .life
+            .fail(self.epoch, why, now, fastrand::f64());
+        if counted {
+            tracing::warn!(slot = %shared.name, outcome, "no new token");
+        }
+    }
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        if !self.landed && self.slot.shared.book.lock().life.lose(self.epoch) {
+            self.slot.shared.changed.notify_waiters();
+        }
+    }
+}
+
+/// A grant, read.
+struct Token {
+    value: HeaderValue,
+    expiry: Option<Expiry>,
+    refresh_token: Option<Secret>,
+    now: Moment,
+}
+
+impl TokenSlot {
+    fn read(&self, grant: Grant, born: Moment) -> Result<Token, Failure> {
+        let shared = &*self.shared;
+        let now = shared.clock.now();
+        let value = shared
+            .scheme
+            .value(&grant.token)
+            .map_err(Failure::Unsendable)?;
+        let expiry = match grant.lifetime {
+            Some(lifetime) => Some((lifetime, born)),
+            None => jwt::remaining(grant.token.expose(), now.wall).map(|left| (left, now)),
+        };
+        let expiry =
+            expiry.map(|(lifetime, since)| shared.timing.plan(lifetime, since, fastrand::f64()));
+        if expiry.is_some_and(|expiry| expiry.hard.reached(now)) {
+            return Err(Failure::BornExpired);
+        }
+        Ok(Token {
+            value,
+            expiry,
+            refresh_token: grant.refresh_token,
+            now,
+        })
+    }
+}

@@ -1,0 +1,95 @@
+//! Waiting for a usable token.
+
+use std::pin::{Pin, pin};
+
+use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout_at};
+
+use super::TokenSlot;
+use super::failure::Failure;
+use super::life::Next;
+use crate::{AuthError, Reason};
+
+/// The slow path of a gate: it holds the slot and neither request nor inner service.
+pub(crate) type Wait = Pin<Box<dyn Future<Output = Result<(), AuthError>> + Send>>;
+
+enum Step {
+    Ready,
+    Start(u64),
+    Fetching(Instant),
+    BackingOff(Instant, Failure),
+    GiveUp(AuthError),
+}
+
+impl TokenSlot {
+    /// Waits until a token newer than the generation `newer_than` can be used; starts a fetch where none runs.
+    ///
+    /// Waits for as long as the slot allows, and to `deadline` at the most.
+    pub(crate) fn wait(&self, newer_than: u64, deadline: Option<Instant>) -> Wait {
+        let slot = self.clone();
+        Box::pin(async move { slot.usable(newer_than, deadline).await })
+    }
+
+    async fn usable(&self, newer_than: u64, deadline: Option<Instant>) -> Result<(), AuthError> {
+        if Handle::try_current().is_err() {
+            return Err(self.error(Reason::NoRuntime));
+        }
+        let longest = self.now() + self.shared.timing.wait;
+        let deadline = deadline.map_or(longest, |deadline| deadline.min(longest));
+        let mut mine = None;
+        loop {
+            // Listening begins before the look: what changes in between is not missed.
+            let mut changed = pin!(self.shared.changed.notified());
+            changed.as_mut().enable();
+            let until = match self.step(newer_than, mine) {
+                Step::Ready => return Ok(()),
+                Step::GiveUp(error) => return Err(error),
+                Step::Start(epoch) => {
+                    self.start(epoch, &Handle::current());
+                    mine = Some(epoch);
+                    continue;
+                }
+                Step::BackingOff(until, why) if until >= deadline => {
+                    return Err(self.because(Reason::BackingOff, why));
+                }
+                Step::Fetching(until) | Step::BackingOff(until, _) => until,
+            };
+            if self.now() >= deadline {
+                return Err(self.error(Reason::TimedOut));
+            }
+            // The fetch's own timer is not relied upon: it stands still with a runtime that nobody drives.
+            let _ = timeout_at(until.min(deadline), changed).await;
+        }
+    }
+
+    fn step(&self, newer_than: u64, mine: Option<u64>) -> Step {
+        let now = self.shared.clock.now();
+        let mut book = self.shared.book.lock();
+        let current = self.shared.current.load();
+        if current
+            .as_deref()
+            .is_some_and(|c| c.generation > newer_than && c.is_usable(now))
+        {
+            return Step::Ready;
+        }
+        match book.life.next(now.mono, mine, fastrand::f64()) {
+            Next::Start(epoch) => Step::Start(epoch),
+            Next::Fetching(until) => Step::Fetching(until),
+            Next::BackingOff(until, why) => Step::BackingOff(until, why),
+            Next::Refused(why) => Step::GiveUp(self.because(Reason::Refused, why)),
+            Next::Lost => Step::GiveUp(self.error(Reason::FetchLost)),
+        }
+    }
+
+    fn now(&self) -> Instant {
+        self.shared.clock.now().mono
+    }
+
+    fn error(&self, reason: Reason) -> AuthError {
+        AuthError::new(reason).of(&self.shared.name)
+    }
+
+    fn because(&self, reason: Reason, why: Failure) -> AuthError {
+        AuthError::because(reason, why).of(&self.shared.name)
+    }
+}
