@@ -15,9 +15,9 @@ use crate::{response, url};
 
 /// Makes the clients of `builder` send each request once, and to the server that it names.
 ///
-/// Switches off what would send a request again or elsewhere below the layers, where no limit counts it and no credential
-/// is checked: redirects (up to ten, by default) and reqwest's own retries (which repeat a POST that an HTTP/2 server says
-/// it has refused).
+/// Switches off what would send a request again or elsewhere below the layers, where no limit counts it and no
+/// credential is checked: redirects (up to ten, by default) and reqwest's own retries (which repeat a POST that an
+/// HTTP/2 server says it has refused).
 ///
 /// The rest of the builder is left alone. What to think of there:
 ///
@@ -30,8 +30,8 @@ use crate::{response, url};
 /// - *`cookie_store`, `cookie_provider`* add a credential that no layer knows of.
 /// - *`tls_early_data`* (HTTP/3) sends requests that an attacker on the way can replay.
 ///
-/// What cannot be switched off does no harm: on a pooled connection that turns out closed *before* the request is written, the
-/// client takes another one; and of several addresses of a name, the first that answers is used.
+/// What cannot be switched off does no harm: on a pooled connection that turns out closed *before* the request is
+/// written, the client takes another one; and of several addresses of a name, the first that answers is used.
 ///
 /// ```
 /// let client = reqwest_layer::send_once(reqwest::Client::builder().user_agent("example/1.0")).build()?;
@@ -46,16 +46,17 @@ pub fn send_once(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
 /// A Tower service that sends `http` requests through reqwest.
 ///
 /// Path and query go on the wire byte for byte as they stand in the request's URI, or the request is refused with a
-/// [`UrlError`](crate::UrlError). A timeout in the request's extensions is kept (it is there when the request was once reqwest's), and so
-/// are its version and other extensions; the response keeps its URL, so that `reqwest::Response::from` gives it back.
+/// [`UrlError`](crate::UrlError). A timeout in the request's extensions is kept (it is there when the request was once
+/// reqwest's), and so are its version and other extensions; the response keeps its URL, so that
+/// `reqwest::Response::from` gives it back.
 ///
 /// Always ready. Cloning costs a reference count, and clones share one pool of connections.
 ///
 /// # Errors
 ///
-/// A [`UrlError`](crate::UrlError), or reqwest's own error without its URL, whose query might hold a secret. An error that reqwest
-/// raises before it does anything is marked [`NeverLeft`], permanently; a failed attempt to connect is recognised by
-/// [`NeverLeft::find`], which here is right to believe it: nothing was sent elsewhere first.
+/// A [`UrlError`](crate::UrlError), or reqwest's own error without its URL, whose query might hold a secret. An error
+/// that reqwest raises before it does anything is marked [`NeverLeft`], permanently; a failed attempt to connect is
+/// recognised by [`NeverLeft::find`], which here is right to believe it: nothing was sent elsewhere first.
 ///
 /// # Panics
 ///

@@ -2,18 +2,19 @@
 //!
 //! Two directions, for the two ways in which a program already uses reqwest:
 //!
-//! - [`Reqwest`] puts reqwest *below* Tower layers: a service over `http` types, built from a `reqwest::ClientBuilder` with
-//!   redirects and reqwest's own retries off. For programs that own their stack and only want reqwest's connections.
-//! - [`LayerMiddleware`] puts Tower layers *inside* of a `reqwest_middleware::ClientWithMiddleware`, so that code that speaks
-//!   reqwest stays as it is.
+//! - [`Reqwest`] puts reqwest *below* Tower layers: a service over `http` types, built from a `reqwest::ClientBuilder`
+//!   with redirects and reqwest's own retries off. For programs that own their stack and only want reqwest's
+//!   connections.
+//! - [`LayerMiddleware`] puts Tower layers *inside* of a `reqwest_middleware::ClientWithMiddleware`, so that code that
+//!   speaks reqwest stays as it is.
 //!
 //! Either way what the layers have classified is what goes on the wire: a URL that reqwest would rewrite is refused
 //! ([`UrlError`]), and what is sent is sent once ([`send_once`]).
 //!
 //! # Features
 //!
-//! `middleware` (default): [`LayerMiddleware`], and with it the dependency on `reqwest-middleware`. TLS, HTTP/2 and the rest are
-//! features of `reqwest` itself: switch them on in your own dependency on it.
+//! `middleware` (default): [`LayerMiddleware`], and with it the dependency on `reqwest-middleware`. TLS, HTTP/2 and the
+//! rest are features of `reqwest` itself: switch them on in your own dependency on it.
 
 mod body;
 mod client;

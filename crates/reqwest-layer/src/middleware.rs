@@ -18,38 +18,42 @@ use crate::{Body, body, response};
 
 /// Tower layers that run as a `reqwest_middleware::Middleware`.
 ///
-/// The layers wrap a [`NextService`], a Tower service that borrows the rest of the middleware chain: no channel, no task. It
-/// is made anew for each request, and so are the services of the layers, so all that must last (a window, a token, a
-/// budget) has to live in the *layer*, as it does in those of this workspace.
+/// The layers wrap a [`NextService`], a Tower service that borrows the rest of the middleware chain: no channel, no
+/// task. It is made anew for each request, and so are the services of the layers, so all that must last (a window, a
+/// token, a budget) has to live in the *layer*, as it does in those of this workspace.
 ///
 /// # Which layers fit
 ///
-/// - `L: Layer<NextService<'a>>` for every lifetime `'a`: the layer must not ask `'static` of the service it wraps;
-/// - the service it makes is `Send`, takes `http::Request<`[`Body`](crate::Body)`>` and answers
-///   `http::Response<B>` for some [`http_body::Body`] `B` that is `Send + 'static`;
-/// - its future is `Send`, its error converts into a boxed error.
+/// - `L: Layer<NextService<'a>>` for every lifetime `'a`: no layer may ask `'static` of the service that it wraps;
+/// - the service that they make is `Send`, takes an `http::Request<`[`Body`](crate::Body)`>` and answers with an
+///   `http::Response<B>`, for some [`http_body::Body`] `B` of bytes that is `Send + 'static`;
+/// - its future is `Send`, and its error converts into a boxed error.
 ///
-/// [`StackService`] is the second and third of these. tower's `Buffer` and `BoxService` do not fit: they hand the inner service to
-/// a task or a `'static` box.
+/// [`StackService`] is the last two of these. Where the compiler says that an *implementation is not general enough*
+/// for [`NextService`], some layer asks `'static` of what it wraps, as those do that hand it to a task or keep it in a
+/// `'static` box (tower's `BufferLayer` and `BoxService`). Layers that keep their state in the service that they make
+/// (tower's `RateLimitLayer`) compile, and start anew with each request.
 ///
 /// # Extensions
 ///
-/// What the caller puts in with `with_extension` (a `ClassOverride`, for instance) is in the extensions of the request that the
-/// layers see, and goes on to the middleware below together with the `CallContext`. What middleware below adds comes back to the
-/// caller; what the layers add to a *request* ends with the call, and what they add to a *response*
+/// What the caller puts in with `with_extension` (a `ClassOverride`, for instance) is in the extensions of the request
+/// that the layers see, and goes on to the middleware below together with the `CallContext`. What middleware below adds
+/// comes back to the caller; what the layers add to a *request* ends with the call, and what they add to a *response*
 /// (`Renewed`) is in [`reqwest::Response::extensions`].
 ///
 /// # What an error proves
 ///
-/// By default a failed connection attempt proves nothing here. The client below may have followed a redirect on its own, so that a
-/// first server had the request before a second one could not be reached, and neither the error nor its URL shows that;
-/// middleware in between may repeat requests as well. Use a client built by way of [`send_once`](crate::send_once), keep other
-/// repeating middleware above, and say so with [`sends_once`](Self::sends_once).
+/// By default a failed connection attempt proves nothing here. The client below may have followed a redirect on its
+/// own, so that a first server had the request before a second one could not be reached, and neither the error nor its
+/// URL shows that; middleware in between may repeat requests as well. Use a client built by way of
+/// [`send_once`](crate::send_once), keep other repeating middleware above, and say so with
+/// [`sends_once`](Self::sends_once).
 ///
 /// # Errors
 ///
 /// An error of the client or of middleware below comes out as it was. An error of a layer comes out as
-/// `Error::Middleware` around a [`StackError`], with the layer's error in the chain of sources: `NeverLeft::find` reads it.
+/// `Error::Middleware` around a [`StackError`], with the layer's error in the chain of sources: `NeverLeft::find` reads
+/// it.
 ///
 /// # Cancellation
 ///
@@ -119,9 +123,9 @@ where
 
     /// Declares that what is below sends each request once, and to the server that it names.
     ///
-    /// True of a client built by way of [`send_once`](crate::send_once), with no middleware in between that repeats
-    /// or redirects. The layers then believe an error that proves that a request never left, or was never processed: a POST whose
-    /// connection could not be made is sent again, and its place in a rate limit is free at once.
+    /// True of a client built by way of [`send_once`](crate::send_once), with no middleware in between that repeats or
+    /// redirects. The layers then believe an error that proves that a request never left, or was never processed: a
+    /// POST whose connection could not be made is sent again, and its place in a rate limit is free at once.
     #[must_use]
     pub fn sends_once(mut self) -> Self {
         self.sends_once = true;

@@ -12,9 +12,10 @@ use crate::body;
 
 /// A request that was refused because reqwest would send another URL than the one it came with.
 ///
-/// reqwest reads URLs by the WHATWG standard, which resolves dot segments and writes some characters in another way. What
-/// the layers above have classified, and bound a credential to, must be what goes on the wire, so such a request never
-/// leaves: the error's chain ends in a permanent [`NeverLeft`]. It names the part that would change, and not the URL.
+/// reqwest reads URLs by the WHATWG standard, which resolves dot segments and writes some characters in another way.
+/// What the layers above have classified, and bound a credential to, must be what goes on the wire, so such a request
+/// never leaves: the error's chain ends in a permanent [`NeverLeft`]. It names the part that would change, and not the
+/// URL.
 #[derive(Debug)]
 pub struct UrlError {
     part: UrlPart,
@@ -135,7 +136,31 @@ fn rewritten(uri: &Uri, url: &Url) -> Option<UrlPart> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_passes_is_what_hyper_is_given(
+            host in "[a-z0-9.-]{1,8}|\\[[0-9a-f:]{2,8}\\]",
+            port in "|:|:[0-9]{1,5}",
+            target in "[/?][!-~]{0,24}|(/(\\.|%2[eEfF]|[a-z;@:{}]){0,4}){0,4}(\\?[!-~]{0,8})?",
+        ) {
+            let Ok(uri) = format!("http://{host}{port}{target}").parse::<Uri>() else {
+                return Ok(());
+            };
+            let request = Request::get(uri.clone()).body(String::new()).expect("a request");
+            let Ok(request) = into_reqwest(request) else {
+                return Ok(());
+            };
+            // reqwest itself parses the URL's text into the URI that it gives to hyper.
+            let sent: Uri = request.url().as_str().parse().expect("a URI");
+            prop_assert_eq!((sent.path(), sent.query()), (uri.path(), uri.query()));
+            prop_assert_eq!(sent.host().map(str::to_ascii_lowercase), uri.host().map(str::to_ascii_lowercase));
+            prop_assert_eq!(sent.port_u16().unwrap_or(80), uri.port_u16().unwrap_or(80));
+        }
+    }
 
     fn part(uri: &str) -> Option<UrlPart> {
         let uri: Uri = uri.parse().expect(uri);

@@ -364,8 +364,7 @@ async fn proof(client: reqwest::Client, url: &str, sends_once: bool) -> Option<R
     let client = ClientBuilder::new(client).with(middleware).build();
     let error = client.get(url).send().await.expect_err("a failure");
     assert!(error.is_connect(), "{error:?}");
-    let seen = *seen.lock().expect("unpoisoned");
-    seen
+    *seen.lock().expect("unpoisoned")
 }
 
 #[tokio::test]

@@ -25,7 +25,8 @@ impl StdError for StackError {
     }
 }
 
-/// What the error of a stack looks like outside: one that came from below as it was, one of a layer as a [`StackError`].
+/// What the error of a stack looks like outside: one that came from below as it was, one of a layer as a
+/// [`StackError`].
 pub(super) fn into_middleware(error: BoxError) -> Error {
     match error.downcast::<BelowError>() {
         Ok(below) => below.into_inner(),
@@ -35,7 +36,8 @@ pub(super) fn into_middleware(error: BoxError) -> Error {
 
 /// An error of the client, or of middleware below, as the layers see it.
 ///
-/// Without its URL, whose query might hold a secret that a layer would log; [`into_inner`](Self::into_inner) puts it back.
+/// Without its URL, whose query might hold a secret that a layer would log; [`into_inner`](Self::into_inner) puts it
+/// back.
 pub(super) struct BelowError {
     error: Error,
     url: Option<Url>,

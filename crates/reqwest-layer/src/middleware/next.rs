@@ -18,8 +18,8 @@ use crate::{response, url};
 
 /// The rest of a middleware chain, down to the client, as a Tower service.
 ///
-/// What the layers of a [`LayerMiddleware`](crate::LayerMiddleware) wrap. It borrows the chain for `'a`, is always ready, and may be
-/// cloned and called as often as the layers like.
+/// What the layers of a [`LayerMiddleware`](crate::LayerMiddleware) wrap. It borrows the chain for `'a`, is always
+/// ready, and may be cloned and called as often as the layers like.
 #[derive(Clone)]
 pub struct NextService<'a> {
     next: Next<'a>,

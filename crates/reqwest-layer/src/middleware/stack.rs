@@ -13,16 +13,9 @@ use crate::{Body, body};
 
 /// A service that reqwest middleware can run: what the layers make of a [`NextService`](crate::NextService).
 ///
-/// Implemented for every [`Service`] over `http::Request<`[`Body`](crate::Body)`>` that answers `http::Response<B>`, where the service and its
-/// future are `Send`, its error converts into a boxed error, and `B` is a `Send + 'static` body of bytes. There is nothing to implement by
-/// hand.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot run as reqwest middleware",
-    label = "the service that these layers make does not fit",
-    note = "it must be `Send` and a `tower_service::Service<http::Request<reqwest_layer::Body>>` that answers `http::Response<B>`",
-    note = "its future must be `Send`, its error convert into a boxed error, and `B` be a `Send + 'static` `http_body::Body` of bytes",
-    note = "no layer may ask `'static` of the service that it wraps"
-)]
+/// Implemented for every [`Service`] over `http::Request<`[`Body`](crate::Body)`>` that answers `http::Response<B>`,
+/// where the service and its future are `Send`, its error converts into a boxed error, and `B` is a `Send + 'static`
+/// body of bytes. There is nothing to implement by hand.
 pub trait StackService: sealed::Stack {}
 
 impl<S: sealed::Stack> StackService for S {}
@@ -33,16 +26,9 @@ type Sending<'a> =
 pub(super) mod sealed {
     use super::*;
 
-    #[diagnostic::on_unimplemented(
-        message = "`{Self}` cannot run as reqwest middleware",
-        label = "the service that these layers make does not fit",
-        note = "it must be `Send` and a `tower_service::Service<http::Request<reqwest_layer::Body>>` that answers `http::Response<B>`",
-        note = "its future must be `Send`, its error convert into a boxed error, and `B` be a `Send + 'static` `http_body::Body` of bytes",
-        note = "no layer may ask `'static` of the service that it wraps"
-    )]
     pub trait Stack: Send {
-        /// Waits until the service is ready, and calls it. Boxed: an opaque future would not be known to be `Send` for *every*
-        /// lifetime of the borrowed chain.
+        /// Waits until the service is ready, and calls it. Boxed: an opaque future would not be known to be `Send` for
+        /// *every* lifetime of the borrowed chain.
         fn send<'a>(self, request: Request<Body>) -> Sending<'a>
         where
             Self: Sized + 'a;
@@ -63,8 +49,8 @@ pub(super) mod sealed {
     }
 }
 
-/// Generic over the request, because inside of a future the compiler forgets which lifetime the error in [`Body`] has, and then asks
-/// that the service's future be `Send` for all of them.
+/// Generic over the request, because inside of a future the compiler forgets which lifetime the error in [`Body`] has,
+/// and then asks that the service's future be `Send` for all of them.
 async fn drive<S, R, B>(mut service: S, request: R) -> Result<Response<reqwest::Body>, BoxError>
 where
     S: Service<R, Response = Response<B>, Error: Into<BoxError>>,
