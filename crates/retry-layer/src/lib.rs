@@ -1,1 +1,130 @@
 //! A Tower layer that repeats a request when that is safe and useful.
+//!
+//! The *engine* decides whether a request may be sent again; a [classifier](Classify) only names what happened. A replay
+//! passes these gates, in this order, and the first one that is shut ends the call with the outcome at hand:
+//!
+//! 1. an attempt is left;
+//! 2. repeating does no harm: the request [never left](call_context::NeverLeft), or its method is idempotent, or it
+//!    carries an idempotency key that the server [honours](RetryLayer::keys_honoured_by), or its class is
+//!    [opted in](RetryLayer::idempotent_class), or it is [proven](call_context::Unprocessed) that the server did not
+//!    process it;
+//! 3. the body can be sent again ([`Replay`]);
+//! 4. the pause is no longer than the layer is willing to wait, and ends before the call's deadline;
+//! 5. the [`Budget`] has something left.
+//!
+//! So a POST without a key is sent again on proof alone, and never because of a 503 or a timeout.
+//!
+//! ```
+//! use std::time::Duration;
+//! use bytes::Bytes;
+//! use http::{Request, Response};
+//! use http_body_util::Full;
+//! use retry_layer::RetryLayer;
+//! use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), BoxError> {
+//! let retry = RetryLayer::new().attempts(4).max_delay(Duration::from_secs(5));
+//! let flaky = service_fn(|request: Request<Full<Bytes>>| async move {
+//!     let attempt = call_context::CallContext::get(request.extensions()).map_or(1, |c| c.attempt());
+//!     let status = if attempt < 3 { 503 } else { 200 };
+//!     Response::builder().status(status).body(Full::<Bytes>::default())
+//! });
+//! let client = ServiceBuilder::new().layer(retry.clone()).service(flaky);
+//!
+//! let request = Request::get("https://api.example.com/read/portfolio").body(Full::default())?;
+//! assert_eq!(client.oneshot(request).await?.status(), 200);
+//! assert_eq!(retry.counters().retries(), 2);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is repeated
+//!
+//! | outcome | verdict of [`Standard`] | why |
+//! | --- | --- | --- |
+//! | an error | transient | what it proves about the request is the engine's business |
+//! | 408 Request Timeout | transient | the client may repeat the request (RFC 9110, section 15.5.9) |
+//! | 425 Too Early | transient | the server did not want to risk early data (RFC 8470, section 5.2) |
+//! | 429 Too Many Requests | throttled | RFC 6585, section 4 |
+//! | 503 with `Retry-After` | throttled | overload or maintenance with an end (RFC 9110, section 15.6.4) |
+//! | 500, 502, 503, 504 | transient | a server's or gateway's failure, often gone at the next try (RFC 9110, section 15.6) |
+//! | 1xx, 2xx, 3xx | success | pays into the budget |
+//! | all others, also 401, 403, 409, 501 and 505 | final | the same request meets the same answer |
+//!
+//! Errors are judged by the engine first: a [permanent](call_context::Refusal::Permanent) refusal is final, a
+//! [local](call_context::Refusal::Local) one is tried again once a call, and all proof comes from
+//! [`NeverLeft`](call_context::NeverLeft) and [`Unprocessed`](call_context::Unprocessed). REFUSED_STREAM and GOAWAY
+//! are a peer's claim, believed only for [trusted](RetryLayer::trust_refusals) origins. A 429 or 503 is not proof
+//! either: an unkeyed POST that met one is returned with it, unless its class is opted in.
+//!
+//! A 401 that carries [`Renewed`](call_context::Renewed) is replayed once a call and at once, for every method (the
+//! server refused the credential, and did nothing else), over and above the attempts and outside of the budget. Per
+//! slot, 100 such replays that met another 401 are allowed, and one more for each second that passes; the slot is the
+//! [`SlotName`](call_context::SlotName) in the response's extensions, where there is one.
+//!
+//! # How long it waits
+//!
+//! The pause is drawn evenly from zero to `base · 2ⁿ⁻¹`, capped ("full jitter", after the cap, anew for each retry). A
+//! `Retry-After` is a floor below it: the pause is never shorter, and jitter on top keeps clients apart that were
+//! told the same. A floor above [the longest obeyed](RetryLayer::longest_retry_after) returns the response now. The
+//! layer never adds up waits: a rate layer below that has closed its window for the same `Retry-After` is open again when
+//! the replay gets there.
+//!
+//! # What is returned
+//!
+//! The outcome of the last attempt that departed. An attempt that never left (refused by a layer below, not ready, no
+//! connection) replaces nothing: the earlier outcome stands, with its body whole. During the pause up to 64 KiB of that
+//! body are read ahead, so that its connection is free again for the replay; they are put back in front of
+//! the rest ([`RetryBody`]). A replay waits for that at most 100 ms longer than its pause.
+//!
+//! # Defaults
+//!
+//! | setting | default |
+//! | --- | --- |
+//! | [`attempts`](RetryLayer::attempts) | 3, the first one included |
+//! | [`base`](RetryLayer::base), [`max_delay`](RetryLayer::max_delay) | 50 ms, doubling up to 20 s |
+//! | [`throttle_base`](RetryLayer::throttle_base) | 1 s |
+//! | [`longest_retry_after`](RetryLayer::longest_retry_after) | 60 s |
+//! | [`deadline`](RetryLayer::deadline) | none but the call's own |
+//! | [`budget`](RetryLayer::budget) | 10, and 0.2 for each success, and 0.1 for each second |
+//! | [`idempotency_header`](RetryLayer::idempotency_header) | `idempotency-key`, honoured by no origin |
+//!
+//! # Other layers that retry
+//!
+//! One layer retries a call: a second one below passes its calls through, and says so once in the log. Clients that
+//! repeat on their own know nothing of it: build hyper-util's with `retry_canceled_requests(false)` and reqwest's with
+//! `retry(reqwest::retry::never())` if each attempt must be seen by the layers in between.
+//!
+//! # Features
+//!
+//! `hyper` (default): reads proof from the errors of hyper, hyper-util's legacy client and h2; [`Replay`] for hyper's body.
+
+mod backoff;
+mod body;
+mod budget;
+mod call;
+mod classify;
+mod clock;
+mod copy;
+mod counters;
+mod earlier;
+mod error;
+mod future;
+mod layer;
+mod permit;
+mod renewals;
+mod replay;
+mod retry_after;
+mod service;
+mod settings;
+
+pub use body::RetryBody;
+pub use budget::Budget;
+pub use classify::{Classify, Exchange, Standard, Verdict};
+pub use counters::{Counters, Stop};
+pub use error::DeadlineExceeded;
+pub use future::ResponseFuture;
+pub use layer::RetryLayer;
+pub use replay::Replay;
+pub use service::Retry;

@@ -1,0 +1,98 @@
+//! What the layer has done so far.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Why an outcome that another try might have mended was returned nevertheless.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Stop {
+    /// No attempt was left.
+    Attempts,
+    /// A layer below refused the call for good, or for the second time.
+    Refused,
+    /// Repeating the request might have done harm.
+    NotSafe,
+    /// The body could not be sent again.
+    Body,
+    /// The server asked for a longer wait than the layer obeys.
+    Wait,
+    /// The call's deadline would have passed, or did.
+    Deadline,
+    /// The budget was empty.
+    Budget,
+    /// The slot's renewed credentials had been refused too often.
+    Renewals,
+}
+
+impl Stop {
+    const COUNT: usize = 8;
+
+    /// The name, as in the log.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Attempts => "attempts",
+            Self::Refused => "refused",
+            Self::NotSafe => "not safe",
+            Self::Body => "body",
+            Self::Wait => "wait too long",
+            Self::Deadline => "deadline",
+            Self::Budget => "budget",
+            Self::Renewals => "renewals",
+        }
+    }
+}
+
+/// A snapshot of what a [`RetryLayer`](crate::RetryLayer) has done, over all services that it made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    retries: u64,
+    replays_after_401: u64,
+    stopped: [u64; Stop::COUNT],
+}
+
+impl Counters {
+    /// Replays that were sent because of a failure or a throttle.
+    pub fn retries(&self) -> u64 {
+        self.retries
+    }
+
+    /// Replays that were sent because a 401 had led to a newer credential.
+    pub fn replays_after_401(&self) -> u64 {
+        self.replays_after_401
+    }
+
+    /// Calls that ended for the reason `stop`.
+    pub fn stopped(&self, stop: Stop) -> u64 {
+        self.stopped[stop as usize]
+    }
+}
+
+/// The counters themselves.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    retries: AtomicU64,
+    replays_after_401: AtomicU64,
+    stopped: [AtomicU64; Stop::COUNT],
+}
+
+impl Tally {
+    pub(crate) fn retry(&self) {
+        self.retries.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn replay_after_401(&self) {
+        self.replays_after_401.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn stop(&self, stop: Stop) {
+        self.stopped[stop as usize].fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn snapshot(&self) -> Counters {
+        Counters {
+            retries: self.retries.load(Relaxed),
+            replays_after_401: self.replays_after_401.load(Relaxed),
+            stopped: std::array::from_fn(|i| self.stopped[i].load(Relaxed)),
+        }
+    }
+}

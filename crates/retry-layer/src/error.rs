@@ -1,0 +1,52 @@
+//! The one failure that this layer adds.
+
+use std::error::Error;
+use std::fmt;
+
+use call_context::{NeverLeft, Refusal};
+
+/// The call's deadline passed, and there was no outcome yet.
+///
+/// An attempt that was under way has been abandoned: the server may have processed the request, or may still do so. A
+/// call whose deadline had passed before its first attempt carries [`NeverLeft`] as its source.
+#[derive(Debug)]
+pub struct DeadlineExceeded {
+    attempt: u32,
+    never_left: Option<NeverLeft>,
+}
+
+impl DeadlineExceeded {
+    pub(crate) fn during(attempt: u32) -> Self {
+        Self {
+            attempt,
+            never_left: None,
+        }
+    }
+
+    pub(crate) fn before_the_first() -> Self {
+        Self {
+            attempt: 0,
+            never_left: Some(NeverLeft::new(Refusal::Permanent)),
+        }
+    }
+
+    /// The attempt that was abandoned, counted from 1; 0 where none was made.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+}
+
+impl fmt::Display for DeadlineExceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.attempt {
+            0 => f.write_str("the call's deadline passed before the first attempt"),
+            n => write!(f, "the call's deadline passed during attempt {n}"),
+        }
+    }
+}
+
+impl Error for DeadlineExceeded {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.never_left.as_ref().map(|mark| mark as _)
+    }
+}

@@ -1,0 +1,235 @@
+//! The response future: attempts, pauses, and readiness in between.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use call_context::{BoxError, CallContext};
+use http::{Request, Response};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tokio::time::{Sleep, sleep_until};
+use tower_service::Service;
+
+use crate::call::{Call, Step};
+use crate::{DeadlineExceeded, Replay, RetryBody, Stop, clock, copy};
+
+/// How long after an outcome a replay waits at most for the outcome's connection to become free.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+pin_project! {
+    /// The response future of [`Retry`](crate::Retry).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping it drops what is under way: an attempt, which the server may process nevertheless; or a pause, after which
+    /// nothing is sent any more. A retry that the budget has paid for by then is not given back.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with a timer, when it has to pause or to watch a deadline.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ResponseFuture<S, B, R>
+    where
+        S: Service<Request<B>>,
+        R: Body,
+    {
+        #[pin]
+        state: State<S::Future>,
+        #[pin]
+        timer: Timer,
+        // What may be replayed: the service, which is asked for readiness anew, and the request.
+        replay: Option<(S, Request<B>)>,
+        // Nothing for calls that only pass through.
+        call: Option<Call<R>>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<F> {
+        /// An attempt is under way.
+        Attempt { #[pin] future: F },
+        /// A replay has been decided on; the earlier body is read ahead in the meantime.
+        Pause { resume: Instant, since: Instant, rested: bool },
+        /// The replay is due as soon as the service is ready.
+        Readying,
+        /// The call's deadline had passed before its first attempt.
+        Refused,
+        /// The outcome has been returned.
+        Done,
+    }
+}
+
+pin_project! {
+    /// One timer for pauses and for the deadline: no pause outlasts the deadline.
+    struct Timer {
+        #[pin]
+        sleep: Option<Sleep>,
+        until: Option<Instant>,
+    }
+}
+
+impl Timer {
+    /// Ready at `until`, or at once where it has passed. Registers nothing then.
+    fn poll_until(mut self: Pin<&mut Self>, until: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.as_mut().project();
+        if *this.until != Some(until) {
+            let at = tokio::time::Instant::from_std(until);
+            *this.until = Some(until);
+            match this.sleep.as_mut().as_pin_mut() {
+                Some(sleep) => sleep.reset(at),
+                None => this.sleep.set(Some(sleep_until(at))),
+            }
+        }
+        match this.sleep.as_pin_mut() {
+            Some(sleep) => sleep.poll(cx),
+            None => Poll::Ready(()),
+        }
+    }
+}
+
+impl<S, B, R> ResponseFuture<S, B, R>
+where
+    S: Service<Request<B>>,
+    R: Body,
+{
+    fn new(
+        state: State<S::Future>,
+        replay: Option<(S, Request<B>)>,
+        call: Option<Call<R>>,
+    ) -> Self {
+        Self {
+            state,
+            timer: Timer {
+                sleep: None,
+                until: None,
+            },
+            replay,
+            call,
+        }
+    }
+
+    pub(crate) fn passing(future: S::Future) -> Self {
+        Self::new(State::Attempt { future }, None, None)
+    }
+
+    pub(crate) fn refused() -> Self {
+        Self::new(State::Refused, None, None)
+    }
+
+    pub(crate) fn attempting(
+        future: S::Future,
+        replay: Option<(S, Request<B>)>,
+        call: Call<R>,
+    ) -> Self {
+        Self::new(State::Attempt { future }, replay, Some(call))
+    }
+}
+
+impl<S, B, R> Future for ResponseFuture<S, B, R>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    S::Error: Into<BoxError>,
+    B: Replay,
+    R: Body,
+{
+    type Output = Result<Response<RetryBody<R>>, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            match this.state.as_mut().project() {
+                StateProj::Attempt { future } => {
+                    let outcome = future.poll(cx);
+                    let Some(call) = this.call else {
+                        return outcome
+                            .map_ok(|response| response.map(RetryBody::untouched))
+                            .map_err(Into::into);
+                    };
+                    let outcome = match outcome {
+                        Poll::Ready(outcome) => outcome.map_err(Into::into),
+                        Poll::Pending => {
+                            let Some(deadline) = call.deadline else {
+                                return Poll::Pending;
+                            };
+                            ready!(this.timer.as_mut().poll_until(deadline, cx));
+                            call.stopped(Stop::Deadline);
+                            this.state.set(State::Done);
+                            let error = DeadlineExceeded::during(call.attempt());
+                            return Poll::Ready(Err(error.into()));
+                        }
+                    };
+                    let now = clock::now();
+                    match call.judge(outcome, this.replay.is_some(), now) {
+                        Step::Return(outcome) => {
+                            this.state.set(State::Done);
+                            return Poll::Ready(outcome);
+                        }
+                        Step::Replay(resume) => this.state.set(State::Pause {
+                            resume,
+                            since: now,
+                            rested: resume <= now,
+                        }),
+                    }
+                }
+                StateProj::Pause {
+                    resume,
+                    since,
+                    rested,
+                } => {
+                    let call = this.call.as_mut().expect("only calls of ours pause");
+                    let read_ahead = call.poll_read_ahead(cx);
+                    if !*rested {
+                        ready!(this.timer.as_mut().poll_until(*resume, cx));
+                        *rested = true;
+                    }
+                    let patience = *since + PATIENCE;
+                    let patience = call.deadline.map_or(patience, |d| patience.min(d));
+                    if read_ahead.is_pending() && *resume < patience {
+                        ready!(this.timer.as_mut().poll_until(patience, cx));
+                    }
+                    this.state.set(State::Readying);
+                }
+                StateProj::Readying => {
+                    let call = this.call.as_mut().expect("only calls of ours replay");
+                    let (service, _) = this.replay.as_mut().expect("decided on with a copy");
+                    let stop = match service.poll_ready(cx) {
+                        Poll::Ready(Ok(())) => None,
+                        Poll::Ready(Err(_)) => Some(Stop::Refused),
+                        Poll::Pending => {
+                            let Some(deadline) = call.deadline else {
+                                return Poll::Pending;
+                            };
+                            ready!(this.timer.as_mut().poll_until(deadline, cx));
+                            Some(Stop::Deadline)
+                        }
+                    };
+                    if let Some(stop) = stop {
+                        this.state.set(State::Done);
+                        let earlier = call.give_up(stop, clock::now());
+                        return Poll::Ready(earlier.expect("kept when the replay was decided on"));
+                    }
+                    let (mut service, mut request) =
+                        this.replay.take().expect("decided on with a copy");
+                    call.replaying();
+                    let next = if call.may_go_on() {
+                        copy::of(&request)
+                    } else {
+                        None
+                    };
+                    CallContext::of(request.extensions_mut()).set_attempt(call.attempt());
+                    let future = service.call(request);
+                    *this.replay = next.map(|request| (service, request));
+                    this.state.set(State::Attempt { future });
+                }
+                StateProj::Refused => {
+                    this.state.set(State::Done);
+                    return Poll::Ready(Err(DeadlineExceeded::before_the_first().into()));
+                }
+                StateProj::Done => panic!("polled after it had returned the outcome"),
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Bodies that can be sent a second time.
+
+use std::pin::Pin;
+
+use bytes::{Buf, Bytes};
+use http_body_util::combinators::{
+    BoxBody, Fuse, InspectErr, InspectFrame, MapErr, MapFrame, UnsyncBoxBody, WithTrailers,
+};
+use http_body_util::{BodyStream, Channel, Collected, Either, Empty, Full, Limited, StreamBody};
+
+/// A request body that may be able to be sent again.
+///
+/// Called before any of the body has been read, and cheap: reference counts, not copies of data. A body that
+/// cannot be sent again says `None`; its request is sent once.
+///
+/// | body | replays |
+/// | --- | --- |
+/// | `Full<D>` with `D: Clone`, `Empty`, `()`, `Bytes`, `String`, `&'static str` | yes |
+/// | `Either` | if the side at hand does |
+/// | `Box`, `Pin<Box>` | if what is inside does |
+/// | `MapErr`, `MapFrame`, `InspectErr`, `InspectFrame` | if they are `Clone` and what is inside replays |
+/// | `BoxBody`, `UnsyncBoxBody`, `StreamBody`, `BodyStream`, `Channel`, `Collected`, `Fuse`, `Limited`, `WithTrailers`, hyper's `Incoming` | no |
+///
+/// ```
+/// use bytes::Bytes;
+/// use http_body_util::{BodyExt, Either, Full, combinators::UnsyncBoxBody};
+/// use retry_layer::Replay;
+///
+/// type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, std::convert::Infallible>>;
+/// let whole: Body = Either::Left(Full::from("order"));
+/// let stream: Body = Either::Right(Full::from("order").boxed_unsync());
+/// assert!(whole.replay().is_some());
+/// assert!(stream.replay().is_none());
+/// ```
+pub trait Replay: Sized {
+    /// A second body, equal to this one from its first byte on; `None` where there can be none.
+    fn replay(&self) -> Option<Self>;
+}
+
+impl<D: Buf + Clone> Replay for Full<D> {
+    fn replay(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+}
+
+impl<D: Buf> Replay for Empty<D> {
+    fn replay(&self) -> Option<Self> {
+        Some(Self::new())
+    }
+}
+
+impl Replay for () {
+    fn replay(&self) -> Option<Self> {
+        Some(())
+    }
+}
+
+impl Replay for Bytes {
+    fn replay(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+}
+
+impl Replay for String {
+    fn replay(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+}
+
+impl Replay for &'static str {
+    fn replay(&self) -> Option<Self> {
+        Some(self)
+    }
+}
+
+impl<L: Replay, R: Replay> Replay for Either<L, R> {
+    fn replay(&self) -> Option<Self> {
+        match self {
+            Self::Left(left) => left.replay().map(Self::Left),
+            Self::Right(right) => right.replay().map(Self::Right),
+        }
+    }
+}
+
+impl<B: Replay> Replay for Box<B> {
+    fn replay(&self) -> Option<Self> {
+        (**self).replay().map(Self::new)
+    }
+}
+
+impl<B: Replay> Replay for Pin<Box<B>> {
+    fn replay(&self) -> Option<Self> {
+        (**self).replay().map(Box::pin)
+    }
+}
+
+impl<B: Clone + Replay, F: Clone> Replay for MapErr<B, F> {
+    fn replay(&self) -> Option<Self> {
+        self.get_ref().replay().map(|_| self.clone())
+    }
+}
+
+impl<B: Clone + Replay, F: Clone> Replay for MapFrame<B, F> {
+    fn replay(&self) -> Option<Self> {
+        self.get_ref().replay().map(|_| self.clone())
+    }
+}
+
+impl<B: Clone + Replay, F: Clone> Replay for InspectErr<B, F> {
+    fn replay(&self) -> Option<Self> {
+        self.get_ref().replay().map(|_| self.clone())
+    }
+}
+
+impl<B: Clone + Replay, F: Clone> Replay for InspectFrame<B, F> {
+    fn replay(&self) -> Option<Self> {
+        self.get_ref().replay().map(|_| self.clone())
+    }
+}
+
+// It shows neither its limit nor the body inside, so that nobody can ask that body.
+impl<B> Replay for Limited<B> {
+    fn replay(&self) -> Option<Self> {
+        None
+    }
+}
+
+impl<D, E> Replay for BoxBody<D, E> {
+    fn replay(&self) -> Option<Self> {
+        None
+    }
+}
+
+impl<D, E> Replay for UnsyncBoxBody<D, E> {
+    fn replay(&self) -> Option<Self> {
+        None
+    }
+}
+
+impl<S> Replay for StreamBody<S> {
+    fn replay(&self) -> Option<Self> {
+        None
+    }
+}
+
+impl<B> Replay for BodyStream<B> {
+    fn replay(&self) -> Option<Self> {
+        None
+    }
+}
+
+impl<D, E> Replay for Channel<D, E> {
+    fn replay(&self) -> Option<Self> {
+        None
+    }
+}
+
+impl<B> Replay for Collected<B> {
+    fn replay(&self) -> Option<Self> {
+        None
+    }
+}
+
+impl<B> Replay for Fuse<B> {
+    fn replay(&self) -> Option<Self> {
+        None
+    }
+}
+
+impl<B, F> Replay for WithTrailers<B, F> {
+    fn replay(&self) -> Option<Self> {
+        None
+    }
+}
+
+#[cfg(feature = "hyper")]
+impl Replay for hyper::body::Incoming {
+    fn replay(&self) -> Option<Self> {
+        None
+    }
+}

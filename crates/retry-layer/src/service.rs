@@ -1,0 +1,134 @@
+//! The service that the layer makes.
+
+use std::fmt;
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use call_context::{BoxError, CallContext, Guard, NeverLeft, Refusal};
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use crate::call::Call;
+use crate::layer::Shared;
+use crate::{Replay, ResponseFuture, RetryBody, clock, copy};
+
+/// A service that repeats requests when that is safe and useful. Made by a [`RetryLayer`](crate::RetryLayer).
+///
+/// Asks nothing of the inner service but that it can be cloned; it may borrow, and its errors and bodies may be of any
+/// kind. A failure of its readiness carries [`NeverLeft`].
+#[derive(Clone)]
+pub struct Retry<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+impl<S> Retry<S> {
+    pub(crate) fn new(inner: S, shared: Arc<Shared>) -> Self {
+        Self { inner, shared }
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for Retry<S>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+    S::Error: Into<BoxError>,
+    B: Replay,
+    R: Body,
+{
+    type Response = Response<RetryBody<R>>;
+    type Error = BoxError;
+    type Future = ResponseFuture<S, B, R>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx).map_err(|error| {
+            let error = error.into();
+            match NeverLeft::find(&*error) {
+                Some(_) => error,
+                None => NeverLeft::wrap(Refusal::Transient, error).into(),
+            }
+        })
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let settings = &self.shared.settings;
+        if settings.is_off() || self.is_stacked(&mut request) {
+            return ResponseFuture::passing(self.inner.call(request));
+        }
+        let deadline = self.deadline(&mut request);
+        if deadline.is_some_and(|deadline| deadline <= clock::now()) {
+            return ResponseFuture::refused();
+        }
+        let mut call = self.begin(&mut request);
+        call.deadline = deadline;
+
+        let copy = if settings.attempts > 1 {
+            copy::of(&request)
+        } else {
+            None
+        };
+        let Some(copy) = copy else {
+            return ResponseFuture::attempting(self.inner.call(request), None, call);
+        };
+        // The inner service that is ready makes the first attempt; replays ask it for readiness again.
+        let clone = self.inner.clone();
+        let mut ready = mem::replace(&mut self.inner, clone);
+        let future = ready.call(request);
+        ResponseFuture::attempting(future, Some((ready, copy)), call)
+    }
+}
+
+impl<S> Retry<S> {
+    /// Whether another retry layer watches over the call already.
+    fn is_stacked<B>(&self, request: &mut Request<B>) -> bool {
+        if self.shared.settings.attempts <= 1 {
+            return false;
+        }
+        let first = CallContext::of(request.extensions_mut()).enter(Guard::Retry);
+        if !first && !self.shared.state.stacked.swap(true, Relaxed) {
+            tracing::warn!("a retry layer is below another one, and passes those calls through");
+        }
+        !first
+    }
+
+    fn deadline<B>(&self, request: &mut Request<B>) -> Option<Instant> {
+        let context = CallContext::of(request.extensions_mut());
+        let own = self.shared.settings.deadline;
+        if let Some(own) = own.and_then(|own| clock::now().checked_add(own)) {
+            context.limit_deadline(own);
+        }
+        context.deadline()
+    }
+
+    /// What is known of the call before its first attempt.
+    fn begin<B, R: Body>(&self, request: &mut Request<B>) -> Call<R> {
+        let settings = &self.shared.settings;
+        if let Some(routes) = &settings.routes {
+            // An ambiguous path has no class; refusing it is the business of the layer that holds the credentials.
+            if routes.resolve(request).is_err() {
+                CallContext::of(request.extensions_mut()).set_class(None);
+            }
+        }
+        let class = CallContext::get(request.extensions()).and_then(CallContext::class);
+        let repeatable = settings.is_repeatable(request, class);
+        let trusts_refusals = settings.trusts_refusals(request.uri());
+        let class = class.cloned();
+        let mut call = Call::new(Arc::clone(&self.shared), request.method().clone(), class);
+        call.repeatable = repeatable;
+        call.trusts_refusals = trusts_refusals;
+        call
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Retry<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retry")
+            .field("inner", &self.inner)
+            .field("attempts", &self.shared.settings.attempts)
+            .field("counters", &self.shared.state.tally.snapshot())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,4 @@
+//! The layer through its public face.
+
+mod gates;
+mod support;
