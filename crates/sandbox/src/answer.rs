@@ -15,6 +15,9 @@ use serde_json::Value;
 
 pub(crate) type Answer = Response<Body>;
 
+/// The answer of a request that is not let in; boxed, since what is let in is much smaller.
+pub(crate) type Rejection = Box<Answer>;
+
 /// JSON with a status.
 pub(crate) fn json(status: StatusCode, value: &Value) -> Answer {
     bytes(status, Bytes::from(value.to_string())).map(Body::from)

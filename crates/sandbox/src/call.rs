@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use axum::{body::Body, extract::Query};
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Uri, header::AUTHORIZATION};
+use http::{HeaderMap, Request, Uri, header::AUTHORIZATION};
 use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
 
@@ -13,7 +13,6 @@ const LONGEST_BODY: usize = 1 << 20;
 
 #[derive(Debug)]
 pub(crate) struct Call {
-    pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
     pub(crate) query: HashMap<String, String>,
@@ -33,7 +32,6 @@ impl Call {
         Some(Self {
             query: Query::try_from_uri(&parts.uri)
                 .map_or_else(|_| HashMap::new(), |Query(query)| query),
-            method: parts.method,
             uri: parts.uri,
             headers: parts.headers,
             json: serde_json::from_slice(&body).unwrap_or_default(),

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode, header::DATE};
 use tokio::time;
 
 use crate::{
-    answer::{Answer, cut, is_short},
+    answer::{Answer, Rejection, cut, is_short},
     call::Call,
     common::Common,
     faults::{End, Faults},
@@ -42,7 +42,7 @@ pub(crate) trait System: Send + Sync + 'static {
         surface: Self::Surface,
         call: &Call,
         faults: &Faults,
-    ) -> Result<Pass<Self::Caller>, Answer>;
+    ) -> Result<Pass<Self::Caller>, Rejection>;
 
     /// Does what was asked.
     fn work(
@@ -106,7 +106,7 @@ async fn journey<S: System>(
     let mut answer = match system.admit(surface, &call, &faults) {
         Err(refusal) => {
             time::sleep(drawn.after).await;
-            refusal
+            *refusal
         }
         Ok(pass) => {
             if drawn.end == End::DropDuring {

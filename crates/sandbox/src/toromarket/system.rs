@@ -19,7 +19,7 @@ use super::{
     routes::Surface,
 };
 use crate::{
-    answer::Answer,
+    answer::{Answer, Rejection},
     call::Call,
     common::{Common, PUBLIC, Terms},
     control::Controlled,
@@ -123,10 +123,14 @@ impl App {
         }
     }
 
-    fn authenticate(&self, call: &Call, faults: &Faults) -> Result<Caller, Answer> {
+    fn authenticate(&self, call: &Call, faults: &Faults) -> Result<Caller, Rejection> {
         let unauthorized = |verdict, message| {
             self.common.ledger.refused(verdict);
-            Err(error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message))
+            Err(Box::new(error(
+                StatusCode::UNAUTHORIZED,
+                "UNAUTHORIZED",
+                message,
+            )))
         };
         let (agent, scopes) = match self.credential(call) {
             Credential::None => return unauthorized(None, "this route wants a credential"),
@@ -194,7 +198,7 @@ impl System for App {
         surface: Surface,
         call: &Call,
         faults: &Faults,
-    ) -> Result<Pass<Caller>, Answer> {
+    ) -> Result<Pass<Caller>, Rejection> {
         let (caller, label, limit) = if surface.is_public() {
             let nobody = Caller {
                 agent: None,
@@ -227,7 +231,7 @@ impl System for App {
                 retry_after,
             );
             answer.headers_mut().extend(headers);
-            return Err(answer);
+            return Err(answer.into());
         }
         Ok(Pass {
             caller,

@@ -1,5 +1,7 @@
 //! What each surface answers.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::StatusCode;
 use parking_lot::Mutex;
@@ -12,7 +14,7 @@ use super::{
     system::{App, Caller},
 };
 use crate::{
-    answer::Answer,
+    answer::{Answer, Rejection},
     call::Call,
     exchange::System,
     trades::Stored,
@@ -66,7 +68,7 @@ impl App {
         self.common().ledger.asked_for_token();
         let agent = match self.newcomer(call, &self.self_registrations) {
             Ok(agent) => agent,
-            Err(refusal) => return refusal,
+            Err(refusal) => return *refusal,
         };
         let scopes = vec![Scope::Read, Scope::Trade];
         let (api_key, _) = self.agents.create_key(&agent.id, "first", scopes);
@@ -124,22 +126,18 @@ impl App {
                     "username": agent.username,
                 }),
             ),
-            Err(refusal) => refusal,
+            Err(refusal) => *refusal,
         }
     }
 
     /// A new agent, if the throttle lets one more in: it counts successes only.
-    fn newcomer(
-        &self,
-        call: &Call,
-        throttle: &Mutex<Window>,
-    ) -> Result<std::sync::Arc<Agent>, Answer> {
+    fn newcomer(&self, call: &Call, throttle: &Mutex<Window>) -> Result<Arc<Agent>, Rejection> {
         let (Some(email), Some(username), Some(password)) = (
             call.field("email"),
             call.field("username"),
             call.field("password"),
         ) else {
-            return Err(invalid("email, username and password are needed"));
+            return Err(invalid("email, username and password are needed").into());
         };
         let mut throttle = throttle.lock();
         let now = self.common().clock.now();
@@ -149,7 +147,8 @@ impl App {
                 "REGISTRATION_THROTTLE",
                 "too many registrations from this address",
                 throttle.resets_in(now),
-            ));
+            )
+            .into());
         }
         let agent = self
             .agents

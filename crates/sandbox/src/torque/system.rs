@@ -18,7 +18,7 @@ use super::{
     routes::{Surface, canonical},
 };
 use crate::{
-    answer::Answer,
+    answer::{Answer, Rejection},
     call::Call,
     common::Common,
     control::Controlled,
@@ -208,7 +208,7 @@ impl App {
         surface: Surface,
         call: &Call,
         faults: &Faults,
-    ) -> Result<(Caller, Option<String>), Answer> {
+    ) -> Result<(Caller, Option<String>), Rejection> {
         let expects = self.expects(surface);
         if matches!(expects, Expects::Nothing | Expects::Whatever) {
             let principal = "anybody".into();
@@ -217,10 +217,10 @@ impl App {
         let credential = self.credential(call);
         if credential == Credential::None {
             self.common.ledger.refused(None);
-            return Err(unauthorized(
+            return Err(Box::new(unauthorized(
                 "UNAUTHORIZED",
                 "this route wants a credential",
-            ));
+            )));
         }
         let wrong_kind = || {
             self.common.ledger.refused(None);
@@ -230,10 +230,10 @@ impl App {
             }
         };
         if !self.fits(surface, call, credential) {
-            return Err(wrong_kind());
+            return Err(wrong_kind().into());
         }
         let Some(bearer) = call.bearer() else {
-            return Err(wrong_kind());
+            return Err(wrong_kind().into());
         };
         if credential == Credential::BusinessKey {
             return match self.keys.find(bearer) {
@@ -247,15 +247,15 @@ impl App {
                     self.common
                         .ledger
                         .refused(found.map(|_| Verdict::Invalidated));
-                    Err(unauthorized(
+                    Err(Box::new(unauthorized(
                         "INVALID_API_KEY",
                         "this business key is not accepted",
-                    ))
+                    )))
                 }
             };
         }
         let Some(claims) = self.common.tokens.read(bearer) else {
-            return Err(wrong_kind());
+            return Err(wrong_kind().into());
         };
         let now = self.common.server_now(faults);
         match self.common.tokens.judge(&claims, now, faults) {
@@ -269,7 +269,10 @@ impl App {
             }
             verdict => {
                 self.common.ledger.refused(Some(verdict));
-                Err(unauthorized("INVALID_TOKEN", "this token is not accepted"))
+                Err(Box::new(unauthorized(
+                    "INVALID_TOKEN",
+                    "this token is not accepted",
+                )))
             }
         }
     }
@@ -298,7 +301,7 @@ impl System for App {
         surface: Surface,
         call: &Call,
         faults: &Faults,
-    ) -> Result<Pass<Caller>, Answer> {
+    ) -> Result<Pass<Caller>, Rejection> {
         let (caller, window) = self.authenticate(surface, call, faults)?;
         let mut headers = HeaderMap::new();
         if let Some(label) = &window {
@@ -312,7 +315,7 @@ impl System for App {
             if let Admission::Rejected { retry_after } = word.admission {
                 let mut answer = rate_limited(word.limit, retry_after);
                 answer.headers_mut().extend(headers);
-                return Err(answer);
+                return Err(answer.into());
             }
         }
         Ok(Pass {
