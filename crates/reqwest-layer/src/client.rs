@@ -48,7 +48,7 @@ pub fn send_once(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
 /// Path and query go on the wire byte for byte as they stand in the request's URI, or the request is refused with a
 /// [`UrlError`](crate::UrlError). A timeout in the request's extensions is kept (it is there when the request was once
 /// reqwest's), and so are its version and other extensions; the response keeps its URL, so that
-/// `reqwest::Response::from` gives it back.
+/// [`into_response`](crate::into_response) gives it back.
 ///
 /// Always ready. Cloning costs a reference count, and clones share one pool of connections.
 ///
@@ -70,7 +70,7 @@ pub fn send_once(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
 /// # use tokio::io::{AsyncReadExt, AsyncWriteExt};
 /// use bytes::Bytes;
 /// use http_body_util::Full;
-/// use reqwest_layer::Reqwest;
+/// use reqwest_layer::{Reqwest, into_response};
 /// use tower::{ServiceBuilder, ServiceExt};
 ///
 /// # tokio::runtime::Runtime::new()?.block_on(async {
@@ -82,14 +82,14 @@ pub fn send_once(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
 /// #     socket.read(&mut seen).await?;
 /// #     socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").await
 /// # });
-/// let client = Reqwest::new(reqwest::Client::builder())?;
+/// let client = Reqwest::new(reqwest::Client::builder().no_proxy())?;
 /// // The layers come here: retry, gate, rate, attach.
 /// let client = ServiceBuilder::new().service(client);
 ///
 /// let request = http::Request::get(format!("http://{address}/greeting")).body(Full::<Bytes>::default())?;
 /// let response = client.oneshot(request).await?;
 ///
-/// let response = reqwest::Response::from(response);
+/// let response = into_response(response);
 /// assert_eq!(response.url().path(), "/greeting");
 /// assert_eq!(response.text().await?, "hello");
 /// # Ok::<(), call_context::BoxError>(())

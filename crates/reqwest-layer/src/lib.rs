@@ -27,4 +27,5 @@ pub use body::Body;
 pub use client::{Reqwest, ResponseFuture, send_once};
 #[cfg(feature = "middleware")]
 pub use middleware::{LayerMiddleware, NextService, StackError, StackService};
+pub use response::into_response;
 pub use url::{UrlError, UrlPart};

@@ -43,9 +43,9 @@ use crate::{Body, body, response};
 ///
 /// # What an error proves
 ///
-/// By default a failed connection attempt proves nothing here. The client below may have followed a redirect on its
-/// own, so that a first server had the request before a second one could not be reached, and neither the error nor its
-/// URL shows that; middleware in between may repeat requests as well. Use a client built by way of
+/// By default no error proves here that a request never left, or was not processed. The client below may have followed
+/// a redirect on its own, so that a first server had the request before a second one could not be reached, and neither
+/// the error nor its URL shows that; middleware in between may repeat requests as well. Use a client built by way of
 /// [`send_once`](crate::send_once), keep other repeating middleware above, and say so with
 /// [`sends_once`](Self::sends_once).
 ///
@@ -74,7 +74,7 @@ use crate::{Body, body, response};
 /// #     socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").await
 /// # });
 /// let layers = Identity::new(); // yours: retry, gate, rate, attach
-/// let client = send_once(reqwest::Client::builder()).build()?;
+/// let client = send_once(reqwest::Client::builder().no_proxy()).build()?;
 /// let client = reqwest_middleware::ClientBuilder::new(client)
 ///     .with(LayerMiddleware::new(layers).sends_once())
 ///     .build();

@@ -1,7 +1,25 @@
 //! Responses to and from reqwest, with their URL.
 
+use bytes::Bytes;
+use call_context::BoxError;
 use http::{Extensions, Response};
+use http_body::Body as HttpBody;
 use reqwest::{ResponseBuilderExt, Url};
+
+use crate::body;
+
+/// Turns the response of a stack over [`Reqwest`](crate::Reqwest) into reqwest's, for the sake of its methods (`text`,
+/// `json`, `error_for_status`).
+///
+/// Status, version, headers, extensions and the remote address stay; the URL is that of the request that was answered.
+/// `reqwest::Response::from` does the same, for bodies that reqwest knows; this takes whatever body the layers made of
+/// them. A response that did not come from reqwest has no URL, and gets reqwest's placeholder.
+pub fn into_response<B>(response: Response<B>) -> reqwest::Response
+where
+    B: HttpBody<Data: Into<Bytes>, Error: Into<BoxError>> + Send + 'static,
+{
+    response.map(body::into_reqwest).into()
+}
 
 /// Turns reqwest's response into an `http` one that still knows its URL: `reqwest::Response::from` finds it again.
 pub(crate) fn from_reqwest(response: reqwest::Response) -> Response<reqwest::Body> {

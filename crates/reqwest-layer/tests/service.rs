@@ -10,7 +10,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use reqwest_layer::{Reqwest, UrlError, UrlPart};
-use support::{Server, answer, builder, chain, dead_address, find};
+use support::{Server, answer, builder, chain, dead_address, find, refusing_server};
 use tower::ServiceExt;
 
 fn client() -> Reqwest {
@@ -206,28 +206,6 @@ async fn what_a_failing_body_carries_is_not_believed() {
         .expect("a request");
     let error = client().oneshot(request).await.expect_err("the body fails");
     assert_eq!(NeverLeft::find(&*error), None, "{}", chain(&*error));
-}
-
-/// An HTTP/2 server that refuses every stream; gives the number of streams that it saw once the client is gone.
-async fn refusing_server() -> (std::net::SocketAddr, tokio::sync::watch::Receiver<usize>) {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a port");
-    let address = listener.local_addr().expect("an address");
-    let (count, counted) = tokio::sync::watch::channel(0);
-    tokio::spawn(async move {
-        while let Ok((socket, _)) = listener.accept().await {
-            let count = count.clone();
-            tokio::spawn(async move {
-                let mut connection = h2::server::handshake(socket).await.expect("a handshake");
-                while let Some(Ok((_, mut respond))) = connection.accept().await {
-                    count.send_modify(|count| *count += 1);
-                    respond.send_reset(h2::Reason::REFUSED_STREAM);
-                }
-            });
-        }
-    });
-    (address, counted)
 }
 
 #[tokio::test]

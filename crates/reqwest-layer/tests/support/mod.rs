@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 /// One request as it came over the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,4 +166,24 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
 /// The first link of an error's chain that is a `T`.
 pub(crate) fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     std::iter::successors(Some(error), |&e| e.source()).find_map(|e| e.downcast_ref())
+}
+
+/// An HTTP/2 server that refuses every stream; and how many it has seen.
+pub(crate) async fn refusing_server() -> (SocketAddr, watch::Receiver<usize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (count, counted) = watch::channel(0);
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            let count = count.clone();
+            tokio::spawn(async move {
+                let mut connection = h2::server::handshake(socket).await.expect("a handshake");
+                while let Some(Ok((_, mut respond))) = connection.accept().await {
+                    count.send_modify(|count| *count += 1);
+                    respond.send_reset(h2::Reason::REFUSED_STREAM);
+                }
+            });
+        }
+    });
+    (address, counted)
 }
