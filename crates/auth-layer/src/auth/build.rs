@@ -5,7 +5,7 @@ mod error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use call_context::{Class, Routes, SlotName};
+use call_context::{Class, Origin, Routes, SlotName};
 
 pub use self::error::BuildError;
 use self::error::Mistake;
@@ -23,10 +23,18 @@ pub struct AuthBuilder {
     slots: Vec<Slot>,
     routes: Option<Arc<Routes>>,
     classes: Vec<(Class, SlotName)>,
+    origin: Option<Origin>,
     elsewhere: Elsewhere,
 }
 
 impl AuthBuilder {
+    /// Binds slots that name no origin of their own to `origin`.
+    #[must_use]
+    pub fn origin(mut self, origin: Origin) -> Self {
+        self.origin = Some(origin);
+        self
+    }
+
     /// Adds a slot. Without [`routes`](Self::routes) there must be exactly one, and every request takes it.
     #[must_use]
     pub fn slot(mut self, slot: Slot) -> Self {
@@ -75,7 +83,12 @@ impl AuthBuilder {
             None if names.len() != 1 => return Err(Mistake::NotOneSlot.into()),
             None => Rule::Single,
         };
-        let slots = self.slots.into_iter().map(bind);
+        let slots = self.slots.into_iter().map(|mut slot| {
+            if slot.origins.is_empty() && slot.plain_http.is_empty() {
+                slot.origins.extend(self.origin.clone());
+            }
+            bind(slot)
+        });
         let slots = slots.collect::<Result<Vec<_>, _>>()?;
         follow_sources(&slots)?;
         Ok(Auth {
