@@ -35,8 +35,8 @@ impl Origin {
     ///
     /// # Errors
     ///
-    /// Where the URI is relative, has user information, a scheme other than `http` and `https`, or a host that URL
-    /// libraries rewrite (`0x7f.1`, `127.1`).
+    /// Where the URI is relative, has user information, a scheme other than `http` and `https`, a port that is no plain
+    /// number, or a host that URL libraries rewrite (`0x7f.1`, `127.1`, `[0::1]`).
     pub fn of(uri: &Uri) -> Result<Self, OriginError> {
         let (https, host, port) = parts(uri)?;
         if is_rewritten(host) {
@@ -101,20 +101,27 @@ fn parts(uri: &Uri) -> Result<(bool, &str, u16), OriginError> {
     if host.is_empty() {
         return Err(OriginError::Host);
     }
-    // `port_u16` is also `None` for a port that is no number or too large: those must not pass as the default.
-    let port = match (authority.port_u16(), &authority.as_str()[host.len()..]) {
-        (Some(port), _) => port,
-        (None, "") if https => 443,
-        (None, "") => 80,
-        (None, _) => return Err(OriginError::Port),
+    let port = match &authority.as_str()[host.len()..] {
+        "" if https => 443,
+        "" => 80,
+        rest => port(rest).ok_or(OriginError::Port)?,
     };
     Ok((https, host, port))
 }
 
-/// Whether the WHATWG URL parser would write the host in another way (its IPv4 parser and percent-decoding).
+/// The number in `:443`. `http::Uri` also takes `:+443`, and has no port at all for `:` and `:65536`; none of these may
+/// pass, least of all as the default.
+fn port(text: &str) -> Option<u16> {
+    let digits = text.strip_prefix(':')?;
+    let plain = digits.bytes().all(|b| b.is_ascii_digit());
+    plain.then(|| digits.parse().ok()).flatten()
+}
+
+/// Whether the WHATWG URL parser would write the host in another way (its IP address parsers and percent-decoding).
 fn is_rewritten(host: &str) -> bool {
-    if host.starts_with('[') {
-        return false;
+    if let Some(rest) = host.strip_prefix('[') {
+        let address = rest.strip_suffix(']').and_then(|h| h.parse().ok());
+        return address.is_none_or(|address| !shortest(address).eq_ignore_ascii_case(host));
     }
     let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or("");
     let hex = last
@@ -126,6 +133,14 @@ fn is_rewritten(host: &str) -> bool {
     numeric || !host.is_ascii() || host.contains('%')
 }
 
+/// An address in brackets as URL libraries write it: RFC 5952, but never with an IPv4 address at its end.
+fn shortest(address: Ipv6Addr) -> String {
+    match (address.to_ipv4_mapped(), address.segments()) {
+        (Some(_), [.., high, low]) => format!("[::ffff:{high:x}:{low:x}]"),
+        (None, _) => format!("[{address}]"),
+    }
+}
+
 impl FromStr for Origin {
     type Err = OriginError;
 
@@ -133,9 +148,12 @@ impl FromStr for Origin {
     fn from_str(s: &str) -> Result<Self, OriginError> {
         let uri: Uri = s.parse().map_err(|_| OriginError::Malformed)?;
         let origin = Self::of(&uri)?;
-        match uri.path_and_query() {
-            Some(path) if path.as_str() != "/" => Err(OriginError::Path),
-            _ => Ok(origin),
+        let bare = uri.path_and_query().is_none_or(|path| path == "/");
+        // `http::Uri` drops a fragment without a word.
+        if bare && !s.contains('#') {
+            Ok(origin)
+        } else {
+            Err(OriginError::Path)
         }
     }
 }
@@ -173,7 +191,7 @@ pub enum OriginError {
     Host,
     /// A port that is not a number between 0 and 65535.
     Port,
-    /// A path or query where only scheme, host and port belong.
+    /// A path, query or fragment where only scheme, host and port belong.
     Path,
 }
 
@@ -190,7 +208,7 @@ impl fmt::Display for OriginError {
                 "the URI's host is empty or written in a way that URL libraries rewrite; use the plain name or address"
             }
             Self::Port => "the URI's port is not a number between 0 and 65535",
-            Self::Path => "an origin has no path and no query; write https://host or https://host:port",
+            Self::Path => "an origin has no path, query or fragment; write https://host or https://host:port",
         })
     }
 }
@@ -255,6 +273,19 @@ mod tests {
             ("https://ex%61mple.com", OriginError::Malformed),
             ("https://api.example.com/v1", OriginError::Path),
             ("https://api.example.com?x", OriginError::Path),
+            ("https://api.example.com?", OriginError::Path),
+            ("https://api.example.com/#x", OriginError::Path),
+            ("https://api.example.com:", OriginError::Port),
+            ("https://api.example.com:+443", OriginError::Port),
+            ("https://api.example.com:-1", OriginError::Port),
+            ("https://api.example.com:65536", OriginError::Port),
+            ("https://api.example.com:443x", OriginError::Port),
+            ("https://:443", OriginError::Host),
+            ("https://[::1]x:443", OriginError::Port),
+            ("https://[0:0::1]", OriginError::Host),
+            ("https://[::ffff:127.0.0.1]", OriginError::Host),
+            ("https://[fe80::1%25eth0]", OriginError::Host),
+            ("https://[localhost]", OriginError::Host),
         ] {
             let got = text.parse::<Origin>();
             assert_eq!(got, Err(error), "{text}");
