@@ -1,4 +1,11 @@
 //! The layer through its public face.
 
+mod bodies;
+mod borrowed;
+mod cancellation;
 mod gates;
+mod outcomes;
+mod renewal;
 mod support;
+mod time;
+mod wire;

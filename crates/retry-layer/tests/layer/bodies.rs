@@ -1,0 +1,138 @@
+//! Which bodies can be sent again, and that they are the same then.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame};
+use http_body_util::combinators::{BoxBody, UnsyncBoxBody};
+use http_body_util::{BodyExt, BodyStream, Channel, Collected, Either, Empty, Full, Limited};
+use http_body_util::{StreamBody, combinators::Fuse};
+use retry_layer::Replay;
+use tower::{Layer, ServiceExt, service_fn};
+
+use crate::support::prompt;
+
+const TEXT: &[u8] = b"an order of 42 bytes, or rather thereabout";
+
+fn full() -> Full<Bytes> {
+    Full::from(TEXT)
+}
+
+/// What a body says of its length, and what it gives.
+async fn read<B>(body: B) -> (Option<u64>, Bytes)
+where
+    B: Body,
+    B::Error: std::fmt::Debug,
+{
+    let length = body.size_hint().exact();
+    let body = body.collect().await.expect("a body");
+    (length, body.to_bytes())
+}
+
+async fn assert_replays<B>(body: B)
+where
+    B: Body + Replay,
+    B::Error: std::fmt::Debug,
+{
+    let second = body.replay().expect("a second body");
+    let third = body.replay().expect("a third body");
+    let whole = read(body).await;
+    assert_eq!(read(second).await, whole);
+    assert_eq!(read(third).await, whole);
+}
+
+fn assert_sent_once<B: Replay>(body: &B) {
+    assert!(body.replay().is_none());
+}
+
+#[tokio::test]
+async fn bodies_at_hand_replay_byte_for_byte_with_their_length() {
+    assert_replays(full()).await;
+    assert_replays(Full::new(TEXT)).await;
+    assert_replays(Full::<Bytes>::default()).await;
+    assert_replays(Empty::<Bytes>::new()).await;
+    assert_replays(String::from("text")).await;
+    assert_replays(Box::new(full())).await;
+    assert_replays(Box::pin(full())).await;
+    assert_replays(full().map_err(|never| never)).await;
+    assert_replays(full().map_frame(|frame: Frame<Bytes>| frame)).await;
+    assert_replays(full().inspect_err(|_| ())).await;
+    assert_replays(full().inspect_frame(|_| ())).await;
+    assert_replays(Either::<Full<Bytes>, Empty<Bytes>>::Left(full())).await;
+    assert_replays(Either::<Full<Bytes>, Empty<Bytes>>::Right(Empty::new())).await;
+    assert_eq!(().replay(), Some(()));
+    assert_eq!("text".replay(), Some("text"));
+    assert_eq!(Bytes::from(TEXT).replay(), Some(Bytes::from(TEXT)));
+}
+
+#[tokio::test]
+async fn other_bodies_are_sent_once() {
+    type Boxed = UnsyncBoxBody<Bytes, Infallible>;
+    let stream = || futures_util::stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::new()))]);
+    assert_sent_once::<BoxBody<_, _>>(&full().boxed());
+    assert_sent_once::<Boxed>(&full().boxed_unsync());
+    assert_sent_once(&Either::<Full<Bytes>, Boxed>::Right(full().boxed_unsync()));
+    assert_sent_once(&Box::new(full().boxed_unsync()));
+    assert_sent_once(&Box::pin(full().boxed_unsync()));
+    assert_sent_once(&StreamBody::new(stream()));
+    assert_sent_once(&BodyStream::new(full()));
+    assert_sent_once(&Channel::<Bytes>::new(1).1);
+    assert_sent_once::<Collected<_>>(&full().collect().await.expect("a body"));
+    assert_sent_once(&Fuse::new(full()));
+    assert_sent_once(&Limited::new(full(), 9));
+    assert_sent_once(&full().with_trailers(std::future::ready(None)));
+    // What is inside is asked, not only whether it can be cloned.
+    let cloneable = StreamBody::new(futures_util::stream::repeat_with(|| {
+        Ok::<Frame<Bytes>, Infallible>(Frame::data(Bytes::new()))
+    }));
+    assert_sent_once(&cloneable.map_err(|never| never));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_the_first_attempt_never_polled_is_replayed_whole() {
+    let service = service_fn(|request: Request<Full<Bytes>>| async move {
+        let attempt = call_context::CallContext::get(request.extensions()).map(|c| c.attempt());
+        if attempt == Some(1) {
+            return Ok::<_, Infallible>(answer(503, Bytes::new()));
+        }
+        let (length, body) = read(request.into_body()).await;
+        assert_eq!(length, Some(TEXT.len() as u64));
+        Ok(answer(200, body))
+    });
+    assert_eq!(put_through(service).await, TEXT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_was_answered_halfway_is_replayed_whole() {
+    let service = service_fn(|mut request: Request<Full<Bytes>>| async move {
+        let attempt = call_context::CallContext::get(request.extensions()).map(|c| c.attempt());
+        if attempt == Some(1) {
+            let frame = Pin::new(request.body_mut()).frame().await;
+            assert!(frame.is_some());
+            return Ok::<_, Infallible>(answer(503, Bytes::new()));
+        }
+        let (length, body) = read(request.into_body()).await;
+        assert_eq!(length, Some(TEXT.len() as u64));
+        Ok(answer(200, body))
+    });
+    assert_eq!(put_through(service).await, TEXT);
+}
+
+fn answer(status: u16, body: Bytes) -> Response<Full<Bytes>> {
+    let response = Response::builder().status(status);
+    response.body(Full::new(body)).expect("a response")
+}
+
+async fn put_through<S>(service: S) -> Bytes
+where
+    S: tower::Service<Request<Full<Bytes>>, Response = Response<Full<Bytes>>, Error = Infallible>
+        + Clone,
+{
+    let request = Request::put("https://api.example.com/").body(full());
+    let request = request.expect("a request");
+    let response = prompt().layer(service).oneshot(request).await;
+    let body = response.expect("a response").into_body().collect().await;
+    body.expect("infallible").to_bytes()
+}

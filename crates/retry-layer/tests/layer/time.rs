@@ -1,0 +1,219 @@
+//! Pauses, `Retry-After` and deadlines.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use call_context::{CallContext, NeverLeft, Refusal};
+use futures_util::future::join_all;
+use retry_layer::{Budget, DeadlineExceeded, RetryLayer, Stop};
+use tokio::time::Instant;
+
+use crate::support::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test(start_paused = true)]
+async fn pauses_stay_below_their_doubling_ceilings() {
+    for _ in 0..100 {
+        let layer = RetryLayer::new().attempts(4);
+        let script = Script::new([503, 503, 503, 200].map(status));
+        run(&layer, &script, get()).await.expect("a response");
+        let at: Vec<_> = script.seen().iter().map(|seen| seen.at).collect();
+        for (retry, millis) in [(1, 50), (2, 100), (3, 200)] {
+            // The timer counts in milliseconds, rounded up.
+            let most = Duration::from_millis(millis + 1);
+            assert!(at[retry] - at[retry - 1] <= most, "{at:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttled_request_pauses_from_the_longer_base() {
+    let layer = RetryLayer::new()
+        .base(Duration::ZERO)
+        .budget(Budget::new(200));
+    let pauses = (0..200).map(async |_| {
+        let script = Script::new([429, 200].map(status));
+        run(&layer, &script, get()).await.expect("a response");
+        script.seen()[1].at
+    });
+    let pauses = join_all(pauses).await;
+    assert!(pauses.iter().all(|pause| *pause <= SECOND));
+    assert!(pauses.iter().any(|pause| *pause > SECOND / 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn concurrent_requests_draw_different_pauses_at_the_cap_too() {
+    for cap in [20_000, 40_000] {
+        let layer = RetryLayer::new()
+            .base(Duration::from_secs(30))
+            .max_delay(Duration::from_millis(cap))
+            .budget(Budget::new(1000));
+        let pauses = (0..1000).map(async |_| {
+            let script = Script::new([503, 200].map(status));
+            run(&layer, &script, get()).await.expect("a response");
+            script.seen()[1].at
+        });
+        let distinct: HashSet<_> = join_all(pauses).await.into_iter().collect();
+        assert!(distinct.len() > 900, "{}", distinct.len());
+        assert!(distinct.iter().all(|pause| pause.as_millis() <= cap.into()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_after_is_waited_for_exactly_where_there_is_no_jitter() {
+    for (value, wait) in [
+        ("0", 0),
+        ("7", 7),
+        ("60", 60),
+        ("Mon, 02 Nov 2020 12:00:00 GMT", 0),
+    ] {
+        let script = Script::new([with_header(429, "retry-after", value), status(200)]);
+        run(&prompt(), &script, get()).await.expect("a response");
+        assert_eq!(script.seen()[1].at, wait * SECOND, "{value}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn jitter_comes_on_top_of_retry_after_and_never_below() {
+    let layer = RetryLayer::new().budget(Budget::new(100));
+    let pauses = (0..100).map(async |_| {
+        let script = Script::new([with_header(429, "retry-after", "5"), status(200)]);
+        run(&layer, &script, get()).await.expect("a response");
+        script.seen()[1].at
+    });
+    let pauses = join_all(pauses).await;
+    let bounds = 5 * SECOND..=6 * SECOND;
+    assert!(pauses.iter().all(|pause| bounds.contains(pause)));
+    assert!(pauses.iter().collect::<HashSet<_>>().len() > 50);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_date_counts_from_the_servers_own_clock() {
+    let response = http::Response::builder()
+        .status(503)
+        .header("date", "Thu, 01 Jan 2099 00:00:00 GMT")
+        .header("retry-after", "Thu, 01 Jan 2099 00:00:09 GMT")
+        .body("".into())
+        .expect("a response");
+    let script = Script::new([Ok(response), status(200)]);
+    run(&prompt(), &script, get()).await.expect("a response");
+    assert_eq!(script.seen()[1].at, 9 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_retry_afters_the_longer_counts() {
+    let mut answer = with_header(503, "retry-after", "9").expect("a response");
+    let shorter = "2".parse().expect("a value");
+    answer.headers_mut().append("retry-after", shorter);
+    let script = Script::new([Ok(answer), status(200)]);
+    run(&prompt(), &script, get()).await.expect("a response");
+    assert_eq!(script.seen()[1].at, 9 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_longer_retry_after_than_the_layer_obeys_returns_the_response_at_once() {
+    for value in ["61", "18446744073709551615", "99999999999999999999999"] {
+        let layer = prompt();
+        let script = Script::new([with_header(503, "retry-after", value)]);
+        let start = Instant::now();
+        let outcome = run(&layer, &script, get()).await.expect("a response");
+        assert_eq!(outcome.headers()["retry-after"], value);
+        assert_eq!(text(outcome).await, "said by the server");
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        assert_eq!(layer.counters().stopped(Stop::Wait), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_longer_cap_obeys_a_longer_retry_after() {
+    let layer = prompt().longest_retry_after(3600 * SECOND);
+    let script = Script::new([with_header(503, "retry-after", "3600"), status(200)]);
+    run(&layer, &script, get()).await.expect("a response");
+    assert_eq!(script.seen()[1].at, 3600 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_beyond_the_deadline_returns_the_response_at_once() {
+    let layer = prompt().deadline(5 * SECOND);
+    let script = Script::new([with_header(503, "retry-after", "5")]);
+    let start = Instant::now();
+    let outcome = run(&layer, &script, get()).await;
+    assert_eq!(outcome.expect("a response").status(), 503);
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert_eq!(layer.counters().stopped(Stop::Deadline), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_layers_below_read_the_deadline_and_it_stays_the_same_over_attempts() {
+    let layer = prompt().deadline(30 * SECOND);
+    let start = Instant::now();
+    let script = Script::new([with_header(503, "retry-after", "5"), status(200)]);
+    run(&layer, &script, get()).await.expect("a response");
+    for seen in script.seen() {
+        assert_eq!(seen.deadline, Some(start + 30 * SECOND));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_earlier_of_two_deadlines_counts() {
+    for (own, callers) in [(2, 9), (9, 2)] {
+        let layer = prompt().deadline(own * SECOND);
+        let mut request = get();
+        let start = Instant::now();
+        let deadline = (start + callers * SECOND).into_std();
+        CallContext::of(request.extensions_mut()).limit_deadline(deadline);
+        let script = Script::slow([(20 * SECOND, status(200))]);
+        let error = run(&layer, &script, request).await.expect_err("too late");
+        assert_eq!(start.elapsed(), 2 * SECOND);
+        let error = error.downcast::<DeadlineExceeded>().expect("its own error");
+        assert_eq!(error.attempt(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_outlives_the_deadline_may_have_been_processed() {
+    let layer = prompt().deadline(10 * SECOND);
+    let script = Script::slow([
+        (SECOND, never_left(Refusal::Transient)),
+        (20 * SECOND, status(200)),
+    ]);
+    let start = Instant::now();
+    let error = run(&layer, &script, post()).await.expect_err("too late");
+    assert_eq!(start.elapsed(), 10 * SECOND);
+    assert_eq!(NeverLeft::find(&*error), None);
+    let text = "the call's deadline passed during attempt 2";
+    assert_eq!(error.to_string(), text);
+    assert_eq!(layer.counters().stopped(Stop::Deadline), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_deadline_has_passed_is_not_sent() {
+    let layer = prompt();
+    let mut request = get();
+    let deadline = Instant::now().into_std();
+    CallContext::of(request.extensions_mut()).limit_deadline(deadline);
+    let script = Script::new([]);
+    let error = run(&layer, &script, request).await.expect_err("too late");
+    assert_eq!(script.calls(), 0);
+    assert_eq!(NeverLeft::find(&*error), Some(Refusal::Permanent));
+    let text = "the call's deadline passed before the first attempt";
+    assert_eq!(error.to_string(), text);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_holds_where_nothing_is_repeated() {
+    let layer = prompt().attempts(1).deadline(SECOND);
+    let script = Script::slow([(9 * SECOND, status(200))]);
+    let start = Instant::now();
+    assert!(run(&layer, &script, get()).await.is_err());
+    assert_eq!(start.elapsed(), SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_beyond_the_end_of_time_is_none() {
+    let layer = prompt().deadline(Duration::MAX);
+    let script = Script::slow([(9 * SECOND, status(200))]);
+    run(&layer, &script, get()).await.expect("a response");
+    assert_eq!(script.seen()[0].deadline, None);
+}
