@@ -50,7 +50,12 @@ pub fn send_once(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
 /// reqwest's), and so are its version and other extensions; the response keeps its URL, so that
 /// [`into_response`](crate::into_response) gives it back.
 ///
-/// Always ready. Cloning costs a reference count, and clones share one pool of connections.
+/// Always ready. Cloning costs a reference count, and clones share one pool of connections. Takes any body of bytes;
+/// one that a retry layer is to send again is best a `Full<Bytes>` or a [`Body`](crate::Body).
+///
+/// A timeout, the request's or the client's, bounds one attempt from its departure to the end of its response's body.
+/// For the whole call, with all attempts and waits, there is the deadline of the
+/// [`CallContext`](call_context::CallContext).
 ///
 /// # Errors
 ///

@@ -41,12 +41,20 @@ use crate::{Body, body, response};
 /// comes back to the caller; what the layers add to a *request* ends with the call, and what they add to a *response*
 /// (`Renewed`) is in [`reqwest::Response::extensions`].
 ///
-/// # What an error proves
+/// # Timeouts
 ///
-/// By default no error proves here that a request never left, or was not processed. The client below may have followed
-/// a redirect on its own, so that a first server had the request before a second one could not be reached, and neither
-/// the error nor its URL shows that; middleware in between may repeat requests as well. Use a client built by way of
-/// [`send_once`](crate::send_once), keep other repeating middleware above, and say so with
+/// A timeout, the request's or the client's, bounds one attempt from its departure to the end of its response's body.
+/// For the whole call, with all attempts and waits, there is the deadline of the `CallContext`.
+///
+/// # The client below
+///
+/// Build it by way of [`send_once`](crate::send_once), and attach other middleware that repeats or redirects *before*
+/// this one. A client that follows redirects on its own sends requests that no limit has counted, and takes a key in a
+/// header other than `Authorization` along to any host.
+///
+/// It also spoils what an error proves: a first server had the request before a second one could not be reached, and
+/// neither the error nor its URL shows that. So by default no error is proof here that a request never left, or was not
+/// processed: places stay taken, and a POST is not sent again. Where the client does send once, say so with
 /// [`sends_once`](Self::sends_once).
 ///
 /// # Errors

@@ -274,3 +274,16 @@ async fn a_caller_picks_a_class_by_an_extension() {
     assert_eq!(seen[0].header("authorization"), Some("Bearer a.b.c"));
     assert_eq!(seen[1].header("authorization"), Some("Bearer sk_live_1"));
 }
+
+#[tokio::test]
+async fn a_timeout_of_the_request_bounds_each_attempt() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+    let silent = silent.expect("a port");
+    let url = format!("http://{}", silent.local_addr().expect("an address"));
+    let stack = stack(&url);
+    let clients = clients(stack.layers, builder);
+    let request = clients.middleware.get(&url);
+    let error = request.timeout(Duration::from_millis(20)).send().await;
+    assert!(error.expect_err("a timeout").is_timeout());
+    assert_eq!(stack.retry.counters().retries(), 2);
+}
