@@ -39,6 +39,7 @@ pub(crate) struct Common {
 impl Common {
     pub(crate) fn new(
         system: &'static str,
+        origin: &str,
         keys: &'static Keys,
         window: Duration,
         faults: Faults,
@@ -47,7 +48,7 @@ impl Common {
         Self {
             clock: Clock::start(),
             ledger: Ledger::new(system),
-            tokens: Tokens::new(system, keys, seed),
+            tokens: Tokens::new(origin.into(), keys, seed),
             quotas: Quotas::new(window),
             trades: Trades::default(),
             faults: Mutex::new(Arc::new(faults)),

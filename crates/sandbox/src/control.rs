@@ -69,7 +69,11 @@ async fn set_faults<S: Controlled>(State(system): State<Arc<S>>, request: Reques
     let Some(call) = Call::read(request).await else {
         return refused("the body broke off");
     };
+    if !call.json.is_object() {
+        return refused("faults are a JSON object; {} for none");
+    }
     match serde_json::from_value::<Faults>(call.json) {
+        Ok(faults) if !faults.is_possible() => refused("a probability is between 0 and 1"),
         Ok(faults) => {
             system.common().set_faults(faults.clone());
             done(&json!(faults))

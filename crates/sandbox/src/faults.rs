@@ -85,6 +85,22 @@ impl Faults {
         }
     }
 
+    /// Whether every probability is one.
+    #[must_use]
+    pub fn is_possible(&self) -> bool {
+        [
+            self.server_error,
+            self.drop_before,
+            self.drop_during + self.drop_after,
+            self.cut_body,
+            self.expire_early,
+            self.expire_early_at,
+            self.reject_fresh,
+        ]
+        .iter()
+        .all(|probability| (0.0..=1.0).contains(probability))
+    }
+
     /// Draws everything that one request will meet.
     pub(crate) fn draw(&self, dice: &mut fastrand::Rng) -> Drawn {
         let before = self.latency_before.sample(dice);

@@ -153,3 +153,58 @@ impl From<Latency> for String {
         latency.to_string()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_is_read_and_written_back() {
+        let ms = Duration::from_millis;
+        let rows = [
+            ("0", Latency::None),
+            ("0ms", Latency::None),
+            ("80ms", Latency::Fixed(ms(80))),
+            ("1.5s", Latency::Fixed(ms(1500))),
+            ("20ms..200ms", Latency::Uniform(ms(20), ms(200))),
+            (
+                "80ms/1500ms",
+                Latency::LogNormal {
+                    median: ms(80),
+                    p99: ms(1500),
+                },
+            ),
+        ];
+        for (text, latency) in rows {
+            assert_eq!(text.parse(), Ok(latency), "{text}");
+            assert_eq!(latency.to_string().parse(), Ok(latency), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_latency_is_refused_by_name() {
+        for text in [
+            "", "80", "soon", "-1ms", "2ms..1ms", "0/5ms", "9ms/8ms", "1e3ms", "1.2.3s",
+        ] {
+            let error = text.parse::<Latency>().expect_err(text);
+            assert!(
+                error
+                    .to_string()
+                    .starts_with(&format!("`{text}` is not a latency")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn half_of_the_samples_lie_below_the_median_and_one_in_a_hundred_above_the_99th_percentile() {
+        let latency: Latency = "80ms/1500ms".parse().expect("a latency");
+        let mut dice = fastrand::Rng::with_seed(1);
+        let samples: Vec<_> = (0..20_000).map(|_| latency.sample(&mut dice)).collect();
+        let share =
+            |limit| samples.iter().filter(|&&sample| sample < limit).count() as f64 / 20_000.0;
+        assert!((share(Duration::from_millis(80)) - 0.5).abs() < 0.02);
+        assert!((share(Duration::from_millis(1500)) - 0.99).abs() < 0.005);
+        assert!(samples.iter().all(|&sample| sample <= LONGEST));
+    }
+}

@@ -54,7 +54,7 @@ pub(crate) enum Verdict {
 
 /// Everything that one server knows about its tokens.
 pub(crate) struct Tokens {
-    issuer: &'static str,
+    issuer: String,
     keys: &'static Keys,
     seed: u64,
     issued: AtomicU64,
@@ -65,7 +65,7 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
-    pub(crate) fn new(issuer: &'static str, keys: &'static Keys, seed: u64) -> Self {
+    pub(crate) fn new(issuer: String, keys: &'static Keys, seed: u64) -> Self {
         Self {
             issuer,
             keys,
@@ -77,7 +77,8 @@ impl Tokens {
         }
     }
 
-    /// Signs a token that holds for `lifetime`, rounded up to whole seconds of the server's clock as `exp` wants it.
+    /// Signs a token that holds for `lifetime`, rounded up to whole seconds of the server's clock as `exp` wants it;
+    /// with no lifetime it is expired at once.
     pub(crate) fn mint(
         &self,
         kind: Kind,
@@ -88,11 +89,11 @@ impl Tokens {
         let serial = self.issued.fetch_add(1, Ordering::Relaxed) + 1;
         let end = now.saturating_add(lifetime);
         let claims = Claims {
-            iss: self.issuer.into(),
+            iss: self.issuer.clone(),
             sub: subject.into(),
             jti: format!("{serial}-{:08x}", fastrand::u32(..)),
             iat: now.as_secs(),
-            exp: end.as_secs() + u64::from(end.subsec_nanos() > 0),
+            exp: end.as_secs() + u64::from(!lifetime.is_zero() && end.subsec_nanos() > 0),
             kind,
             serial,
             issued_ms: millis(now),
@@ -109,7 +110,7 @@ impl Tokens {
             return Some(Arc::clone(claims));
         }
         let mut rules = Validation::new(Algorithm::RS256);
-        rules.set_issuer(&[self.issuer]);
+        rules.set_issuer(&[&self.issuer]);
         rules.validate_aud = false;
         // Checked by `judge`, against a clock that a fault can shift.
         rules.validate_exp = false;

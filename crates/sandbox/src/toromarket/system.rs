@@ -65,18 +65,19 @@ impl App {
     pub(super) fn new(config: ToromarketConfig, origin: String, keys: &'static Keys) -> Self {
         let throttle = |most: u32| Mutex::new(Window::new(most as usize, HOUR));
         Self {
-            origin,
             agents: Agents::default(),
             self_registrations: throttle(config.self_registrations),
             registrations: throttle(config.registrations),
             common: Common::new(
                 "toromarket",
+                &origin,
                 keys,
                 config.window,
                 config.faults.clone(),
                 config.seed,
             ),
             limit: AtomicU32::new(config.limit),
+            origin,
             config,
         }
     }

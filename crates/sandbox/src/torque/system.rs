@@ -113,7 +113,6 @@ pub(super) enum Expects {
 impl App {
     pub(super) fn new(config: TorqueConfig, origin: String, keys: &'static Keys) -> Self {
         Self {
-            origin,
             keys: BusinessKeys(Mutex::new(
                 config
                     .business_keys
@@ -126,12 +125,14 @@ impl App {
             chats: AtomicU64::new(0),
             common: Common::new(
                 "torque",
+                &origin,
                 keys,
                 config.window,
                 config.faults.clone(),
                 config.seed,
             ),
             limit: AtomicU32::new(config.limit),
+            origin,
             config,
         }
     }
