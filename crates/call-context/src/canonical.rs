@@ -5,8 +5,8 @@
 //!
 //! Refused ([`Offence`]): dot segments in any spelling, encoded slashes and backslashes (each of these once more
 //! encoded too), backslashes, empty inner segments, control characters, percent-encoded unreserved characters (RFC 3986,
-//! section 2.3), malformed escapes, and whatever a path may not contain (RFC 3986, section 3.3: `pchar`). Everything else is
-//! allowed, `;` and `@` among it.
+//! section 2.3), overlong UTF-8, malformed escapes, and whatever a path may not contain (RFC 3986, section 3.3: `pchar`).
+//! Everything else is allowed, `;` and `@` among it.
 //!
 //! ```
 //! use call_context::canonical::{Offence, check};
@@ -16,84 +16,14 @@
 //! assert_eq!(check("/%65xecute").unwrap_err().offence(), Offence::EncodedUnreserved);
 //! ```
 
-use std::error::Error;
-use std::fmt;
+mod offence;
+mod reading;
+
 use std::ops::Range;
 
-/// What is wrong with a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Offence {
-    /// The path does not begin with a slash.
-    NotAbsolute,
-    /// A segment reads `.` or `..`, plain, percent-encoded, encoded twice, or followed by `;`.
-    DotSegment,
-    /// A slash is percent-encoded, once or more often.
-    EncodedSlash,
-    /// A backslash, which some programs read as a slash.
-    Backslash,
-    /// A backslash is percent-encoded, once or more often.
-    EncodedBackslash,
-    /// Two slashes follow each other.
-    EmptySegment,
-    /// A control character, plain or percent-encoded.
-    ControlCharacter,
-    /// A character that needs no encoding is percent-encoded, so that the route's name is written in two ways.
-    EncodedUnreserved,
-    /// A percent sign without two hexadecimal digits after it.
-    MalformedEscape,
-    /// A character that no path may contain unencoded.
-    InvalidCharacter,
-}
-
-impl Offence {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::NotAbsolute => "it does not begin with a slash",
-            Self::DotSegment => "a dot segment",
-            Self::EncodedSlash => "a percent-encoded slash",
-            Self::Backslash => "a backslash",
-            Self::EncodedBackslash => "a percent-encoded backslash",
-            Self::EmptySegment => "an empty segment",
-            Self::ControlCharacter => "a control character",
-            Self::EncodedUnreserved => "a percent-encoded character that needs no encoding",
-            Self::MalformedEscape => "a percent sign without two hexadecimal digits",
-            Self::InvalidCharacter => "a character that must be percent-encoded",
-        }
-    }
-}
-
-/// A path that is refused because it is ambiguous. Names the offence and where it is, never the path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PathError {
-    offence: Offence,
-    at: usize,
-}
-
-impl PathError {
-    /// What is wrong.
-    pub fn offence(&self) -> Offence {
-        self.offence
-    }
-
-    /// Where it is, in bytes from the start of the path.
-    pub fn at(&self) -> usize {
-        self.at
-    }
-}
-
-impl fmt::Display for PathError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the path is ambiguous: {} at byte {}",
-            self.offence.as_str(),
-            self.at
-        )
-    }
-}
-
-impl Error for PathError {}
+pub use self::offence::{Offence, PathError};
+pub(crate) use self::reading::decoded;
+use self::reading::read;
 
 /// Checks that `path` (without its query) reads the same to everybody.
 ///
@@ -102,10 +32,7 @@ impl Error for PathError {}
 /// The first offence, and its place.
 pub fn check(path: &str) -> Result<(), PathError> {
     match scan(path)? {
-        Some(slash) => Err(PathError {
-            offence: Offence::EncodedSlash,
-            at: slash.first,
-        }),
+        Some(slash) => Err(PathError::new(Offence::EncodedSlash, slash.first)),
         None => Ok(()),
     }
 }
@@ -123,10 +50,7 @@ impl EncodedSlashes {
         let slash = |at: &usize| read(path.as_bytes(), *at).is_some_and(|read| read.byte == b'/');
         let escapes = path.match_indices('%').map(|(at, _)| at);
         match escapes.filter(slash).find(outside) {
-            Some(at) => Err(PathError {
-                offence: Offence::EncodedSlash,
-                at,
-            }),
+            Some(at) => Err(PathError::new(Offence::EncodedSlash, at)),
             None => Ok(()),
         }
     }
@@ -135,7 +59,7 @@ impl EncodedSlashes {
 /// Checks everything but encoded slashes, of which it reports the first.
 pub(crate) fn scan(path: &str) -> Result<Option<EncodedSlashes>, PathError> {
     let bytes = path.as_bytes();
-    let refuse = |offence, at| Err(PathError { offence, at });
+    let refuse = |offence, at| Err(PathError::new(offence, at));
     if bytes.first() != Some(&b'/') {
         return refuse(Offence::NotAbsolute, 0);
     }
@@ -161,6 +85,7 @@ pub(crate) fn scan(path: &str) -> Result<Option<EncodedSlashes>, PathError> {
             }
             // Judged at the segment's end: in a segment of dots it is the worse offence.
             (b'.', layers) => segment.dot(at, layers),
+            (_, 1..) if read.is_overlong(bytes) => return refuse(Offence::Overlong, at),
             (byte, 1) if is_unreserved(byte) => return refuse(Offence::EncodedUnreserved, at),
             (byte, 0) if !is_pchar(byte) => return refuse(Offence::InvalidCharacter, at),
             (b';', _) => segment.in_parameter = true,
@@ -204,53 +129,13 @@ impl Segment {
 
     fn end(&self) -> Result<(), PathError> {
         if !self.other && (self.dots == 1 || self.dots == 2) {
-            return Err(PathError {
-                offence: Offence::DotSegment,
-                at: self.start,
-            });
+            return Err(PathError::new(Offence::DotSegment, self.start));
         }
         match self.encoded_dot {
-            Some(at) => Err(PathError {
-                offence: Offence::EncodedUnreserved,
-                at,
-            }),
+            Some(at) => Err(PathError::new(Offence::EncodedUnreserved, at)),
             None => Ok(()),
         }
     }
-}
-
-/// One character of a path.
-struct Read {
-    byte: u8,
-    /// How often it is encoded: 0 for `.`, 1 for `%2e`, 2 for `%252e`.
-    layers: usize,
-    end: usize,
-}
-
-/// Reads the character at `at`, through all layers of encoding. `None` for a malformed escape.
-fn read(bytes: &[u8], at: usize) -> Option<Read> {
-    let mut read = Read {
-        byte: *bytes.get(at)?,
-        layers: 0,
-        end: at + 1,
-    };
-    while read.byte == b'%' {
-        match hex_pair(bytes, read.end) {
-            Some(byte) => {
-                read.byte = byte;
-                read.layers += 1;
-                read.end += 2;
-            }
-            None if read.layers == 0 => return None,
-            None => break,
-        }
-    }
-    Some(read)
-}
-
-fn hex_pair(bytes: &[u8], at: usize) -> Option<u8> {
-    let digit = |at: usize| char::from(*bytes.get(at)?).to_digit(16);
-    u8::try_from(digit(at)? * 16 + digit(at + 1)?).ok()
 }
 
 fn is_unreserved(byte: u8) -> bool {
@@ -322,6 +207,12 @@ mod tests {
             ("/a%2Db", Offence::EncodedUnreserved),
             ("/a%2eb", Offence::EncodedUnreserved),
             ("/%2ewell-known", Offence::EncodedUnreserved),
+            ("/read/%c0%ae%c0%ae/execute", Offence::Overlong),
+            ("/read%C0%AFexecute", Offence::Overlong),
+            ("/read%c1%9cexecute", Offence::Overlong),
+            ("/read%25c0%25afexecute", Offence::Overlong),
+            ("/read%e0%80%afexecute", Offence::Overlong),
+            ("/read%F0%80%80%AFexecute", Offence::Overlong),
             ("/a%", Offence::MalformedEscape),
             ("/a%2", Offence::MalformedEscape),
             ("/a%zz", Offence::MalformedEscape),
@@ -354,6 +245,9 @@ mod tests {
             "/a!$&'()*+,=b",
             "/caf%C3%A9",
             "/a%20b",
+            "/%E0%A4%85",
+            "/%F0%9F%98%80",
+            "/%e9t%e0",
             "/100%25",
             "/100%25zz",
             "/a%252eb",

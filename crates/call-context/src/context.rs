@@ -150,16 +150,40 @@ mod tests {
 
     use super::*;
 
+    const GUARDS: [Guard; 4] = [Guard::Retry, Guard::Gate, Guard::Place, Guard::Attach];
+
     #[test]
-    fn a_guard_is_entered_once() {
-        let mut context = CallContext::default();
-        assert!(context.enter(Guard::Retry));
-        assert!(!context.enter(Guard::Retry));
-        assert!(!context.inside(Guard::Place));
-        assert!(context.enter(Guard::Place));
-        context.leave(Guard::Retry);
-        assert!(!context.inside(Guard::Retry));
-        assert!(context.inside(Guard::Place));
+    fn a_new_context_is_a_first_attempt_of_which_nothing_is_known() {
+        let context = CallContext::default();
+        assert_eq!(context.attempt(), 1);
+        assert!(context.class().is_none() && context.slot().is_none());
+        assert!(context.deadline().is_none());
+        assert!(!GUARDS.iter().any(|guard| context.inside(*guard)));
+    }
+
+    #[test]
+    fn a_guard_is_entered_once_and_again_after_it_was_left() {
+        for guard in GUARDS {
+            let mut context = CallContext::default();
+            assert!(context.enter(guard));
+            assert!(!context.enter(guard));
+            assert!(context.inside(guard));
+            context.leave(guard);
+            assert!(!context.inside(guard));
+            assert!(context.enter(guard));
+        }
+    }
+
+    #[test]
+    fn guards_do_not_touch_each_other() {
+        for left in GUARDS {
+            let mut context = CallContext::default();
+            assert!(GUARDS.iter().all(|guard| context.enter(*guard)));
+            context.leave(left);
+            for guard in GUARDS {
+                assert_eq!(context.inside(guard), guard != left, "{guard:?}");
+            }
+        }
     }
 
     #[test]
@@ -170,6 +194,7 @@ mod tests {
         let late = now + Duration::from_secs(2);
         let mut context = CallContext::default();
         context.limit_deadline(late);
+        assert_eq!(context.deadline(), Some(late));
         context.limit_deadline(soon);
         context.limit_deadline(late);
         assert_eq!(context.deadline(), Some(soon));
@@ -181,5 +206,37 @@ mod tests {
         assert!(CallContext::get(&extensions).is_none());
         CallContext::of(&mut extensions).set_attempt(2);
         assert_eq!(CallContext::of(&mut extensions).attempt(), 2);
+        assert_eq!(
+            CallContext::get(&extensions).map(CallContext::attempt),
+            Some(2)
+        );
+    }
+
+    #[test]
+    fn a_copy_of_a_request_has_a_context_of_its_own() {
+        let mut first = Extensions::new();
+        CallContext::of(&mut first).set_slot("wallet".into());
+        let mut second = first.clone();
+        let context = CallContext::of(&mut second);
+        context.set_attempt(2);
+        context.clear_slot();
+        assert!(context.enter(Guard::Place));
+        let context = CallContext::of(&mut first);
+        assert_eq!(context.attempt(), 1);
+        assert_eq!(context.slot().map(SlotName::as_str), Some("wallet"));
+        assert!(!context.inside(Guard::Place));
+    }
+
+    #[test]
+    fn class_and_slot_are_replaced() {
+        let mut context = CallContext::default();
+        context.set_class(Some("read".into()));
+        context.set_class(Some("execute".into()));
+        assert_eq!(context.class().map(Class::as_str), Some("execute"));
+        context.set_class(None);
+        assert!(context.class().is_none());
+        context.set_slot("business".into());
+        context.set_slot("wallet".into());
+        assert_eq!(context.slot().map(SlotName::as_str), Some("wallet"));
     }
 }

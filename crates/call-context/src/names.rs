@@ -97,3 +97,26 @@ impl ClassOverride {
         &self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_equal_when_their_text_is() {
+        assert_eq!(Class::from("read"), Class::from(String::from("read")));
+        assert_ne!(Class::from("read"), Class::from("Read"));
+        assert_eq!(
+            SlotName::from("wallet"),
+            SlotName::from("wallet".to_owned())
+        );
+        assert_eq!(ClassOverride::new("read").class(), &Class::from("read"));
+    }
+
+    #[test]
+    fn names_show_themselves_and_what_they_are() {
+        let (class, slot) = (Class::from("read"), SlotName::from("wallet"));
+        assert_eq!(format!("{class} {class:?}"), "read Class(read)");
+        assert_eq!(format!("{slot} {slot:?}"), "wallet SlotName(wallet)");
+    }
+}

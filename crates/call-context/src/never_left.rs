@@ -98,3 +98,82 @@ impl Error for NeverLeft {
         self.source.as_ref().map(|e| &**e as _)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An error that says nothing, around another one.
+    #[derive(Debug)]
+    struct Around(BoxError);
+
+    impl fmt::Display for Around {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("around")
+        }
+    }
+
+    impl Error for Around {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&*self.0)
+        }
+    }
+
+    fn around(error: impl Into<BoxError>, times: usize) -> BoxError {
+        (0..times).fold(error.into(), |error, _| Around(error).into())
+    }
+
+    #[test]
+    fn a_mark_is_found_below_other_errors() {
+        for refusal in [Refusal::Permanent, Refusal::Local, Refusal::Transient] {
+            for times in [0, 1, 5] {
+                let error = around(NeverLeft::new(refusal), times);
+                assert_eq!(NeverLeft::find(&*error), Some(refusal));
+            }
+        }
+    }
+
+    #[test]
+    fn the_outermost_mark_counts() {
+        let inner = around(NeverLeft::new(Refusal::Permanent), 1);
+        let error = around(NeverLeft::wrap(Refusal::Local, inner), 1);
+        assert_eq!(NeverLeft::find(&*error), Some(Refusal::Local));
+    }
+
+    #[test]
+    fn an_error_without_a_mark_proves_nothing() {
+        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        for error in [around("no connection", 1), around(refused, 0)] {
+            assert_eq!(NeverLeft::find(&*error), None);
+        }
+    }
+
+    #[test]
+    fn a_chain_without_end_is_left() {
+        /// Its own source, as a careless implementation may have it.
+        #[derive(Debug)]
+        struct Circle;
+        impl fmt::Display for Circle {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("circle")
+            }
+        }
+        impl Error for Circle {
+            fn source(&self) -> Option<&(dyn Error + 'static)> {
+                Some(self)
+            }
+        }
+        assert_eq!(NeverLeft::find(&Circle), None);
+        assert_eq!(crate::Unprocessed::judge(&Circle), None);
+    }
+
+    #[test]
+    fn the_mark_says_its_part_and_leaves_the_reason_to_its_source() {
+        let mark = NeverLeft::wrap(Refusal::Transient, "the pool is closed");
+        assert_eq!(mark.to_string(), "the request never left");
+        assert_eq!(mark.refusal(), Refusal::Transient);
+        let source = mark.source().map(ToString::to_string);
+        assert_eq!(source.as_deref(), Some("the pool is closed"));
+        assert!(NeverLeft::new(Refusal::Local).source().is_none());
+    }
+}

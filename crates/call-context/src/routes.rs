@@ -7,12 +7,14 @@ use std::ops::Range;
 use http::{Method, Request};
 
 pub use self::error::{ClassifyError, RoutesError};
+use crate::canonical::{Offence, PathError};
 use crate::{CallContext, Class, ClassOverride, canonical};
 
 /// One route: a method and a path pattern, and the class of what they match.
 ///
 /// Patterns are those of `matchit`: `/users/{id}` matches one segment, `/files/{*rest}` all that follows (at least one
-/// character, so it misses `/files` and `/files/`).
+/// character, so it misses `/files` and `/files/`). They are written without percent-encoding: what must be encoded is
+/// matched by a parameter.
 #[derive(Clone, Debug)]
 pub struct Route {
     method: Method,
@@ -79,7 +81,7 @@ impl Routes {
     ///
     /// # Errors
     ///
-    /// Where two routes match the same requests, or a pattern is malformed or no canonical path itself.
+    /// Where two routes match the same requests, or a pattern is malformed, percent-encoded or no canonical path itself.
     pub fn new(routes: impl IntoIterator<Item = Route>) -> Result<Self, RoutesError> {
         let mut table = Self::default();
         for route in routes {
@@ -101,7 +103,15 @@ impl Routes {
                 self.classes.push(class.clone());
             }
         }
-        // Braces mark parameters; the rest must be a path that requests can have.
+        if pattern.contains('%') {
+            return Err(RoutesError::escaped(&method, pattern));
+        }
+        // Braces mark parameters; the rest must be a path that requests can have. Doubled, they stand for themselves, and
+        // those no canonical path has.
+        if let Some(at) = pattern.find("{{").or_else(|| pattern.find("}}")) {
+            let error = PathError::new(Offence::InvalidCharacter, at);
+            return Err(RoutesError::ambiguous(&method, pattern, error));
+        }
         if let Err(error) = canonical::check(&pattern.replace(['{', '}'], "")) {
             return Err(RoutesError::ambiguous(&method, pattern, error));
         }
@@ -126,13 +136,15 @@ impl Routes {
     ///
     /// # Errors
     ///
-    /// Where the path is [ambiguous](canonical), or the caller asks for a class that the route does not declare.
+    /// Where the path is [ambiguous](canonical), where it belongs to another route once it is percent-decoded
+    /// ([`Offence::OtherRoute`]), or where the caller asks for a class that the route does not declare.
     pub fn classify<B>(&self, request: &Request<B>) -> Result<Option<&Class>, ClassifyError> {
         let wanted = request.extensions().get::<ClassOverride>();
         let path = request.uri().path();
         let slashes = canonical::scan(path)?;
         let router = self.by_method.iter().find(|(m, _)| m == request.method());
-        let found = router.and_then(|(_, router)| router.at(path).ok());
+        let router = router.map(|(_, router)| router);
+        let found = router.and_then(|router| router.at(path).ok());
         if let Some(slashes) = slashes {
             let mut allowed = Vec::new();
             if let Some(found) = found.as_ref().filter(|found| found.value.encoded_slashes) {
@@ -141,6 +153,14 @@ impl Routes {
             slashes.confined_to(path, &allowed)?;
         }
         let matched = found.map(|found| found.value);
+        // A server may decode before it routes. Patterns have no escapes, so one look at the decoded path tells.
+        if let (Some(router), Some(decoded)) = (router, canonical::decoded(path)) {
+            let other = router.at(&decoded).ok().map(|found| found.value);
+            if !is_same(matched, other) {
+                let at = path.find('%').unwrap_or_default();
+                return Err(PathError::new(Offence::OtherRoute, at).into());
+            }
+        }
         match wanted.map(ClassOverride::class) {
             None => Ok(matched.map(|matched| &matched.class)),
             Some(wanted) => matched
@@ -155,15 +175,23 @@ impl Routes {
         self.classes.iter()
     }
 
-    /// Classifies `request` anew and notes the class in its [`CallContext`].
+    /// Classifies `request` anew and notes the class in its [`CallContext`]; none, where it is refused.
     ///
     /// # Errors
     ///
     /// As [`classify`](Self::classify).
     pub fn resolve<B>(&self, request: &mut Request<B>) -> Result<Option<Class>, ClassifyError> {
-        let class = self.classify(request)?.cloned();
-        CallContext::of(request.extensions_mut()).set_class(class.clone());
-        Ok(class)
+        let class = self.classify(request).map(Option::<&Class>::cloned);
+        let known = class.as_ref().ok().cloned().flatten();
+        CallContext::of(request.extensions_mut()).set_class(known);
+        class
+    }
+}
+
+fn is_same(one: Option<&Matched>, other: Option<&Matched>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => std::ptr::eq(one, other),
+        (one, other) => one.is_none() && other.is_none(),
     }
 }
 
@@ -217,6 +245,24 @@ mod tests {
             (Method::POST, "/execute", None),
             (Method::POST, "/execute/", None),
             (Method::GET, "/unknown", None),
+            (Method::GET, "/users/7", Some("users")),
+            (Method::GET, "/users/7.json", Some("users")),
+            (Method::GET, "/users/7;v=2", Some("users")),
+            (Method::GET, "/users/caf%C3%A9", Some("users")),
+            (Method::GET, "/users/", None),
+            (Method::GET, "/users/7/", None),
+            (Method::GET, "/users/7/x", None),
+            (Method::GET, "", None),
+            (
+                Method::from_bytes(b"get").expect("a method"),
+                "/users/7",
+                None,
+            ),
+            (
+                Method::from_bytes(b"PURGE").expect("a method"),
+                "/users/7",
+                None,
+            ),
         ] {
             let got = class(method.clone(), path).expect(path);
             assert_eq!(got.as_deref(), expected, "{method} {path}");
@@ -232,6 +278,38 @@ mod tests {
         assert!(class(Method::GET, "/files/a%2F..%2Fb/meta").is_err());
         assert!(class(Method::GET, "/users/a%2Fb").is_err());
         assert!(class(Method::GET, "/unknown%2Fx").is_err());
+    }
+
+    #[test]
+    fn a_path_of_another_route_in_disguise_is_refused() {
+        let routes = Routes::new([
+            Route::new(Method::GET, "/users/{id}", "others"),
+            Route::new(Method::GET, "/users/@me", "me"),
+            Route::new(Method::GET, "/files/{id}/a:b", "files").encoded_slashes(),
+        ])
+        .expect("a valid table");
+        let class = |path: &str| {
+            let request = request(Method::GET, path);
+            let class = routes.classify(&request)?;
+            Ok::<_, ClassifyError>(class.map(|class| class.to_string()))
+        };
+        assert_eq!(class("/users/@me"), Ok(Some("me".into())));
+        assert_eq!(class("/users/a%40b"), Ok(Some("others".into())));
+        assert_eq!(class("/users/%25me"), Ok(Some("others".into())));
+        assert_eq!(class("/users/%e9"), Ok(Some("others".into())));
+        assert_eq!(class("/files/a%2Fb%20c/a:b"), Ok(Some("files".into())));
+        for (path, at) in [
+            ("/users/%40me", 7),
+            ("/users/%2540me", 7),
+            ("/files/a/a%3Ab", 10),
+            ("/files/a%20b/a%3ab", 8),
+        ] {
+            let error = class(path).expect_err(path);
+            let expected = format!(
+                "the path is ambiguous: a percent-encoded character of another route's name at byte {at}"
+            );
+            assert_eq!(error.to_string(), expected, "{path}");
+        }
     }
 
     #[test]
@@ -278,7 +356,27 @@ mod tests {
 
     #[test]
     fn a_pattern_that_can_never_match_is_an_error() {
-        for pattern in ["users", "/a//b", "/a/../b", "/%65xecute", "/{"] {
+        for pattern in [
+            "users",
+            "/a//b",
+            "/a/../b",
+            "/%65xecute",
+            "/caf%C3%A9",
+            "/a%2Fb",
+            "/a\\b",
+            "/a b",
+            "/{",
+            "/}",
+            "/{}",
+            "/{*}",
+            "/{{id}}",
+            "/a}}",
+            "/{*rest}/a",
+            "/{a}{b}",
+            "/{a/b}",
+            "",
+            "*",
+        ] {
             let error = Routes::new([Route::new(Method::GET, pattern, "a")]).expect_err(pattern);
             assert!(!error.is_conflict(), "{pattern}");
             assert!(error.to_string().contains(pattern), "{error}");
@@ -290,6 +388,96 @@ mod tests {
         let routes = table();
         let classes: Vec<_> = routes.classes().map(Class::as_str).collect();
         assert_eq!(classes, ["read", "execute", "merchant", "files", "users"]);
+    }
+
+    #[test]
+    fn a_request_without_a_path_is_refused() {
+        let routes = table();
+        for (method, uri) in [
+            (Method::CONNECT, "api.example.com:443"),
+            (Method::OPTIONS, "*"),
+        ] {
+            let mut request = Request::new(());
+            *request.method_mut() = method;
+            *request.uri_mut() = uri.parse().expect("a URI");
+            let error = routes.classify(&request).expect_err(uri);
+            assert_eq!(
+                error.to_string(),
+                "the path is ambiguous: it does not begin with a slash at byte 0"
+            );
+        }
+    }
+
+    #[test]
+    fn a_literal_goes_before_a_parameter_and_a_parameter_before_the_rest() {
+        let routes = Routes::new([
+            Route::new(Method::GET, "/{*rest}", "rest"),
+            Route::new(Method::GET, "/users/{id}", "one"),
+            Route::new(Method::GET, "/users/me", "me"),
+        ])
+        .expect("a valid table");
+        for (path, expected) in [
+            ("/users/me", "me"),
+            ("/users/mee", "one"),
+            ("/users/m", "one"),
+            ("/users/me/", "rest"),
+            ("/users/me/x", "rest"),
+            ("/users/", "rest"),
+        ] {
+            let request = request(Method::GET, path);
+            let class = routes.classify(&request).expect(path);
+            assert_eq!(class.map(Class::as_str), Some(expected), "{path}");
+        }
+    }
+
+    #[test]
+    fn an_empty_table_gives_no_class_and_still_refuses_what_is_ambiguous() {
+        let routes = Routes::default();
+        assert_eq!(routes.classify(&request(Method::GET, "/a")), Ok(None));
+        assert!(routes.classify(&request(Method::GET, "/a/..")).is_err());
+    }
+
+    #[test]
+    fn encoded_slashes_pass_in_all_that_follows() {
+        let routes =
+            Routes::new([Route::new(Method::GET, "/raw/{ref}/{*path}", "raw").encoded_slashes()]);
+        let routes = routes.expect("a valid table");
+        for path in [
+            "/raw/a%2Fb/c",
+            "/raw/a/b%2fc/d%2Fe",
+            "/raw/https%3A%2F%2Fx/y",
+            "/raw/a%252Fb/c",
+        ] {
+            let request = request(Method::GET, path);
+            assert!(matches!(routes.classify(&request), Ok(Some(_))), "{path}");
+        }
+        for path in [
+            "/raw%2Fa/b",
+            "/raw%2Fa/b/c",
+            "/raw/a%2Fb",
+            "/raw/a%2F..%2Fb/c",
+            "/raw/%2F%2e%2e/c",
+            "/raw/a%5Cb/c",
+        ] {
+            let request = request(Method::GET, path);
+            assert!(routes.classify(&request).is_err(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_refused_request_keeps_the_class_of_nothing() {
+        let routes = table();
+        let mut refused = request(Method::POST, "/execute/../a");
+        assert!(routes.resolve(&mut refused).is_err());
+        assert!(
+            CallContext::get(refused.extensions()).is_none_or(|context| context.class().is_none())
+        );
+
+        let mut stale = request(Method::POST, "/execute/../a");
+        CallContext::of(stale.extensions_mut()).set_class(Some("execute".into()));
+        assert!(routes.resolve(&mut stale).is_err());
+        let context = CallContext::get(stale.extensions()).expect("inserted");
+        assert!(context.class().is_none());
     }
 
     #[test]

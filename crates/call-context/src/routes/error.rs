@@ -19,6 +19,7 @@ pub struct RoutesError {
 #[derive(Debug)]
 enum Kind {
     Ambiguous(PathError),
+    Escaped,
     Pattern(matchit::InsertError),
 }
 
@@ -28,6 +29,14 @@ impl RoutesError {
             method: method.clone(),
             pattern,
             kind: Kind::Ambiguous(error),
+        }
+    }
+
+    pub(super) fn escaped(method: &Method, pattern: String) -> Self {
+        Self {
+            method: method.clone(),
+            pattern,
+            kind: Kind::Escaped,
         }
     }
 
@@ -58,6 +67,9 @@ impl fmt::Display for RoutesError {
         write!(f, "the route {} {} ", self.method, self.pattern)?;
         match &self.kind {
             Kind::Ambiguous(_) => f.write_str("can never match"),
+            Kind::Escaped => {
+                f.write_str("is percent-encoded; write what must be encoded as a parameter")
+            }
             Kind::Pattern(matchit::InsertError::Conflict { with }) => {
                 write!(f, "matches the same requests as {with}")
             }
@@ -70,7 +82,7 @@ impl Error for RoutesError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.kind {
             Kind::Ambiguous(error) => Some(error),
-            Kind::Pattern(matchit::InsertError::Conflict { .. }) => None,
+            Kind::Escaped | Kind::Pattern(matchit::InsertError::Conflict { .. }) => None,
             Kind::Pattern(error) => Some(error),
         }
     }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use call_context::{Refusal, Unprocessed};
+use futures_util::stream;
 use reqwest::redirect::Policy;
-use reqwest::{Client, retry};
-use tokio::io::AsyncWriteExt;
+use reqwest::{Body, Client, retry};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 use crate::support::frames::{Peer, REFUSED_STREAM};
-use crate::support::{Server, dead_address, finish, read_until, verdict, within};
+use crate::support::{Server, dead_address, finish, naive, read_until, verdict, within};
 
 #[tokio::test]
 async fn a_refused_connection_never_left() {
@@ -20,6 +21,25 @@ async fn a_refused_connection_never_left() {
         .body("sell");
     let error = within(call.send()).await.expect_err("nobody there");
     assert_eq!(verdict(&error), (Some(Refusal::Transient), None));
+}
+
+#[tokio::test]
+async fn a_body_whose_error_contains_a_connect_error_is_no_proof() {
+    let server = Server::start(async |mut stream| {
+        read_until(&mut stream, "first half").await;
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    })
+    .await;
+    let client = Client::builder().no_proxy().build().expect("a client");
+    let elsewhere = client.get(format!("http://{}/", dead_address().await));
+    let elsewhere = within(elsewhere.send()).await.expect_err("nobody there");
+    let halves = stream::iter([Ok("first half"), Err(elsewhere)]);
+    let call = client
+        .post(format!("http://{}/", server.address))
+        .body(Body::wrap_stream(halves));
+    let error = within(call.send()).await.expect_err("half a body");
+    assert!(naive(&error), "a walk along the whole chain is fooled");
+    assert_eq!(verdict(&error), (None, None));
 }
 
 /// A server that executes the POST and redirects to a port where nobody listens; what it saw comes out of the channel.

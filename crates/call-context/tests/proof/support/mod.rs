@@ -132,6 +132,13 @@ pub(crate) fn whole_chain<'a>(
     iter::successors(Some(error), |&link| link.source())
 }
 
+/// Whether a walk along the whole chain meets a failed connection.
+pub(crate) fn naive(error: &(dyn Error + 'static)) -> bool {
+    whole_chain(error)
+        .filter_map(|link| link.downcast_ref::<legacy::Error>())
+        .any(legacy::Error::is_connect)
+}
+
 /// Reads until `needle` has come, and returns all that came.
 pub(crate) async fn read_until(stream: &mut TcpStream, needle: &str) -> String {
     let mut seen = Vec::new();
