@@ -304,3 +304,70 @@ async fn an_early_401_while_the_body_streams_is_replayed_byte_for_byte() {
     assert!(received == body, "byte for byte");
     assert_eq!(layer.counters().replays_after_401(), 1);
 }
+
+/// An HTTP/2 server that resets the first stream of each connection with REFUSED_STREAM, and answers the others.
+async fn refuses_first_streams() -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = bind(anywhere()).await;
+    let address = listener.local_addr().expect("an address");
+    let streams = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&streams);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut connection = h2::server::handshake(stream).await.expect("a client");
+            let mut first = true;
+            while let Some(Ok((_, mut respond))) = connection.accept().await {
+                seen.fetch_add(1, SeqCst);
+                if std::mem::take(&mut first) {
+                    respond.send_reset(h2::Reason::REFUSED_STREAM);
+                } else {
+                    let _ = respond.send_response(http::Response::new(()), true);
+                }
+            }
+        }
+    });
+    (address, streams)
+}
+
+#[tokio::test]
+async fn refused_streams_are_believed_of_trusted_origins_alone() {
+    for (trusted, sent) in [(false, 1), (true, 2)] {
+        let (address, streams) = refuses_first_streams().await;
+        let client = Client::builder(TokioExecutor::new())
+            .retry_canceled_requests(false)
+            .http2_only(true)
+            .build_http();
+        let other = "http://127.0.0.1:1".parse().expect("an origin");
+        let mut layer = prompt().trust_refusals([other]);
+        if trusted {
+            let origin = format!("http://{address}").parse().expect("an origin");
+            layer = layer.trust_refusals([origin]);
+        }
+        let post = request(Method::POST, address, Full::<Bytes>::from("an order"));
+        let outcome = layer.layer(client).oneshot(post).await;
+        assert_eq!(outcome.is_ok(), trusted);
+        assert_eq!(streams.load(SeqCst), sent);
+        let stopped = layer.counters().stopped(Stop::NotSafe);
+        assert_eq!(stopped, u64::from(!trusted));
+    }
+}
+
+#[tokio::test]
+async fn a_post_that_was_never_dispatched_is_sent_again_and_costs_nothing() {
+    // A connection that is gone before the request is handed to it.
+    let (io, _) = tokio::io::duplex(64);
+    let io = hyper_util::rt::TokioIo::new(io);
+    let handshake = hyper::client::conn::http1::handshake::<_, Full<Bytes>>(io).await;
+    let (mut gone, connection) = handshake.expect("a handshake");
+    drop(connection);
+    let post = request(Method::POST, anywhere(), Full::from("an order"));
+    let error = gone.send_request(post).await.expect_err("it is gone");
+    assert!(error.is_canceled());
+
+    let undispatched =
+        crate::support::Script::new([Err(error.into()), crate::support::status(503)]);
+    let budget = Budget::new(5);
+    let layer = prompt().budget(budget.clone());
+    let outcome = crate::support::run(&layer, &undispatched, crate::support::post()).await;
+    assert_eq!(outcome.expect("a response").status(), 503);
+    assert_eq!(undispatched.calls(), 2);
+}
