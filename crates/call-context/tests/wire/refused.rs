@@ -98,6 +98,21 @@ const CASES: &[(&str, &str, &str)] = &[
         "a percent-encoded character that needs no encoding at byte 1",
     ),
     (
+        "/read/%c0%ae%c0%ae/execute",
+        READ_ALIKE,
+        "a percent-encoded character in an overlong form at byte 6",
+    ),
+    (
+        "/read/a%e0%80%afb",
+        READ_ALIKE,
+        "a percent-encoded character in an overlong form at byte 7",
+    ),
+    (
+        "/accounts/%40me",
+        READ_ALIKE,
+        "a percent-encoded character of another route's name at byte 10",
+    ),
+    (
         "/read/%zz",
         READ_ALIKE,
         "a percent sign without two hexadecimal digits at byte 6",
@@ -128,6 +143,7 @@ fn table() -> Routes {
     Routes::new([
         Route::new(Method::GET, "/read/{*rest}", "read"),
         Route::new(Method::GET, "/execute/{*rest}", "execute"),
+        Route::new(Method::GET, "/accounts/@me", "me"),
         Route::new(Method::GET, "/{*rest}", "other"),
     ])
     .expect("a valid table")
