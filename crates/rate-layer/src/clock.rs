@@ -1,0 +1,33 @@
+//! Where a window reads the time: tokio's clock, which tests can pause.
+
+use tokio::time::Instant;
+
+use crate::moment::Moment;
+
+/// Tells the time since the window was made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self {
+            start: Instant::now(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        self.moment(Instant::now())
+    }
+
+    /// The moment at which `instant` is; the first one, if it was before that.
+    pub(crate) fn moment(&self, instant: Instant) -> Moment {
+        Moment::START.after(instant.saturating_duration_since(self.start))
+    }
+
+    /// The instant of `moment`; `None` where it lies too far ahead to be one.
+    pub(crate) fn instant(&self, moment: Moment) -> Option<Instant> {
+        self.start.checked_add(moment.since(Moment::START))
+    }
+}

@@ -1,0 +1,218 @@
+//! How a request is turned away, or given up, by this layer.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use call_context::{NeverLeft, Refusal, SlotName};
+
+use crate::limiter::Denied;
+use crate::moment::Moment;
+use crate::quota::Quota;
+
+/// A request that this layer turned away or gave up.
+///
+/// Find it by downcasting the `BoxError` that the service returns. Where the request never left, the source is a
+/// [`NeverLeft`]: retrying is safe, and it has cost no place.
+#[derive(Debug)]
+pub struct RateError {
+    cause: Cause,
+    never_left: Option<NeverLeft>,
+}
+
+/// What kind of [`RateError`] it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RateErrorKind {
+    /// As many requests wait as may.
+    QueueFull,
+    /// No place was free, and the layer is told never to wait.
+    WouldWait,
+    /// A place could not be had within the time that the request may wait.
+    Deadline,
+    /// The request costs more places than its window has.
+    CostTooHigh,
+    /// No window is set for the request's slot.
+    NoWindow,
+    /// The service below was not ready in time.
+    NotReady,
+    /// The response headers did not come in time. The server may have processed the request.
+    AnswerTimeout,
+}
+
+#[derive(Debug)]
+enum Cause {
+    QueueFull { bound: usize, wait: Duration },
+    WouldWait { wait: Duration },
+    TooLate { wait: Duration, patience: Duration },
+    OutOfPatience { patience: Duration, wait: Duration },
+    CostTooHigh { cost: u32, limit: u32 },
+    NoWindow { slot: Option<SlotName> },
+    NotReady { within: Duration },
+    AnswerTimeout { within: Duration },
+}
+
+impl RateError {
+    /// What kind it is.
+    pub fn kind(&self) -> RateErrorKind {
+        match self.cause {
+            Cause::QueueFull { .. } => RateErrorKind::QueueFull,
+            Cause::WouldWait { .. } => RateErrorKind::WouldWait,
+            Cause::TooLate { .. } | Cause::OutOfPatience { .. } => RateErrorKind::Deadline,
+            Cause::CostTooHigh { .. } => RateErrorKind::CostTooHigh,
+            Cause::NoWindow { .. } => RateErrorKind::NoWindow,
+            Cause::NotReady { .. } => RateErrorKind::NotReady,
+            Cause::AnswerTimeout { .. } => RateErrorKind::AnswerTimeout,
+        }
+    }
+
+    /// In what time, from the refusal on, a place could have been had, behind all who waited then.
+    ///
+    /// `None` where waiting is not what the request lacks.
+    pub fn retry_in(&self) -> Option<Duration> {
+        match self.cause {
+            Cause::QueueFull { wait, .. }
+            | Cause::WouldWait { wait }
+            | Cause::TooLate { wait, .. }
+            | Cause::OutOfPatience { wait, .. } => Some(wait),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn would_wait(denied: Denied, now: Moment, cost: u32, quota: &Quota) -> Self {
+        match denied {
+            Denied::TooLate(turn) | Denied::Full(turn) => Self::local(Cause::WouldWait {
+                wait: turn.since(now),
+            }),
+            Denied::Never => Self::cost_too_high(cost, quota),
+        }
+    }
+
+    pub(crate) fn denied(
+        denied: Denied,
+        now: Moment,
+        cost: u32,
+        quota: &Quota,
+        patience: Duration,
+        bound: usize,
+    ) -> Self {
+        match denied {
+            Denied::Never => Self::cost_too_high(cost, quota),
+            Denied::TooLate(turn) => Self::local(Cause::TooLate {
+                wait: turn.since(now),
+                patience,
+            }),
+            Denied::Full(turn) => Self::local(Cause::QueueFull {
+                bound,
+                wait: turn.since(now),
+            }),
+        }
+    }
+
+    pub(crate) fn out_of_patience(patience: Duration, wait: Duration) -> Self {
+        Self::local(Cause::OutOfPatience { patience, wait })
+    }
+
+    pub(crate) fn no_window(slot: Option<SlotName>) -> Self {
+        Self::never_left(Cause::NoWindow { slot }, Refusal::Permanent)
+    }
+
+    pub(crate) fn not_ready(within: Duration) -> Self {
+        Self::never_left(Cause::NotReady { within }, Refusal::Transient)
+    }
+
+    pub(crate) fn answer_timeout(within: Duration) -> Self {
+        Self {
+            cause: Cause::AnswerTimeout { within },
+            never_left: None,
+        }
+    }
+
+    fn cost_too_high(cost: u32, quota: &Quota) -> Self {
+        let limit = quota.limit();
+        Self::never_left(Cause::CostTooHigh { cost, limit }, Refusal::Permanent)
+    }
+
+    fn local(cause: Cause) -> Self {
+        Self::never_left(cause, Refusal::Local)
+    }
+
+    fn never_left(cause: Cause, refusal: Refusal) -> Self {
+        Self {
+            cause,
+            never_left: Some(NeverLeft::new(refusal)),
+        }
+    }
+}
+
+impl fmt::Display for RateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            Cause::QueueFull { bound, wait } => write!(
+                f,
+                "{bound} requests wait for a place already, as many as may: send less, or raise `queue` (a place could be \
+                 had in {})",
+                Millis(*wait)
+            ),
+            Cause::WouldWait { wait } => write!(
+                f,
+                "no place is free for another {}, and this request may not wait: try again then",
+                Millis(*wait)
+            ),
+            Cause::TooLate { wait, patience } => write!(
+                f,
+                "no place is free for another {}, and the request may wait {} only: raise `max_wait` or the call's \
+                 deadline",
+                Millis(*wait),
+                Millis(*patience)
+            ),
+            Cause::OutOfPatience { patience, .. } => write!(
+                f,
+                "no place was free within the {} that the request could wait: raise `max_wait` or the call's deadline",
+                Millis(*patience)
+            ),
+            Cause::CostTooHigh { cost, limit } => write!(
+                f,
+                "the request costs {cost} places and its window has {limit} only: it can never be admitted"
+            ),
+            Cause::NoWindow { slot: Some(slot) } => write!(
+                f,
+                "no window is set for the slot `{slot}`: name it by `slot` or `unlimited`, or say by `otherwise` what \
+                 holds for the rest"
+            ),
+            Cause::NoWindow { slot: None } => f.write_str(
+                "the request has no slot, so it is not known which window counts it: put this layer below the gate that \
+                 resolves slots, or say by `without_slot` what holds",
+            ),
+            Cause::NotReady { within } => write!(
+                f,
+                "the service below the rate layer was not ready within {}: find out what keeps it busy, or raise \
+                 `ready_within`",
+                Millis(*within)
+            ),
+            Cause::AnswerTimeout { within } => write!(
+                f,
+                "no response headers came within {} of departure, and the server may have processed the request all the \
+                 same: raise `answer_within` if it may take longer",
+                Millis(*within)
+            ),
+        }
+    }
+}
+
+impl Error for RateError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.never_left.as_ref().map(|mark| mark as _)
+    }
+}
+
+/// A duration as people read it: in whole milliseconds, rounded up.
+struct Millis(Duration);
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = self.0.as_nanos().div_ceil(1_000_000);
+        let rounded = Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX));
+        write!(f, "{rounded:?}")
+    }
+}

@@ -1,0 +1,30 @@
+//! A point in a window's own time.
+
+use std::time::Duration;
+
+/// Nanoseconds since the window was made.
+///
+/// Decisions are made in these, so that they need no clock; arithmetic saturates, after 584 years.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(u64);
+
+impl Moment {
+    /// When the window was made.
+    pub(crate) const START: Self = Self(0);
+    /// Later than any other.
+    pub(crate) const NEVER: Self = Self(u64::MAX);
+
+    /// The moment `by` after this one.
+    pub(crate) fn after(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(nanos(by)))
+    }
+
+    /// How much later this moment is than `earlier`; zero where it is not.
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,227 @@
+//! What the server allows, and how far its counting is trusted.
+
+use std::time::Duration;
+
+/// One second.
+pub const SECOND: Duration = Duration::from_secs(1);
+/// One minute.
+pub const MINUTE: Duration = Duration::from_secs(60);
+
+/// How many requests the server allows in any window of a length, and what is assumed about its counting.
+///
+/// ```
+/// use rate_layer::{MINUTE, Quota, SECOND};
+///
+/// // 100 in any 60 seconds, at a server that stamps in whole seconds.
+/// const TORQUE: Quota = Quota::rolling(100, MINUTE).tick(SECOND);
+/// assert_eq!(TORQUE.limit(), 100);
+/// ```
+///
+/// # What the promise rests on
+///
+/// Never more than the limit in any window, provided that
+///
+/// - nobody else uses the same key;
+/// - nothing below the layer repeats or redirects requests: a client that follows redirects by itself sends requests that
+///   nobody counted;
+/// - the server counts a request between its departure and its response's headers; for one that counts later, at the
+///   end of the body say, raise [`settle`](Self::settle);
+/// - it stamps requests finer than [`tick`](Self::tick), 0 by default;
+/// - its clock and ours run at the same *rate*, within the [`margin`](Self::margin). Their offset does not matter, steps
+///   of the server's clock do;
+/// - a request that the caller gave up, or whose answer was lost, is counted within the [`grace`](Self::grace);
+/// - the server's window was as empty at the start as [`start`](Self::start) says: a program that restarts has forgotten
+///   what the server still counts.
+///
+/// A limit that holds for any window also holds for clock-aligned windows and for a token bucket with a burst of the same
+/// size. It does *not* hold for servers with a smaller burst, or with a sliding counter that guesses: those want pacing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    limit: u32,
+    window: Duration,
+    margin: Duration,
+    settle: Duration,
+    tick: Duration,
+    grace: Duration,
+    counted_within: Option<Duration>,
+    start: Start,
+}
+
+/// What the server is assumed to have counted already when the window is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Start {
+    /// Nothing: right for the first start with a key, and a risk of up to twice the limit after a restart.
+    #[default]
+    Empty,
+    /// The whole limit, just now: never too much, and nothing to send for the first window and grace.
+    Full,
+}
+
+impl Quota {
+    /// Allows `limit` requests in any `window`.
+    ///
+    /// The margin is the larger of 10 ms and a thousandth of `window`, the grace 10 s; `settle` and `tick` are 0, and the
+    /// window starts empty.
+    ///
+    /// # Panics
+    ///
+    /// If `limit` or `window` is zero; in a `const` that is an error of the compiler.
+    #[must_use]
+    pub const fn rolling(limit: u32, window: Duration) -> Self {
+        assert!(limit > 0, "a limit of 0 would admit nothing, ever");
+        assert!(!window.is_zero(), "a window must last longer than 0");
+        let thousandth = match window.checked_div(1000) {
+            Some(thousandth) => thousandth,
+            None => Duration::ZERO,
+        };
+        let least = Duration::from_millis(10);
+        let margin = if thousandth.as_nanos() > least.as_nanos() {
+            thousandth
+        } else {
+            least
+        };
+        Self {
+            limit,
+            window,
+            margin,
+            settle: Duration::ZERO,
+            tick: Duration::ZERO,
+            grace: Duration::from_secs(10),
+            counted_within: None,
+            start: Start::Empty,
+        }
+    }
+
+    /// Keeps each place this much longer than the window: for clocks that differ in rate.
+    ///
+    /// A server's clock may run fast or slow by the ratio of margin and window. NTP daemons slew by up to 500 ppm as a
+    /// rule, some by 8 %. A server of several nodes wants their clocks' differences in the margin as well.
+    #[must_use]
+    pub const fn margin(mut self, margin: Duration) -> Self {
+        self.margin = margin;
+        self
+    }
+
+    /// States how long after the response headers the server may still count the request; 0 by default.
+    #[must_use]
+    pub const fn settle(mut self, settle: Duration) -> Self {
+        self.settle = settle;
+        self
+    }
+
+    /// States how coarse the server's stamps are, such as whole seconds; 0 by default.
+    #[must_use]
+    pub const fn tick(mut self, tick: Duration) -> Self {
+        self.tick = tick;
+        self
+    }
+
+    /// States how long after a request was given up the server may still count it; 10 s by default.
+    ///
+    /// It holds for every request that departed and brought no headers: dropped, failed or timed out. A busy server was
+    /// seen to read a request 14 s after its sender had given up.
+    #[must_use]
+    pub const fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// States how long after departure the server has counted at the latest, however late its headers are.
+    ///
+    /// For long polls: a place's minute then starts no later than this after departure, instead of with the headers.
+    /// Count in the time in which the client below may hold a request back, such as for a connection or a free HTTP/2
+    /// stream. Not set by default.
+    #[must_use]
+    pub const fn counted_within(mut self, latest: Duration) -> Self {
+        self.counted_within = Some(latest);
+        self
+    }
+
+    /// States what the server has counted already when the window is made; nothing by default.
+    #[must_use]
+    pub const fn start(mut self, start: Start) -> Self {
+        self.start = start;
+        self
+    }
+
+    /// How many places there are.
+    pub const fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    /// How long the server's window is.
+    pub const fn window(&self) -> Duration {
+        self.window
+    }
+
+    /// How long a place stays taken once the server has counted: window, margin, settle and tick.
+    pub const fn hold(&self) -> Duration {
+        self.window
+            .saturating_add(self.margin)
+            .saturating_add(self.settle)
+            .saturating_add(self.tick)
+    }
+
+    pub(crate) fn after_abandonment(&self) -> Duration {
+        self.hold().saturating_add(self.grace)
+    }
+
+    pub(crate) fn after_departure(&self) -> Option<Duration> {
+        self.counted_within
+            .map(|latest| latest.saturating_add(self.hold()))
+    }
+
+    pub(crate) fn starts_full(&self) -> bool {
+        self.start == Start::Full
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_margin_is_the_larger_of_10_ms_and_a_thousandth() {
+        for (window, margin) in [
+            (Duration::from_millis(1), Duration::from_millis(10)),
+            (SECOND, Duration::from_millis(10)),
+            (Duration::from_secs(10), Duration::from_millis(10)),
+            (MINUTE, Duration::from_millis(60)),
+            (
+                Duration::from_millis(3_600_500),
+                Duration::from_micros(3_600_500),
+            ),
+            (Duration::from_secs(86_400), Duration::from_millis(86_400)),
+        ] {
+            assert_eq!(
+                Quota::rolling(1, window).hold(),
+                window + margin,
+                "{window:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn each_allowance_keeps_places_longer() {
+        const QUOTA: Quota = Quota::rolling(10, MINUTE)
+            .margin(Duration::from_millis(100))
+            .settle(SECOND)
+            .tick(Duration::from_secs(2))
+            .grace(Duration::from_secs(5));
+        assert_eq!(QUOTA.hold(), Duration::from_millis(63_100));
+        assert_eq!(QUOTA.after_abandonment(), Duration::from_millis(68_100));
+    }
+
+    #[test]
+    #[should_panic(expected = "a limit of 0 would admit nothing, ever")]
+    fn a_limit_of_zero_is_refused() {
+        let _ = Quota::rolling(0, MINUTE);
+    }
+
+    #[test]
+    #[should_panic(expected = "a window must last longer than 0")]
+    fn a_window_of_zero_is_refused() {
+        let _ = Quota::rolling(1, Duration::ZERO);
+    }
+}
