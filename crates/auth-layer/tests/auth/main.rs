@@ -1,0 +1,10 @@
+//! The layers through their public face.
+
+mod life;
+mod order;
+mod refusals;
+mod secrets;
+mod single_flight;
+mod support;
+mod unauthorized;
+mod wire;

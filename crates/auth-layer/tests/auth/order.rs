@@ -1,0 +1,254 @@
+//! Where the halves stand, and how they treat what they wrap.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+
+use auth_layer::{Auth, Grant, Reason, Slot, SourceError, source_fn};
+use call_context::{BoxError, CallContext, Guard, NeverLeft, Refusal, Route, Routes};
+use http::header::AUTHORIZATION;
+use http::{Method, Request, Response, Uri};
+use tower::{Layer, Service, ServiceExt, service_fn};
+
+use crate::support::{Client, SECOND, Supply, chain, client, origin, refused, request, send, to};
+
+/// What a client built of `layers` answers to one request.
+async fn outcome<S>(client: S, request: Request<String>) -> Result<String, BoxError>
+where
+    S: Service<Request<String>, Response = Response<String>, Error = BoxError>,
+{
+    Ok(client.oneshot(request).await?.into_body())
+}
+
+fn echo() -> impl Service<
+    Request<String>,
+    Response = Response<String>,
+    Error = Infallible,
+    Future = Ready<Result<Response<String>, Infallible>>,
+> + Clone {
+    service_fn(|request: Request<String>| {
+        let credential = request.headers().get(AUTHORIZATION);
+        let credential = credential.map_or("", |value| value.to_str().expect("visible ASCII"));
+        ready(Ok(Response::new(credential.to_owned())))
+    })
+}
+
+#[tokio::test]
+async fn either_half_applied_twice_is_refused() {
+    let auth = Auth::single(Slot::key("business", "k1").origin(origin())).expect("a valid slot");
+    let gates = auth.gate().layer(auth.layer().layer(echo()));
+    let error = outcome(gates, request()).await.expect_err("two gates");
+    assert_eq!(refused(&error).reason(), Reason::GatedTwice);
+    assert_eq!(
+        error.to_string(),
+        "the request has passed a gate before; a stack needs one"
+    );
+
+    let attachers = auth.layer().layer(auth.attach().layer(echo()));
+    let error = outcome(attachers, request())
+        .await
+        .expect_err("two attachers");
+    assert_eq!(refused(&error).reason(), Reason::AttachedTwice);
+    assert_eq!(
+        error.to_string(),
+        "the request has passed an attacher before; a stack needs one"
+    );
+}
+
+#[tokio::test]
+async fn a_gate_below_a_rate_layer_is_refused() {
+    let supply = Supply::default();
+    let (_, _, client) = client(supply.steady(SECOND, SECOND));
+    let mut placed = request();
+    CallContext::of(placed.extensions_mut()).enter(Guard::Place);
+    let error = client.oneshot(placed).await.expect_err("below");
+    assert_eq!(refused(&error).reason(), Reason::BelowRateLayer);
+    assert_eq!(
+        error.to_string(),
+        "the request already holds a place in a rate limit; put the gate above the rate layer"
+    );
+    assert_eq!(supply.fetches(), 0);
+}
+
+#[tokio::test]
+async fn a_request_that_is_changed_between_the_halves_gets_no_other_credential() {
+    let routes = Routes::new([
+        Route::new(Method::GET, "/read", "read"),
+        Route::new(Method::GET, "/execute", "execute"),
+    ]);
+    let auth = Auth::builder()
+        .slot(Slot::key("business", "k1").origin(origin()))
+        .slot(Slot::key("wallet", "k2").origin(origin()))
+        .routes(Arc::new(routes.expect("a table")))
+        .class("read", "business")
+        .class("execute", "wallet")
+        .build()
+        .expect("a valid table");
+    let attached = auth.attach().layer(echo());
+    let rewriting = service_fn(move |mut request: Request<String>| {
+        *request.uri_mut() = Uri::from_static("https://api.example.com/execute");
+        attached.clone().oneshot(request)
+    });
+    let client = auth.gate().layer(rewriting);
+    let read = to("https://api.example.com/read");
+    let error = outcome(client, read).await.expect_err("changed");
+    assert_eq!(refused(&error).reason(), Reason::SlotChanged);
+    assert_eq!(
+        error.to_string(),
+        "credential slot `wallet`: the request was changed between gate and attacher and would take another credential"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_token_is_put_on_after_the_wait_and_never_one_that_has_ended() {
+    let supply = Supply::default();
+    let slot = supply.steady(SECOND, SECOND * 100);
+    let auth = Auth::single(slot).expect("a valid slot");
+    let attached = auth.attach().layer(echo());
+    let queued = service_fn(move |request: Request<String>| {
+        let attached = attached.clone();
+        async move {
+            tokio::time::sleep(SECOND * 90).await;
+            attached.oneshot(request).await
+        }
+    });
+    let client = auth.gate().layer(queued);
+    let first = tokio::spawn(outcome(client.clone(), request()));
+    tokio::time::sleep(SECOND * 88).await;
+    // This one finds the token due, and its renewal is what the first one departs with.
+    let second = tokio::spawn(outcome(client.clone(), request()));
+    assert_eq!(
+        first.await.expect("no panic").expect("a token"),
+        "Bearer t2"
+    );
+    assert_eq!(
+        second.await.expect("no panic").expect("a token"),
+        "Bearer t2"
+    );
+
+    let third = tokio::spawn(outcome(client, request()));
+    tokio::time::sleep(SECOND * 50).await;
+    auth.token("wallet").expect("a token slot").invalidate();
+    let error = third.await.expect("no panic").expect_err("gone");
+    assert_eq!(refused(&error).reason(), Reason::NotUsable);
+    assert_eq!(NeverLeft::find(&*error), Some(Refusal::Local));
+    assert_eq!(
+        error.to_string(),
+        "credential slot `wallet`: there is no usable token as the request departs; put a gate above, or send the \
+         request again"
+    );
+}
+
+#[tokio::test]
+async fn a_source_that_runs_into_its_own_gate_is_refused_and_does_not_wait_for_itself() {
+    let own: Arc<OnceLock<Client>> = Arc::default();
+    let stack = Arc::clone(&own);
+    let source = source_fn(move |_| {
+        let client = stack.get().expect("built").clone();
+        async move {
+            let token = send(&client).await.map_err(SourceError::temporary)?;
+            Ok(Grant::new(token))
+        }
+    });
+    let slot = Slot::token("wallet", source)
+        .origin(origin())
+        .backoff(SECOND * 40, SECOND * 40);
+    let (_, _, client) = client(slot);
+    assert!(own.set(client.clone()).is_ok());
+    let error = send(&client).await.expect_err("through itself");
+    assert_eq!(refused(&error).reason(), Reason::BackingOff);
+    assert!(
+        chain(&*error).ends_with(
+            "credential slot `wallet`: the slot's source sends its request through the slot itself; give it a client \
+             of its own, or one under another slot: the request never left"
+        ),
+        "{}",
+        chain(&*error)
+    );
+}
+
+/// Panics when it is called without having been polled ready, as tower allows.
+struct Strict {
+    ready: bool,
+}
+
+impl Clone for Strict {
+    fn clone(&self) -> Self {
+        Self { ready: false }
+    }
+}
+
+impl Service<Request<String>> for Strict {
+    type Response = Response<String>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<String>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.ready = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<String>) -> Self::Future {
+        assert!(self.ready, "called without readiness");
+        self.ready = false;
+        ready(Ok(Response::new(String::new())))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_called_has_been_polled_ready() {
+    let supply = Supply::default();
+    let auth = Auth::single(supply.steady(SECOND, SECOND * 3600)).expect("a valid slot");
+    let mut client = auth.layer().layer(Strict { ready: false });
+    for _ in 0..3 {
+        let client = client.ready().await.expect("ready");
+        client.call(request()).await.expect("an answer");
+    }
+    assert_eq!(
+        supply.fetches(),
+        1,
+        "the first one waited, the others did not"
+    );
+}
+
+#[tokio::test]
+async fn a_service_that_fails_to_become_ready_sent_nothing() {
+    #[derive(Clone)]
+    struct Broken;
+    impl Service<Request<String>> for Broken {
+        type Response = Response<String>;
+        type Error = BoxError;
+        type Future = Ready<Result<Response<String>, BoxError>>;
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+            Poll::Ready(Err("closed".into()))
+        }
+        fn call(&mut self, _: Request<String>) -> Self::Future {
+            ready(Err("called".into()))
+        }
+    }
+    let auth = Auth::single(Slot::key("business", "k1").origin(origin())).expect("a valid slot");
+    let error = auth.layer().layer(Broken).oneshot(request()).await;
+    let error = error.expect_err("not ready");
+    assert_eq!(NeverLeft::find(&*error), Some(Refusal::Transient));
+    assert!(chain(&*error).ends_with("closed"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_layers_wrap_a_service_that_borrows_and_is_bound_to_its_thread() {
+    let supply = Supply::default();
+    let auth = Auth::single(supply.steady(SECOND, SECOND * 3600)).expect("a valid slot");
+    let calls = Cell::new(0);
+    let borrowing = service_fn(|_: Request<&str>| {
+        calls.set(calls.get() + 1);
+        ready(Ok::<_, Infallible>(Response::new(&calls)))
+    });
+    for expected in [1, 2] {
+        let body = String::from("borrowed too");
+        let client = auth.layer().layer(borrowing);
+        let request = Request::get("https://api.example.com/a").body(&*body);
+        let response = client.oneshot(request.expect("a request")).await;
+        assert_eq!(response.expect("an answer").body().get(), expected);
+    }
+}

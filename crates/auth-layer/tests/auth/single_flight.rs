@@ -1,0 +1,259 @@
+//! One fetch at a time, whoever asks and whoever goes away.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use auth_layer::Reason;
+use call_context::CallContext;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tower::ServiceExt;
+
+use crate::support::{
+    Client, SECOND, Supply, at_once, client, never, reason, refused, request, send, token,
+};
+
+/// A thousand callers at once: what each of them got.
+async fn thousand(client: &Client) -> Vec<String> {
+    let mut callers = JoinSet::new();
+    for _ in 0..1000 {
+        let client = client.clone();
+        callers.spawn(async move { send(&client).await.expect("a token") });
+    }
+    callers.join_all().await
+}
+
+/// A runtime that only runs while somebody blocks on it.
+fn paused() -> Runtime {
+    let mut builder = Builder::new_current_thread();
+    builder.enable_all().start_paused(true);
+    builder.build().expect("a runtime")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_callers_on_an_empty_slot_make_one_token_request() {
+    let supply = Supply::default();
+    let (auth, _, client) = client(supply.steady(SECOND, SECOND * 3600));
+    let start = Instant::now();
+    assert_eq!(thousand(&client).await, vec!["Bearer t1"; 1000]);
+    assert_eq!(start.elapsed(), SECOND);
+    assert_eq!(supply.fetches(), 1);
+    let counts = auth.token("wallet").expect("a token slot").counts();
+    assert_eq!(
+        (counts.fetches, counts.failures, counts.renewals),
+        (1, 0, 0)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_leader_does_not_cancel_the_fetch() {
+    let supply = Supply::default();
+    let (_, _, client) = client(supply.steady(SECOND, SECOND * 3600));
+    let leader = tokio::time::timeout(SECOND / 2, send(&client));
+    assert!(leader.await.is_err(), "cancelled half-way");
+    assert_eq!(thousand(&client).await, vec!["Bearer t1"; 1000]);
+    assert_eq!(supply.fetches(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panicking_source_is_one_failed_fetch_and_one_pause_for_all() {
+    let supply = Supply::default();
+    let slot = supply.slot(|n, _| match n {
+        1 => panic!("the source is broken"),
+        2 => Box::pin(async { panic!("the source is still broken") }),
+        _ => at_once(Ok(token(n))),
+    });
+    let (auth, _, client) = client(slot.backoff(SECOND * 2, SECOND * 2));
+    let start = Instant::now();
+    assert_eq!(thousand(&client).await, vec!["Bearer t3"; 1000]);
+    assert_eq!(start.elapsed(), SECOND * 4);
+    assert_eq!(supply.fetches(), 3);
+    assert_eq!(
+        auth.token("wallet")
+            .expect("a token slot")
+            .counts()
+            .failures,
+        2
+    );
+}
+
+#[test]
+fn a_dropped_runtime_wakes_the_waiters_who_start_another_fetch() {
+    let supply = Supply::default();
+    let asked = Arc::new(Notify::new());
+    let slot = supply.slot({
+        let asked = Arc::clone(&asked);
+        move |n, _| {
+            asked.notify_one();
+            if n == 1 {
+                never()
+            } else {
+                at_once(Ok(token(n)))
+            }
+        }
+    });
+    let (_, _, client) = client(slot);
+    let leading = paused();
+    leading.block_on(async {
+        let leader = client.clone();
+        tokio::spawn(async move { send(&leader).await });
+        asked.notified().await;
+    });
+    let (got, elapsed) = paused().block_on(async {
+        let start = Instant::now();
+        let mut waiting = pin!(thousand(&client));
+        let once = poll_fn(|cx| Poll::Ready(waiting.as_mut().poll(cx).is_pending()));
+        assert!(once.await);
+        tokio::task::yield_now().await;
+        // Not from here: a runtime cannot be dropped inside of another one.
+        std::thread::spawn(move || drop(leading))
+            .join()
+            .expect("dropped");
+        (waiting.await, start.elapsed())
+    });
+    assert_eq!(got, vec!["Bearer t2"; 1000]);
+    assert_eq!(elapsed, Duration::ZERO);
+    assert_eq!(supply.fetches(), 2);
+}
+
+#[test]
+fn a_runtime_that_nobody_drives_holds_a_fetch_up_for_its_own_time_alone() {
+    let supply = Supply::default();
+    let release = Arc::new(Notify::new());
+    let asked = Arc::new(Notify::new());
+    let slot = supply.slot({
+        let (release, asked) = (Arc::clone(&release), Arc::clone(&asked));
+        move |n, _| {
+            let (release, asked) = (Arc::clone(&release), Arc::clone(&asked));
+            Box::pin(async move {
+                if n == 1 {
+                    asked.notify_one();
+                    release.notified().await;
+                }
+                Ok(token(n).lifetime(SECOND * 3600))
+            })
+        }
+    });
+    let (auth, _, client) = client(slot.backoff(SECOND, SECOND));
+    let frozen = paused();
+    frozen.block_on(async {
+        let leader = client.clone();
+        tokio::spawn(async move { send(&leader).await });
+        asked.notified().await;
+    });
+    paused().block_on(async {
+        let start = Instant::now();
+        assert_eq!(thousand(&client).await, vec!["Bearer t2"; 1000]);
+        let waited = start.elapsed();
+        // Ten seconds for the fetch and one of pause. The two paused clocks began at slightly different times.
+        assert!(waited > SECOND * 10 && waited <= SECOND * 11, "{waited:?}");
+    });
+    assert_eq!(supply.fetches(), 2);
+
+    // The frozen fetch thaws: its token is older than what is in use.
+    release.notify_one();
+    frozen.block_on(async {
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
+        assert_eq!(send(&client).await.expect("a token"), "Bearer t2");
+    });
+    let counts = auth.token("wallet").expect("a token slot").counts();
+    assert_eq!((counts.fetches, counts.renewals), (2, 0));
+}
+
+#[test]
+fn a_fetch_that_was_never_polled_is_replaced_when_its_runtime_goes() {
+    let supply = Supply::default();
+    let (_, _, client) = client(supply.slot(|n, _| at_once(Ok(token(n)))));
+    let leading = paused();
+    {
+        let _inside = leading.enter();
+        let mut leader = pin!(client.clone().oneshot(request()));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(leader.as_mut().poll(&mut context).is_pending());
+    }
+    assert_eq!(supply.fetches(), 0, "nobody drives the runtime");
+    drop(leading);
+    let got = paused().block_on(send(&client)).expect("a token");
+    assert_eq!((got.as_str(), supply.fetches()), ("Bearer t1", 1));
+}
+
+#[test]
+fn a_runtime_that_is_shut_down_gives_its_own_caller_an_error() {
+    let supply = Supply::default();
+    let (_, _, client) = client(supply.slot(|n, _| at_once(Ok(token(n)))));
+    let runtime = paused();
+    let handle = runtime.handle().clone();
+    runtime.shutdown_background();
+    let error = handle.block_on(send(&client)).expect_err("no runtime");
+    assert_eq!(refused(&error).reason(), Reason::FetchLost);
+    assert_eq!(
+        error.to_string(),
+        "credential slot `wallet`: the runtime that fetched the token was shut down"
+    );
+}
+
+#[test]
+fn outside_of_a_runtime_there_is_an_error_and_no_panic() {
+    let supply = Supply::default();
+    let slot = supply.slot(|n, _| at_once(Ok(token(n).lifetime(SECOND * 100))));
+    let moved = Arc::new(std::sync::atomic::AtomicU64::new(1000));
+    let wall = Arc::clone(&moved);
+    let (auth, _, client) = client(slot.wall_clock(move || {
+        let seconds = wall.load(std::sync::atomic::Ordering::SeqCst);
+        std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }));
+    let mut context = Context::from_waker(Waker::noop());
+    let mut poll = || pin!(client.clone().oneshot(request())).poll(&mut context);
+
+    let Poll::Ready(Err(error)) = poll() else {
+        panic!("no error")
+    };
+    assert_eq!(refused(&error).reason(), Reason::NoRuntime);
+    assert_eq!(
+        error.to_string(),
+        "credential slot `wallet`: a token can be fetched only inside of a tokio runtime"
+    );
+
+    paused().block_on(send(&client)).expect("a token");
+    assert!(
+        matches!(poll(), Poll::Ready(Ok(_))),
+        "a fresh token needs no runtime"
+    );
+    moved.store(1090, std::sync::atomic::Ordering::SeqCst);
+    assert!(
+        matches!(poll(), Poll::Ready(Ok(_))),
+        "nor does one that is due"
+    );
+    assert_eq!(
+        auth.token("wallet").expect("a token slot").counts().fetches,
+        1
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_waits_for_thirty_seconds_or_to_its_own_deadline() {
+    let supply = Supply::default();
+    let slot = supply.slot(|_, _| never());
+    let (_, _, client) = client(slot.backoff(SECOND, SECOND));
+    let start = Instant::now();
+    assert_eq!(reason(&client).await, Reason::TimedOut);
+    assert_eq!(start.elapsed(), SECOND * 30);
+    // Tried at 0, 11 and 22 s, for 10 s each.
+    assert_eq!(supply.fetches(), 3);
+
+    let mut hasty = request();
+    let deadline = Instant::now() + SECOND / 4;
+    CallContext::of(hasty.extensions_mut()).limit_deadline(deadline.into_std());
+    let error = client.clone().oneshot(hasty).await.expect_err("too late");
+    assert_eq!(Instant::now(), deadline);
+    assert_eq!(
+        error.to_string(),
+        "credential slot `wallet`: no token came in time"
+    );
+}
