@@ -1,6 +1,6 @@
 //! One request's way through a server: arrive, be counted, work, answer, and whatever goes wrong between.
 
-use std::{future, future::Future, sync::Arc};
+use std::{future, future::Future, sync::Arc, time::Duration};
 
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header::DATE};
@@ -97,35 +97,35 @@ async fn journey<S: System>(
     };
 
     if drawn.end == End::DropBefore {
-        time::sleep(drawn.before).await;
+        pause(drawn.before).await;
         sever();
         return None;
     }
-    time::sleep(drawn.before).await;
+    pause(drawn.before).await;
 
     let mut answer = match system.admit(surface, &call, &faults) {
         Err(refusal) => {
-            time::sleep(drawn.after).await;
+            pause(drawn.after).await;
             *refusal
         }
         Ok(pass) => {
             if drawn.end == End::DropDuring {
                 sever();
             }
-            time::sleep(drawn.after / 2).await;
+            pause(drawn.after / 2).await;
             let mut answer = if drawn.end == End::ServerError {
                 common.ledger.struck(drawn.end);
                 system.failure(surface)
             } else {
                 system.work(surface, &call, &pass.caller).await
             };
-            time::sleep(drawn.after / 2).await;
+            pause(drawn.after / 2).await;
             if let Some(late) = drawn.late
                 && let Some(label) = pass.counted
             {
                 let system = Arc::clone(&system);
                 tokio::spawn(async move {
-                    time::sleep(late).await;
+                    pause(late).await;
                     let common = system.common();
                     common.quotas.stamp(&label, || common.clock.now());
                 });
@@ -155,6 +155,13 @@ async fn journey<S: System>(
         }
     }
     Some(answer)
+}
+
+/// Sleeps, if there is anything to sleep: a timer of no length still takes a millisecond.
+async fn pause(length: Duration) {
+    if !length.is_zero() {
+        time::sleep(length).await;
+    }
 }
 
 fn note(common: &Common, answer: &Answer) {
