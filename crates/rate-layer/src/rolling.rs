@@ -146,16 +146,15 @@ impl Rolling {
         let limit = u64::from(self.quota.limit());
         let before = places.saturating_sub(1);
         let (rounds, nth) = (before / limit, before % limit);
-        let first = self.nth_free(now, 0).at;
+        let again = self.nth_free(now, 0).at.after(self.quota.hold());
         let nth = self.nth_free(now, nth);
-        let hold = self.quota.hold();
         let rounds = u32::try_from(rounds).unwrap_or(u32::MAX);
         Turn {
             at: nth
                 .at
-                .min(first.after(hold))
-                .after(hold.saturating_mul(rounds)),
-            in_sight: nth.in_sight && rounds == 0,
+                .min(again)
+                .after(self.quota.hold().saturating_mul(rounds)),
+            in_sight: nth.in_sight && nth.at <= again && rounds == 0,
         }
     }
 
