@@ -76,22 +76,26 @@ pub fn send_once(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
 /// use bytes::Bytes;
 /// use http_body_util::Full;
 /// use reqwest_layer::{Reqwest, into_response};
-/// use tower::{ServiceBuilder, ServiceExt};
+/// use tollgate::{MINUTE, Quota, Stack};
+/// use tower::{Layer, ServiceExt};
 ///
 /// # tokio::runtime::Runtime::new()?.block_on(async {
 /// # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-/// # let address = listener.local_addr()?;
+/// # let origin = format!("http://{}", listener.local_addr()?);
 /// # tokio::spawn(async move {
 /// #     let (mut socket, _) = listener.accept().await?;
 /// #     let mut seen = [0; 1024];
 /// #     socket.read(&mut seen).await?;
 /// #     socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").await
 /// # });
-/// let client = Reqwest::new(reqwest::Client::builder().no_proxy())?;
-/// // The layers come here: retry, gate, rate, attach.
-/// let client = ServiceBuilder::new().service(client);
+/// // Any layers will do; these put a key on each request and keep to 100 requests a minute.
+/// let stack = Stack::new(origin.parse()?)
+///     .key("sk_live_1")
+///     .limit(Quota::rolling(100, MINUTE))
+///     .build()?;
+/// let client = stack.layer(Reqwest::new(reqwest::Client::builder().no_proxy())?);
 ///
-/// let request = http::Request::get(format!("http://{address}/greeting")).body(Full::<Bytes>::default())?;
+/// let request = http::Request::get(format!("{origin}/greeting")).body(Full::<Bytes>::default())?;
 /// let response = client.oneshot(request).await?;
 ///
 /// let response = into_response(response);

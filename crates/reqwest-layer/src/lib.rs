@@ -26,6 +26,6 @@ mod url;
 pub use body::Body;
 pub use client::{Reqwest, ResponseFuture, send_once};
 #[cfg(feature = "middleware")]
-pub use middleware::{LayerMiddleware, NextService, StackError, StackService};
+pub use middleware::{LayerError, LayerMiddleware, LayeredService, NextService};
 pub use response::into_response;
 pub use url::{UrlError, UrlPart};

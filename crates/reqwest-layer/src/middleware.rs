@@ -10,9 +10,9 @@ use http::{Extensions, Request};
 use reqwest_middleware::{Middleware, Next, Result};
 use tower_layer::Layer;
 
-pub use self::error::StackError;
+pub use self::error::LayerError;
 pub use self::next::NextService;
-pub use self::stack::StackService;
+pub use self::stack::LayeredService;
 use self::stack::sealed::Stack as _;
 use crate::{Body, body, response};
 
@@ -29,7 +29,7 @@ use crate::{Body, body, response};
 ///   `http::Response<B>`, for some [`http_body::Body`] `B` of bytes that is `Send + 'static`;
 /// - its future is `Send`, and its error converts into a boxed error.
 ///
-/// [`StackService`] is the last two of these. Where the compiler says that an *implementation is not general enough*
+/// [`LayeredService`] is the last two of these. Where the compiler says that an *implementation is not general enough*
 /// for [`NextService`], some layer asks `'static` of what it wraps, as those do that hand it to a task or keep it in a
 /// `'static` box (tower's `BufferLayer` and `BoxService`). Layers that keep their state in the service that they make
 /// (tower's `RateLimitLayer`) compile, and start anew with each request.
@@ -60,7 +60,7 @@ use crate::{Body, body, response};
 /// # Errors
 ///
 /// An error of the client or of middleware below comes out as it was. An error of a layer comes out as
-/// `Error::Middleware` around a [`StackError`], with the layer's error in the chain of sources: `NeverLeft::find` reads
+/// `Error::Middleware` around a [`LayerError`], with the layer's error in the chain of sources: `NeverLeft::find` reads
 /// it.
 ///
 /// # Cancellation
@@ -70,24 +70,28 @@ use crate::{Body, body, response};
 /// ```
 /// # use tokio::io::{AsyncReadExt, AsyncWriteExt};
 /// use reqwest_layer::{LayerMiddleware, send_once};
-/// use tower::layer::util::Identity;
+/// use tollgate::{MINUTE, Quota, Stack};
 ///
 /// # tokio::runtime::Runtime::new()?.block_on(async {
 /// # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-/// # let address = listener.local_addr()?;
+/// # let origin = format!("http://{}", listener.local_addr()?);
 /// # tokio::spawn(async move {
 /// #     let (mut socket, _) = listener.accept().await?;
 /// #     let mut seen = [0; 1024];
 /// #     socket.read(&mut seen).await?;
 /// #     socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").await
 /// # });
-/// let layers = Identity::new(); // yours: retry, gate, rate, attach
+/// // Any layers will do; these put a key on each request and keep to 100 requests a minute.
+/// let stack = Stack::new(origin.parse()?)
+///     .key("sk_live_1")
+///     .limit(Quota::rolling(100, MINUTE))
+///     .build()?;
 /// let client = send_once(reqwest::Client::builder().no_proxy()).build()?;
 /// let client = reqwest_middleware::ClientBuilder::new(client)
-///     .with(LayerMiddleware::new(layers).sends_once())
+///     .with(LayerMiddleware::new(stack).sends_once())
 ///     .build();
 ///
-/// let response = client.get(format!("http://{address}/greeting")).send().await?;
+/// let response = client.get(format!("{origin}/greeting")).send().await?;
 /// assert_eq!(response.url().path(), "/greeting");
 /// assert_eq!(response.text().await?, "hello");
 /// # Ok::<(), call_context::BoxError>(())
@@ -119,7 +123,7 @@ pub struct LayerMiddleware<L> {
 impl<L> LayerMiddleware<L>
 where
     L: for<'a> Layer<NextService<'a>>,
-    for<'a> <L as Layer<NextService<'a>>>::Service: StackService,
+    for<'a> <L as Layer<NextService<'a>>>::Service: LayeredService,
 {
     /// Runs `layer` over the rest of the chain.
     pub fn new(layer: L) -> Self {
@@ -145,7 +149,7 @@ where
 impl<L> Middleware for LayerMiddleware<L>
 where
     L: for<'a> Layer<NextService<'a>> + Send + Sync + 'static,
-    for<'a> <L as Layer<NextService<'a>>>::Service: StackService,
+    for<'a> <L as Layer<NextService<'a>>>::Service: LayeredService,
 {
     async fn handle(
         &self,

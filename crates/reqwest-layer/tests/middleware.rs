@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use call_context::{BoxError, CallContext, ClassOverride, NeverLeft, Refusal, Renewed};
 use http::{Extensions, Request, Response};
-use reqwest_layer::{Body, LayerMiddleware, StackError, UrlError, send_once};
+use reqwest_layer::{Body, LayerError, LayerMiddleware, UrlError, send_once};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
 use support::{Server, answer, builder, chain, dead_address, find};
 use tower::{Layer, Service, ServiceBuilder};
@@ -229,7 +229,7 @@ async fn a_response_that_a_layer_made_has_the_url_of_the_request() {
         |_| (),
         |_| Ok(Response::new(reqwest::Body::from("made up"))),
     )));
-    let url = format!("http://{}/a", dead_address().await);
+    let url = format!("http://{}/a", dead_address());
     let response = client.get(&url).send().await.expect("an answer");
     assert_eq!(response.url().as_str(), url);
     assert_eq!(response.text().await.expect("a body"), "made up");
@@ -308,7 +308,7 @@ async fn an_error_of_a_layer_can_be_found_outside() {
     let reqwest_middleware::Error::Middleware(outer) = &error else {
         panic!("not of a layer");
     };
-    assert!(outer.downcast_ref::<StackError>().is_some());
+    assert!(outer.downcast_ref::<LayerError>().is_some());
     assert_eq!(outer.to_string(), "a layer of the client ended the call");
 }
 
@@ -337,7 +337,7 @@ async fn layers_in_two_middlewares_still_understand_each_other() {
         .with(LayerMiddleware::new(outer).sends_once())
         .with(LayerMiddleware::new(inner).sends_once())
         .build();
-    let url = format!("http://{}/", dead_address().await);
+    let url = format!("http://{}/", dead_address());
     let error = client.get(&url).send().await.expect_err("refused");
     assert_eq!(*seen.lock().expect("unpoisoned"), Some(Refusal::Local));
     assert_eq!(*attempt.lock().expect("unpoisoned"), 7);
@@ -369,7 +369,7 @@ async fn proof(client: reqwest::Client, url: &str, sends_once: bool) -> Option<R
 
 #[tokio::test]
 async fn a_dead_port_behind_a_redirect_proves_nothing() {
-    let dead = dead_address().await;
+    let dead = dead_address();
     let location = format!("location: http://{dead}/\r\n");
     let server = Server::start(move |_, _| Some(answer(307, &location, ""))).await;
     let follows = builder().build().expect("a client");
@@ -379,7 +379,7 @@ async fn a_dead_port_behind_a_redirect_proves_nothing() {
 
 #[tokio::test]
 async fn a_dead_port_proves_that_a_call_never_left_once_the_client_is_declared_to_send_once() {
-    let url = format!("http://{}/", dead_address().await);
+    let url = format!("http://{}/", dead_address());
     let once = send_once(builder()).build().expect("a client");
     assert_eq!(proof(once.clone(), &url, false).await, None);
     assert_eq!(proof(once, &url, true).await, Some(Refusal::Transient));
@@ -418,7 +418,7 @@ async fn an_error_about_another_url_proves_nothing_whatever_was_declared() {
         .with(LayerMiddleware::new(layer).sends_once())
         .with(OtherUrl)
         .build();
-    let url = format!("http://{}/", dead_address().await);
+    let url = format!("http://{}/", dead_address());
     let error = client.get(&url).send().await.expect_err("nobody listens");
     assert_eq!(*seen.lock().expect("unpoisoned"), None);
     assert_eq!(error.url().expect("a URL").path(), "/elsewhere");

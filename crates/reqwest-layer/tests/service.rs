@@ -112,7 +112,7 @@ async fn a_timeout_that_the_request_was_given_survives() {
 
 #[tokio::test]
 async fn a_connection_that_cannot_be_made_proves_that_the_call_never_left() {
-    let url = format!("http://{}/?canary", dead_address().await);
+    let url = format!("http://{}/?canary", dead_address());
     let error = send(get(&url)).await.expect_err("nobody listens");
     assert_eq!(NeverLeft::find(&*error), Some(Refusal::Transient));
     assert!(
@@ -195,7 +195,7 @@ async fn a_body_of_known_length_keeps_it_and_a_stream_is_chunked() {
 
 #[tokio::test]
 async fn what_a_failing_body_carries_is_not_believed() {
-    let dead = send(get(&format!("http://{}/", dead_address().await))).await;
+    let dead = send(get(&format!("http://{}/", dead_address()))).await;
     let dead = dead.expect_err("nobody listens");
     assert!(NeverLeft::find(&*dead).is_some());
 

@@ -8,28 +8,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use auth_layer::{AttachLayer, Auth, AuthError, GateLayer, Grant, Reason, Slot, source_fn};
 use bytes::Bytes;
-use call_context::{BoxError, ClassOverride, NeverLeft, Origin, Refusal, Renewed, Route, Routes};
+use call_context::{BoxError, ClassOverride, NeverLeft, Origin, Refusal, Renewed, Route};
 use http::{Method, Request};
 use http_body_util::Full;
 use reqwest_layer::{Body, LayerMiddleware, Reqwest, into_response, send_once};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
-use retry_layer::RetryLayer;
 use support::{Server, answer, builder, dead_address, find, refusing_server};
+use tollgate::auth::{AuthError, Grant, Reason, Slot, source_fn};
+use tollgate::rate::{RateError, RateErrorKind};
+use tollgate::{MINUTE, Quota, RateLayer, RetryLayer, Stack, Window};
 use tower::{Layer, ServiceExt};
 
-/// Outermost first. The whole order is retry, gate, rate, attach.
-type Layers = (RetryLayer, GateLayer, AttachLayer);
-
-/// A stack whose tokens are `token-1`, `token-2` and so on.
-struct Stack {
-    layers: Layers,
-    retry: RetryLayer,
+/// A whole stack: retry, gate, rate, peek, attach. Its tokens are `token-1`, `token-2` and so on.
+struct Layers {
+    stack: Stack,
+    window: Window,
     fetched: Arc<AtomicUsize>,
 }
 
-fn stack(origin: &str) -> Stack {
+fn layers(origin: &str, limit: u32) -> Layers {
     let fetched = Arc::new(AtomicUsize::new(0));
     let count = fetched.clone();
     let slot = Slot::token(
@@ -39,14 +37,18 @@ fn stack(origin: &str) -> Stack {
             async move { Ok(Grant::new(format!("token-{number}")).expires_in(3600)) }
         }),
     );
-    // One renewal a second is the default.
-    let slot = slot.backoff(Duration::from_millis(1), Duration::from_millis(1));
+    let window = Window::new(Quota::rolling(limit, MINUTE));
     let origin: Origin = origin.parse().expect("an origin");
-    let auth = Auth::single(slot.origin(origin)).expect("one slot");
-    let retry = RetryLayer::new().base(Duration::from_millis(1));
-    Stack {
-        layers: (retry.clone(), auth.gate(), auth.attach()),
-        retry,
+    let stack = Stack::new(origin)
+        // One renewal a second is the default.
+        .slot(slot.backoff(Duration::from_millis(1), Duration::from_millis(1)))
+        .rate(RateLayer::new(window.clone()).refuse())
+        .retry(RetryLayer::new().base(Duration::from_millis(1)))
+        .build()
+        .expect("a stack");
+    Layers {
+        stack,
+        window,
         fetched,
     }
 }
@@ -57,14 +59,14 @@ struct Clients {
     middleware: ClientWithMiddleware,
 }
 
-fn clients(layers: Layers, builder: impl Fn() -> reqwest::ClientBuilder) -> Clients {
-    let service = layers.layer(Reqwest::new(builder()).expect("a client"));
+fn clients(stack: &Stack, builder: impl Fn() -> reqwest::ClientBuilder) -> Clients {
+    let service = stack.layer(Reqwest::new(builder()).expect("a client"));
     let service = tower::util::MapResponse::new(service, into_response);
     let client = send_once(builder()).build().expect("a client");
     Clients {
         service: tower::util::BoxCloneSyncService::new(service),
         middleware: ClientBuilder::new(client)
-            .with(LayerMiddleware::new(layers).sends_once())
+            .with(LayerMiddleware::new(stack.clone()).sends_once())
             .build(),
     }
 }
@@ -113,8 +115,8 @@ async fn a_401_leads_to_a_renewal_and_a_replay_of_the_same_bytes() {
     let body: Vec<u8> = (0..=255).cycle().take(70_000).collect();
     for direction in BOTH {
         let server = strict().await;
-        let stack = stack(&server.url(""));
-        let clients = clients(stack.layers, builder);
+        let layers = layers(&server.url(""), 100);
+        let clients = clients(&layers.stack, builder);
         let url = server.url("/execute/trades?a=b");
         let first = clients.post(direction, &url, &body).await;
         assert_eq!(first.expect("an answer").status(), 200);
@@ -134,8 +136,9 @@ async fn a_401_leads_to_a_renewal_and_a_replay_of_the_same_bytes() {
             seen.iter()
                 .all(|s| s.header("content-length") == Some("70000"))
         );
-        assert_eq!(stack.fetched.load(Ordering::SeqCst), 2);
-        assert_eq!(stack.retry.counters().replays_after_401(), 1);
+        assert_eq!(layers.fetched.load(Ordering::SeqCst), 2);
+        assert_eq!(layers.stack.retry().counters().replays_after_401(), 1);
+        assert_eq!(layers.window.snapshot().used, 3, "{direction:?}");
     }
 }
 
@@ -143,21 +146,21 @@ async fn a_401_leads_to_a_renewal_and_a_replay_of_the_same_bytes() {
 async fn a_token_is_fetched_once_for_all_requests() {
     for direction in BOTH {
         let server = Server::hello().await;
-        let stack = stack(&server.url(""));
-        let clients = clients(stack.layers, builder);
+        let layers = layers(&server.url(""), 100);
+        let clients = clients(&layers.stack, builder);
         for _ in 0..5 {
             let response = clients.post(direction, &server.url("/"), b"x").await;
             assert_eq!(response.expect("an answer").status(), 200);
         }
-        assert_eq!(stack.fetched.load(Ordering::SeqCst), 1, "{direction:?}");
+        assert_eq!(layers.fetched.load(Ordering::SeqCst), 1, "{direction:?}");
     }
 }
 
 #[tokio::test]
 async fn a_stream_that_meets_401_is_sent_once_and_the_401_is_the_answer() {
     let server = strict().await;
-    let stack = stack(&server.url(""));
-    let clients = clients(stack.layers, builder);
+    let layers = layers(&server.url(""), 100);
+    let clients = clients(&layers.stack, builder);
     let first = clients.middleware.get(server.url("/")).send().await;
     assert_eq!(first.expect("an answer").status(), 200);
     let parts = ["in ", "parts"].map(Ok::<_, BoxError>);
@@ -174,8 +177,8 @@ async fn a_stream_that_meets_401_is_sent_once_and_the_401_is_the_answer() {
 async fn a_refusal_can_be_found_outside() {
     for direction in BOTH {
         let server = Server::hello().await;
-        let stack = stack("https://api.example.com");
-        let clients = clients(stack.layers, builder);
+        let layers = layers("https://api.example.com", 100);
+        let clients = clients(&layers.stack, builder);
         let error = clients.post(direction, &server.url("/"), b"x").await;
         let error = error.expect_err("another origin");
         assert_eq!(NeverLeft::find(&*error), Some(Refusal::Permanent));
@@ -191,8 +194,8 @@ async fn a_redirect_takes_no_token_elsewhere() {
         let other = Server::hello().await;
         let location = format!("location: {}\r\n", other.url("/"));
         let server = Server::start(move |_, _| Some(answer(307, &location, ""))).await;
-        let stack = stack(&server.url(""));
-        let clients = clients(stack.layers, builder);
+        let layers = layers(&server.url(""), 100);
+        let clients = clients(&layers.stack, builder);
         let response = clients.post(direction, &server.url("/"), b"x").await;
         assert_eq!(response.expect("an answer").status(), 307);
         assert_eq!(server.seen().len(), 1, "{direction:?}");
@@ -203,9 +206,9 @@ async fn a_redirect_takes_no_token_elsewhere() {
 #[tokio::test]
 async fn a_post_is_sent_again_where_no_connection_could_be_made() {
     for direction in BOTH {
-        let url = format!("http://{}", dead_address().await);
-        let stack = stack(&url);
-        let clients = clients(stack.layers, builder);
+        let url = format!("http://{}", dead_address());
+        let layers = layers(&url, 100);
+        let clients = clients(&layers.stack, builder);
         let error = clients.post(direction, &url, b"x").await;
         let error = error.expect_err("nobody listens");
         let reqwests = find::<reqwest::Error>(&*error).or_else(|| match error
@@ -215,23 +218,27 @@ async fn a_post_is_sent_again_where_no_connection_could_be_made() {
             _ => None,
         });
         assert!(reqwests.expect("reqwest's own").is_connect(), "{error:?}");
-        assert_eq!(stack.retry.counters().retries(), 2, "{direction:?}");
+        assert_eq!(
+            layers.stack.retry().counters().retries(),
+            2,
+            "{direction:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_post_behind_a_redirect_to_a_dead_port_is_not_sent_again() {
-    let location = format!("location: http://{}/\r\n", dead_address().await);
+    let location = format!("location: http://{}/\r\n", dead_address());
     let server = Server::start(move |_, _| Some(answer(307, &location, ""))).await;
-    let stack = stack(&server.url(""));
+    let layers = layers(&server.url(""), 100);
     // A client that follows redirects, and of which nothing else was declared.
     let client = ClientBuilder::new(builder().build().expect("a client"))
-        .with(LayerMiddleware::new(stack.layers))
+        .with(LayerMiddleware::new(layers.stack.clone()))
         .build();
     let error = client.post(server.url("/")).body("x").send().await;
     assert!(error.expect_err("nobody listens").is_connect());
     assert_eq!(server.seen().len(), 1);
-    assert_eq!(stack.retry.counters().retries(), 0);
+    assert_eq!(layers.stack.retry().counters().retries(), 0);
 }
 
 #[tokio::test]
@@ -239,8 +246,8 @@ async fn a_post_that_http2_refuses_is_seen_once() {
     for direction in BOTH {
         let (address, count) = refusing_server().await;
         let url = format!("http://{address}");
-        let stack = stack(&url);
-        let clients = clients(stack.layers, || builder().http2_prior_knowledge());
+        let layers = layers(&url, 100);
+        let clients = clients(&layers.stack, || builder().http2_prior_knowledge());
         let error = clients.post(direction, &url, b"once").await;
         error.expect_err("refused");
         assert_eq!(*count.borrow(), 1, "{direction:?}");
@@ -250,19 +257,15 @@ async fn a_post_that_http2_refuses_is_seen_once() {
 #[tokio::test]
 async fn a_caller_picks_a_class_by_an_extension() {
     let server = Server::hello().await;
-    let route = Route::new(Method::POST, "/execute/{*rest}", "execute").alternative("merchant");
-    let routes = Arc::new(Routes::new([route]).expect("a table"));
-    let origin: Origin = server.url("").parse().expect("an origin");
-    let auth = Auth::builder()
-        .routes(routes)
-        .slot(Slot::key("business", "sk_live_1").origin(origin.clone()))
-        .slot(Slot::key("wallet", "a.b.c").origin(origin))
+    let stack = Stack::new(server.url("").parse().expect("an origin"))
+        .slot(Slot::key("business", "sk_live_1"))
+        .slot(Slot::key("wallet", "a.b.c"))
+        .route(Route::new(Method::POST, "/execute/{*rest}", "execute").alternative("merchant"))
         .class("execute", "wallet")
         .class("merchant", "business")
         .build()
-        .expect("a table of slots");
-    let layers = (RetryLayer::new(), auth.gate(), auth.attach());
-    let clients = clients(layers, builder);
+        .expect("a stack");
+    let clients = clients(&stack, builder);
 
     let url = server.url("/execute/trades");
     let request = clients.middleware.post(&url);
@@ -280,10 +283,59 @@ async fn a_timeout_of_the_request_bounds_each_attempt() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await;
     let silent = silent.expect("a port");
     let url = format!("http://{}", silent.local_addr().expect("an address"));
-    let stack = stack(&url);
-    let clients = clients(stack.layers, builder);
+    let layers = layers(&url, 100);
+    let clients = clients(&layers.stack, builder);
     let request = clients.middleware.get(&url);
     let error = request.timeout(Duration::from_millis(20)).send().await;
     assert!(error.expect_err("a timeout").is_timeout());
-    assert_eq!(stack.retry.counters().retries(), 2);
+    assert_eq!(layers.stack.retry().counters().retries(), 2);
+}
+
+#[tokio::test]
+async fn a_limit_is_kept_across_requests_and_clients() {
+    for direction in BOTH {
+        let server = Server::hello().await;
+        let layers = layers(&server.url(""), 3);
+        let clients = clients(&layers.stack, builder);
+        for earlier in [Direction::Service, Direction::Middleware, direction] {
+            let response = clients.post(earlier, &server.url("/"), b"x").await;
+            assert_eq!(response.expect("an answer").status(), 200);
+        }
+        let error = clients.post(direction, &server.url("/"), b"x").await;
+        let error = error.expect_err("no place is left");
+        assert_eq!(NeverLeft::find(&*error), Some(Refusal::Local));
+        let refused = find::<RateError>(&*error).expect("the rate layer's own");
+        assert_eq!(refused.kind(), RateErrorKind::WouldWait);
+        assert_eq!(server.seen().len(), 3, "{direction:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_never_left_gives_its_place_back() {
+    for direction in BOTH {
+        let url = format!("http://{}", dead_address());
+        let layers = layers(&url, 3);
+        let clients = clients(&layers.stack, builder);
+        for _ in 0..3 {
+            let error = clients.post(direction, &url, b"x").await;
+            error.expect_err("nobody listens");
+        }
+        let snapshot = layers.window.snapshot();
+        assert_eq!((snapshot.used, snapshot.in_flight), (0, 0), "{direction:?}");
+        assert_eq!(layers.stack.retry().counters().retries(), 6);
+    }
+}
+
+#[tokio::test]
+async fn a_place_stays_taken_where_the_client_may_have_followed_a_redirect() {
+    let location = format!("location: http://{}/\r\n", dead_address());
+    let server = Server::start(move |_, _| Some(answer(307, &location, ""))).await;
+    let layers = layers(&server.url(""), 3);
+    let client = ClientBuilder::new(builder().build().expect("a client"))
+        .with(LayerMiddleware::new(layers.stack.clone()))
+        .build();
+    let error = client.post(server.url("/")).body("x").send().await;
+    assert!(error.expect_err("nobody listens").is_connect());
+    let snapshot = layers.window.snapshot();
+    assert_eq!(snapshot.used + snapshot.in_flight, 1);
 }

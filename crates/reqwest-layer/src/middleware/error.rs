@@ -9,28 +9,28 @@ use reqwest_middleware::Error;
 
 /// An error that a layer raised, on its way out of the middleware. Its source is the layer's own error.
 #[derive(Debug)]
-pub struct StackError {
+pub struct LayerError {
     source: BoxError,
 }
 
-impl fmt::Display for StackError {
+impl fmt::Display for LayerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a layer of the client ended the call")
     }
 }
 
-impl StdError for StackError {
+impl StdError for LayerError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         Some(&*self.source)
     }
 }
 
 /// What the error of a stack looks like outside: one that came from below as it was, one of a layer as a
-/// [`StackError`].
+/// [`LayerError`].
 pub(super) fn into_middleware(error: BoxError) -> Error {
     match error.downcast::<BelowError>() {
         Ok(below) => below.into_inner(),
-        Err(source) => Error::middleware(StackError { source }),
+        Err(source) => Error::middleware(LayerError { source }),
     }
 }
 

@@ -16,9 +16,9 @@ use crate::{Body, body};
 /// Implemented for every [`Service`] over `http::Request<`[`Body`](crate::Body)`>` that answers `http::Response<B>`,
 /// where the service and its future are `Send`, its error converts into a boxed error, and `B` is a `Send + 'static`
 /// body of bytes. There is nothing to implement by hand.
-pub trait StackService: sealed::Stack {}
+pub trait LayeredService: sealed::Stack {}
 
-impl<S: sealed::Stack> StackService for S {}
+impl<S: sealed::Stack> LayeredService for S {}
 
 type Sending<'a> =
     Pin<Box<dyn Future<Output = Result<Response<reqwest::Body>, BoxError>> + Send + 'a>>;

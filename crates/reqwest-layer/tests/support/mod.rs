@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 /// One request as it came over the wire.
@@ -141,10 +141,13 @@ async fn read_line(socket: &mut BufReader<TcpStream>) -> Option<String> {
     (read > 0).then(|| line.trim_end().to_owned())
 }
 
-/// An address on which nobody listens.
-pub(crate) async fn dead_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    listener.local_addr().expect("an address")
+/// An address on which nobody listens. It stays bound, so that no other test can be given it.
+pub(crate) fn dead_address() -> SocketAddr {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(any).expect("a port");
+    let socket = Box::leak(Box::new(socket));
+    socket.local_addr().expect("an address")
 }
 
 /// A client builder that no environment variable sends through a proxy.
