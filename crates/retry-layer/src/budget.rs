@@ -184,8 +184,9 @@ impl Budget {
         let now = self.elapsed(now, scale);
         let full = now - scale.full;
         let give = |empty_at: i64| {
-            // A full budget stays as it is: no write, so that healthy threads do not fight for the cache line.
-            (empty_at > full).then(|| (empty_at - amount).max(full))
+            // A full budget stays as it is: no write, so that healthy threads do not fight for the cache line. What this
+            // adds beyond the capacity is cut off where the number is read.
+            (empty_at > full).then(|| empty_at - amount)
         };
         let _ = self.shared.empty_at.fetch_update(Relaxed, Relaxed, give);
     }

@@ -1,10 +1,10 @@
 //! One call over all its attempts: what is known of it, and what follows from each outcome.
 
-use std::error::Error;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use call_context::{BoxError, Class, NeverLeft, Refusal, Renewed, SlotName, Unprocessed};
+use call_context::{BoxError, Class, Refusal, Renewed, SlotName};
 use http::{Method, Response, StatusCode};
 use http_body::Body;
 
@@ -12,6 +12,7 @@ use crate::backoff::full_jitter;
 use crate::earlier::Earlier;
 use crate::layer::Shared;
 use crate::permit::Case;
+use crate::proof::Proof;
 use crate::{Exchange, RetryBody, Stop, Verdict, retry_after};
 
 pub(crate) struct Call<R: Body> {
@@ -59,31 +60,6 @@ pub(crate) enum Step<R: Body> {
     Replay(Instant),
 }
 
-/// What an error proves about its request.
-#[derive(Clone, Copy, Default)]
-struct Proof {
-    refusal: Option<Refusal>,
-    unprocessed: Option<Unprocessed>,
-}
-
-impl Proof {
-    fn of(error: &(dyn Error + 'static)) -> Self {
-        Self {
-            refusal: NeverLeft::find(error),
-            unprocessed: Unprocessed::judge(error),
-        }
-    }
-
-    fn departed(self) -> bool {
-        self.refusal.is_none() && self.unprocessed.is_none_or(Unprocessed::is_claim)
-    }
-
-    fn makes_safe(self, trusts_refusals: bool) -> bool {
-        let unprocessed = |claim: Unprocessed| trusts_refusals || !claim.is_claim();
-        self.refusal.is_some() || self.unprocessed.is_some_and(unprocessed)
-    }
-}
-
 impl<R: Body> Call<R> {
     pub(crate) fn new(shared: Arc<Shared>, method: Method, class: Option<Class>) -> Self {
         Self {
@@ -123,13 +99,11 @@ impl<R: Body> Call<R> {
         }
     }
 
-    pub(crate) fn poll_read_ahead(
-        &mut self,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<()> {
+    /// Reads the outcome that stands ahead, as far as that is any use.
+    pub(crate) fn poll_read_ahead(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.earlier {
             Some(earlier) => earlier.poll_read_ahead(cx),
-            None => std::task::Poll::Ready(()),
+            None => Poll::Ready(()),
         }
     }
 
@@ -212,7 +186,7 @@ impl<R: Body> Call<R> {
         {
             return self.renew(response, replayable, now).map_err(Some);
         }
-        match proof.refusal {
+        match proof.refusal() {
             Some(Refusal::Permanent) => return Err(Some(Stop::Refused)),
             Some(Refusal::Local) if self.progress.refused => return Err(Some(Stop::Refused)),
             Some(Refusal::Local) => self.progress.refused = true,

@@ -113,6 +113,7 @@ mod error;
 mod future;
 mod layer;
 mod permit;
+mod proof;
 mod renewals;
 mod replay;
 mod retry_after;

@@ -288,49 +288,6 @@ async fn a_retry_layer_below_another_one_is_a_no_op() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retry_layer_below_another_one_says_so_once() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::WARN)
-        .with_ansi(false)
-        .with_writer(log.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    let (outer, inner) = (prompt(), prompt());
-    let script = Script::new([503, 503, 200, 503, 200].map(status));
-    let stack = outer.layer(inner.layer(script));
-    for _ in 0..2 {
-        stack.clone().oneshot(get()).await.expect("a response");
-    }
-    let text = log.text();
-    assert_eq!(text.matches("below another one").count(), 1, "{text}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_log_holds_neither_paths_nor_headers_nor_errors() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(log.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    let layer = prompt();
-    let canary = || Err(std::io::Error::other("canary").into());
-    let script = Script::new([canary(), canary(), canary()]);
-    let mut request = get();
-    let canary = "canary".parse().expect("a value");
-    request.headers_mut().insert("authorization", canary);
-    *request.uri_mut() = "https://api.example.com/?canary".parse().expect("a URI");
-    let _ = run(&layer, &script, request).await;
-    let text = log.text();
-    assert_eq!(text.matches("will retry").count(), 2, "{text}");
-    assert!(text.contains("reason=\"attempts\""), "{text}");
-    assert!(!text.contains("canary"), "{text}");
-    assert!(!format!("{layer:?}").contains("canary"));
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_layer_that_is_off_leaves_the_guard_to_the_next_one() {
     let (outer, inner) = (prompt().attempts(1), prompt());
     let script = Script::new([status(503), status(200)]);
