@@ -4,7 +4,7 @@ mod future;
 
 use std::task::{Context, Poll};
 
-use call_context::{BoxError, CallContext, Guard, NeverLeft, Refusal};
+use call_context::{BoxError, CallContext, Guard};
 use http::{HeaderMap, Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -12,6 +12,7 @@ use tower_service::Service;
 pub use self::future::AttachFuture;
 pub(crate) use self::future::Sent;
 use crate::auth::Load;
+use crate::error::not_ready;
 use crate::{Auth, AuthError, Reason};
 
 /// Makes [`Attach`]: puts the newest credential on each request as it departs. Never waits.
@@ -59,9 +60,7 @@ where
     type Future = AttachFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner
-            .poll_ready(cx)
-            .map_err(|error| NeverLeft::wrap(Refusal::Transient, error).into())
+        self.inner.poll_ready(cx).map_err(not_ready)
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {

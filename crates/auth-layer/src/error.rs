@@ -102,6 +102,15 @@ impl AuthError {
     }
 }
 
+/// Marks the failure of an inner service to become ready: its call never left. Marks it once.
+pub(crate) fn not_ready(error: impl Into<BoxError>) -> BoxError {
+    let error = error.into();
+    match NeverLeft::find(&*error) {
+        Some(_) => error,
+        None => NeverLeft::wrap(Refusal::Transient, error).into(),
+    }
+}
+
 impl fmt::Display for AuthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(slot) = &self.slot {

@@ -4,7 +4,7 @@ mod future;
 
 use std::task::{Context, Poll};
 
-use call_context::{BoxError, CallContext, Guard, NeverLeft, Refusal};
+use call_context::{BoxError, CallContext, Guard};
 use http::{Request, Response};
 use tokio::time::Instant;
 use tower_layer::Layer;
@@ -12,6 +12,7 @@ use tower_service::Service;
 
 pub use self::future::GateFuture;
 use crate::auth::Load;
+use crate::error::not_ready;
 use crate::token::Wait;
 use crate::{Auth, AuthError, Reason};
 
@@ -44,7 +45,7 @@ impl<S> Layer<S> for GateLayer {
 /// Chooses the slot of each request, waits for a usable token, and after a 401 for a newer one.
 ///
 /// With a fresh token the request goes on at once, by the readiness that `poll_ready` has seen. Where it has to wait, that
-/// readiness is left alone and a clone of the inner service is driven ready afterwards.
+/// readiness is given back, and a clone of the inner service is driven ready afterwards.
 ///
 /// # Cancellation
 ///
@@ -66,9 +67,7 @@ where
     type Future = GateFuture<S, Request<B>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner
-            .poll_ready(cx)
-            .map_err(|error| NeverLeft::wrap(Refusal::Transient, error).into())
+        self.inner.poll_ready(cx).map_err(not_ready)
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
@@ -81,7 +80,12 @@ where
             Ok(Admission {
                 wait: Some(wait),
                 deadline,
-            }) => GateFuture::waiting(wait, self.inner.clone(), request, deadline),
+            }) => {
+                let inner = self.inner.clone();
+                // Drops the one that is ready: it may sit on the very permit that the clone will need.
+                self.inner = inner.clone();
+                GateFuture::waiting(wait, inner, request, deadline)
+            }
         }
     }
 }

@@ -9,6 +9,8 @@ use zeroize::Zeroizing;
 
 /// A secret text: a key or a token. Does not print, and is overwritten when dropped.
 ///
+/// The header value that is made of it is marked sensitive, so that it does not print either; its type cannot overwrite it.
+///
 /// ```
 /// use auth_layer::Secret;
 ///
@@ -44,6 +46,8 @@ impl fmt::Debug for Secret {
     }
 }
 
+const BEARER: &str = "Bearer ";
+
 /// What stands before the secret in its header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scheme {
@@ -61,7 +65,10 @@ impl Scheme {
         let mut value = match self {
             Self::Bearer if text.contains(' ') => return Err(Unsendable::Whitespace),
             Self::Bearer => {
-                let line = Zeroizing::new(format!("Bearer {text}"));
+                // Its full size at once: what a growing string leaves behind is not overwritten.
+                let mut line = Zeroizing::new(String::with_capacity(BEARER.len() + text.len()));
+                line.push_str(BEARER);
+                line.push_str(text);
                 HeaderValue::from_str(&line)
             }
             Self::Bare => HeaderValue::from_str(text),

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use call_context::{BoxError, NeverLeft, Refusal, Renewed};
+use call_context::{BoxError, Renewed};
 use http::Response;
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
@@ -11,6 +11,7 @@ use tower_service::Service;
 
 use crate::AuthError;
 use crate::attach::Sent;
+use crate::error::not_ready;
 use crate::token::Wait;
 
 pin_project! {
@@ -86,8 +87,7 @@ where
                 }
                 StateProjection::Readying { parts } => {
                     let (inner, _) = parts.as_mut().expect(DONE);
-                    ready!(inner.poll_ready(cx))
-                        .map_err(|error| NeverLeft::wrap(Refusal::Transient, error))?;
+                    ready!(inner.poll_ready(cx)).map_err(not_ready)?;
                     let (mut inner, request) = parts.take().expect(DONE);
                     let future = inner.call(request);
                     State::Calling { future }

@@ -228,6 +228,12 @@ async fn elsewhere_a_request_may_pass_bare_and_bare_it_is() {
     assert_eq!(outcome(&keeping, own()).await.expect("kept"), "Basic own");
     let replacing = bare(key().callers_own(CallersOwn::Replace));
     assert_eq!(outcome(&replacing, own()).await.expect("removed"), "");
+    let routed = table()
+        .class("execute", "wallet")
+        .elsewhere(Elsewhere::PassBare);
+    let routed = routed.build().expect("a table");
+    let foreign = to("https://other.example/whatever//../it/is");
+    assert_eq!(outcome(&routed, foreign).await.expect("not classified"), "");
     let user = to("https://user@other.example/a");
     assert_eq!(refusal(&auth, user).await.0, Reason::UserInformation);
 }

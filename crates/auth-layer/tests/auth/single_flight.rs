@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -202,10 +203,10 @@ fn a_runtime_that_is_shut_down_gives_its_own_caller_an_error() {
 fn outside_of_a_runtime_there_is_an_error_and_no_panic() {
     let supply = Supply::default();
     let slot = supply.slot(|n, _| at_once(Ok(token(n).lifetime(SECOND * 100))));
-    let moved = Arc::new(std::sync::atomic::AtomicU64::new(1000));
+    let moved = Arc::new(AtomicU64::new(1000));
     let wall = Arc::clone(&moved);
     let (auth, _, client) = client(slot.wall_clock(move || {
-        let seconds = wall.load(std::sync::atomic::Ordering::SeqCst);
+        let seconds = wall.load(Ordering::SeqCst);
         std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
     }));
     let mut context = Context::from_waker(Waker::noop());
@@ -225,7 +226,7 @@ fn outside_of_a_runtime_there_is_an_error_and_no_panic() {
         matches!(poll(), Poll::Ready(Ok(_))),
         "a fresh token needs no runtime"
     );
-    moved.store(1090, std::sync::atomic::Ordering::SeqCst);
+    moved.store(1090, Ordering::SeqCst);
     assert!(
         matches!(poll(), Poll::Ready(Ok(_))),
         "nor does one that is due"
@@ -256,4 +257,43 @@ async fn a_request_waits_for_thirty_seconds_or_to_its_own_deadline() {
         error.to_string(),
         "credential slot `wallet`: no token came in time"
     );
+}
+
+/// Real threads: the order in which they meet is different each time, and the outcome must not be.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn threads_that_meet_over_refused_tokens_never_start_two_fetches_at_once() {
+    let (running, most) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let supply = Supply::default();
+    let slot = supply.slot({
+        let (running, most) = (Arc::clone(&running), Arc::clone(&most));
+        move |n, _| {
+            let (running, most) = (Arc::clone(&running), Arc::clone(&most));
+            Box::pin(async move {
+                most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                tokio::task::yield_now().await;
+                running.fetch_sub(1, Ordering::SeqCst);
+                Ok(token(n).expires_in(3600))
+            })
+        }
+    });
+    let pause = Duration::from_millis(1);
+    let (auth, server, client) = client(slot.backoff(pause, pause));
+    let mut callers = JoinSet::new();
+    for caller in 0..8 {
+        let (client, server) = (client.clone(), server.clone());
+        callers.spawn(async move {
+            for n in 0..100 {
+                let seen = send(&client).await.expect("an answer");
+                if n % 10 == caller {
+                    server.refuse(seen.strip_prefix("Bearer ").expect("a bearer"));
+                }
+            }
+        });
+    }
+    callers.join_all().await;
+    assert_eq!(most.load(Ordering::SeqCst), 1);
+    let counts = auth.token("wallet").expect("a token slot").counts();
+    assert_eq!((counts.fetches, counts.failures), (supply.fetches(), 0));
+    // A token that is refused is either replaced, or was the last one.
+    assert!(counts.rejections - counts.renewals <= 1, "{counts:?}");
 }
