@@ -1,11 +1,14 @@
 //! Errors of the chain below on their way up through the stack, and errors of the stack on their way out.
 
 use std::error::Error as StdError;
-use std::fmt;
+use std::{fmt, iter};
 
 use call_context::BoxError;
 use reqwest::Url;
 use reqwest_middleware::Error;
+
+/// The longest chain of causes that is written out. Real ones have a handful of links.
+const LONGEST: usize = 32;
 
 /// An error that a layer raised, on its way out of the middleware. Its source is the layer's own error.
 #[derive(Debug)]
@@ -79,12 +82,9 @@ impl fmt::Display for BelowError {
             return Ok(());
         }
         // The chain ends here, so what it would have said is said here.
-        let mut cause = Some(self.cause());
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
+        iter::successors(Some(self.cause()), |error| error.source())
+            .take(LONGEST)
+            .try_for_each(|error| write!(f, ": {error}"))
     }
 }
 
