@@ -57,6 +57,9 @@ impl Route {
 ///
 /// Built once. Several routes may lead to one class (aliases); a trailing slash makes another path; a path that no route
 /// matches has no class. Method names are compared exactly: a route for GET does not answer HEAD.
+///
+/// A `;` is a character like any other. Servers that cut it off with what follows (servlet containers) read `/me;x` as
+/// `/me`: for those, give `/me` and a parameter beside it the same class.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
     by_method: Vec<(Method, matchit::Router<Matched>)>,

@@ -107,6 +107,20 @@ async fn the_end_of_the_connection_is_no_proof() {
 }
 
 #[tokio::test]
+async fn a_goaway_of_our_own_is_no_proof() {
+    let error = against(full("sell"), async |mut peer, _| {
+        peer.blunder().await;
+        peer.finish().await;
+    })
+    .await;
+    let ours = whole_chain(&error)
+        .filter_map(|link| link.downcast_ref::<h2::Error>())
+        .any(|link| link.is_go_away() && link.is_library());
+    assert!(ours, "{error:?}");
+    assert_eq!(verdict(&error), (None, None));
+}
+
+#[tokio::test]
 async fn only_what_was_never_dispatched_is_proof_when_the_server_goes_away() {
     let (seen, mut saw) = mpsc::unbounded_channel();
     let go = Arc::new(Notify::new());

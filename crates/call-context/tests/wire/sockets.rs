@@ -161,3 +161,14 @@ fn what_is_refused_would_go_over_the_wire_as_it_stands() {
         assert_eq!(wire.line(path), format!("POST {path} HTTP/1.1").as_bytes());
     }
 }
+
+#[test]
+fn a_target_without_a_path_is_the_root_to_everybody() {
+    let mut wire = Wire::new();
+    for (target, line) in [("", "POST / HTTP/1.1"), ("?a=b", "POST /?a=b HTTP/1.1")] {
+        assert_eq!(request(wire.raw, target).uri().path(), "/");
+        assert_eq!(wire.line(target), line.as_bytes());
+        assert_eq!(wire.read_by_axum(&wire.http1, target), b"/");
+        assert_eq!(wire.read_by_axum(&wire.http2, target), b"/");
+    }
+}

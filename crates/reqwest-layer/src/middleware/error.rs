@@ -82,7 +82,7 @@ impl fmt::Display for BelowError {
             return Ok(());
         }
         // The chain ends here, so what it would have said is said here.
-        iter::successors(Some(self.cause()), |error| error.source())
+        iter::successors(Some(self.cause()), |&error| error.source())
             .take(LONGEST)
             .try_for_each(|error| write!(f, ": {error}"))
     }

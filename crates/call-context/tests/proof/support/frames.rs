@@ -93,6 +93,11 @@ impl Peer {
         self.write(GOAWAY, 0, 0, &payload).await;
     }
 
+    /// Breaks the protocol: a SETTINGS frame whose length is not a multiple of six.
+    pub(crate) async fn blunder(&mut self) {
+        self.write(SETTINGS, 0, 0, &[0]).await;
+    }
+
     /// Sends FIN, and reads what still comes.
     pub(crate) async fn finish(self) {
         finish(self.stream).await;
