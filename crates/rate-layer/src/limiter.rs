@@ -13,7 +13,7 @@
 //!   and a row of them less than 100 ms each;
 //! - for one that has just looked and found something to do: at the next event. It may be the only one awake;
 //! - for everybody: at its own turn, when as many places will have freed as it and those ahead need. That is what remains
-//!   if all lookouts should sleep. As long as it is a guess, it is taken at twice the distance.
+//!   if all lookouts should sleep. As long as it is a guess, it is taken at four times the distance.
 //!
 //! A change that nobody could foresee (a place given back, a waiter gone) calls those of the lookouts whose alarms it makes
 //! too late. A live queue of n so costs two polls a grant, and at most four times log₄ n more when places come one by one.
@@ -330,7 +330,7 @@ impl Limiter {
         let own = if turn.in_sight {
             turn.at
         } else {
-            turn.at.after(turn.at.since(now))
+            turn.at.after(3 * turn.at.since(now))
         };
         if is_lookout(ahead, self.queue.in_line()) {
             own.min(lookouts_alarm(event, ahead))

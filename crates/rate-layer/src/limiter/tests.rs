@@ -1,1 +1,454 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Wake;
 
+use proptest::prelude::*;
+
+use super::*;
+use crate::quota::SECOND;
+
+fn at(millis: u64) -> Moment {
+    Moment::START.after(Duration::from_millis(millis))
+}
+
+/// The whole millisecond at or after `moment`, as tokio's timers round.
+fn rounded(moment: Moment) -> u64 {
+    let nanos = moment.since(Moment::START).as_nanos();
+    u64::try_from(nanos.div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
+#[derive(Debug, Default)]
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// What one request will do.
+#[derive(Clone, Copy, Debug)]
+struct Plan {
+    arrives: u64,
+    /// Whether it is ever polled again once it waits.
+    sleeps: bool,
+    latency: u64,
+    ending: Ending,
+    /// When its caller drops it, if it still waits.
+    cancelled: Option<u64>,
+}
+
+impl Plan {
+    fn at(arrives: u64) -> Self {
+        Self {
+            arrives,
+            sleeps: false,
+            latency: 0,
+            ending: Ending::Answered,
+            cancelled: None,
+        }
+    }
+
+    fn asleep(self) -> Self {
+        Self {
+            sleeps: true,
+            ..self
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Stage {
+    Ahead,
+    Waits { ticket: Ticket, alarm: Moment },
+    Admitted { at: u64, ends: u64 },
+    Over { admitted: Option<u64> },
+}
+
+/// Requests, their callers and their server, in virtual milliseconds.
+struct World {
+    limiter: Limiter,
+    limit: u32,
+    now: u64,
+    calls: Vec<(Plan, Stage, Arc<Flag>)>,
+    /// For how long a place was free, or offered in vain, while somebody awake waited.
+    idle: u64,
+    polls: usize,
+    /// In order of admission, those who waited.
+    order: Vec<usize>,
+}
+
+const FOREVER: Patience = Patience {
+    until: Moment::NEVER,
+    queue: usize::MAX,
+};
+
+impl World {
+    fn new(quota: Quota, mut plans: Vec<Plan>) -> Self {
+        plans.sort_by_key(|plan| plan.arrives);
+        Self {
+            limiter: Limiter::new(quota, at(0)),
+            limit: quota.limit(),
+            now: 0,
+            calls: plans
+                .into_iter()
+                .map(|plan| (plan, Stage::Ahead, Arc::default()))
+                .collect(),
+            idle: 0,
+            polls: 0,
+            order: Vec::new(),
+        }
+    }
+
+    fn run(mut self) -> Self {
+        while let Some(next) = self.next() {
+            let waits = |(plan, stage, _): &(Plan, Stage, _)| {
+                !plan.sleeps && matches!(stage, Stage::Waits { .. })
+            };
+            if self.calls.iter().any(waits) && self.held() < self.limit {
+                self.idle += next - self.now;
+            }
+            self.now = next;
+            // Each may wake others in the same millisecond.
+            while (0..self.calls.len()).fold(false, |acted, call| self.act(call) || acted) {}
+        }
+        self
+    }
+
+    /// The places that requests hold, in flight or closing.
+    fn held(&mut self) -> u32 {
+        let admitted = |(_, stage, _): &&(Plan, Stage, _)| matches!(stage, Stage::Admitted { .. });
+        let in_flight = self.calls.iter().filter(admitted).count();
+        let reading = self.limiter.reading(at(self.now));
+        assert!(reading.in_flight >= u32::try_from(in_flight).unwrap());
+        assert!(reading.in_flight + reading.closing <= self.limit);
+        reading.closing + u32::try_from(in_flight).unwrap()
+    }
+
+    /// When something happens next, except to those who sleep.
+    fn next(&self) -> Option<u64> {
+        let due = self
+            .calls
+            .iter()
+            .filter_map(|(plan, stage, _)| match *stage {
+                Stage::Ahead => Some(plan.arrives),
+                Stage::Waits { .. } if plan.sleeps => plan.cancelled,
+                Stage::Waits { alarm, .. } => {
+                    Some(rounded(alarm).min(plan.cancelled.unwrap_or(u64::MAX)))
+                }
+                Stage::Admitted { ends, .. } => Some(ends),
+                Stage::Over { .. } => None,
+            });
+        due.min().map(|due| due.max(self.now))
+    }
+
+    fn act(&mut self, call: usize) -> bool {
+        let now = self.now;
+        let mut wakes = Wakes::default();
+        let (plan, stage, flag) = &mut self.calls[call];
+        let waker = || Waker::from(Arc::clone(flag));
+        let next = match *stage {
+            Stage::Ahead if plan.arrives <= now => {
+                self.polls += 1;
+                match self.limiter.join(at(now), 1, FOREVER, waker(), &mut wakes) {
+                    Ok(Joined::Admitted) => Stage::Admitted {
+                        at: now,
+                        ends: now + plan.latency,
+                    },
+                    Ok(Joined::Waits { ticket, alarm }) => Stage::Waits { ticket, alarm },
+                    Err(denied) => panic!("{denied:?}"),
+                }
+            }
+            Stage::Waits { ticket, .. } if plan.cancelled.is_some_and(|by| by <= now) => {
+                self.limiter
+                    .leave(at(now), ticket, Leaving::Cancelled, &mut wakes);
+                Stage::Over { admitted: None }
+            }
+            Stage::Waits { ticket, alarm }
+                if !plan.sleeps
+                    && (flag.0.swap(false, Ordering::SeqCst) || rounded(alarm) <= now) =>
+            {
+                self.polls += 1;
+                match self.limiter.look(at(now), ticket, waker(), &mut wakes) {
+                    Look::Admitted => {
+                        self.order.push(call);
+                        Stage::Admitted {
+                            at: now,
+                            ends: now + plan.latency,
+                        }
+                    }
+                    Look::Until(alarm) => {
+                        assert!(alarm > at(now), "an alarm that is due never stops");
+                        Stage::Waits { ticket, alarm }
+                    }
+                }
+            }
+            Stage::Admitted { at: admitted, ends } if ends <= now => {
+                self.limiter.end(at(now), 1, None, plan.ending, &mut wakes);
+                Stage::Over {
+                    admitted: Some(admitted),
+                }
+            }
+            _ => return false,
+        };
+        self.calls[call].1 = next;
+        wakes.fire();
+        true
+    }
+
+    fn admissions(&self) -> Vec<Option<u64>> {
+        let admitted = |(_, stage, _): &(Plan, Stage, _)| match *stage {
+            Stage::Admitted { at, .. } => Some(at),
+            Stage::Over { admitted } => admitted,
+            _ => None,
+        };
+        self.calls.iter().map(admitted).collect()
+    }
+
+    fn assert_in_order(&self) {
+        assert!(self.order.is_sorted(), "{:?}", self.order);
+    }
+}
+
+/// One place a second, held for 1010 ms.
+const ONE: Quota = Quota::rolling(1, SECOND);
+
+#[test]
+fn waiters_are_served_in_order_each_at_the_moment_at_which_its_place_frees() {
+    let world = World::new(ONE, vec![Plan::at(0); 5]).run();
+    let expected: Vec<_> = (0..5).map(|round| Some(round * 1_010)).collect();
+    assert_eq!(world.admissions(), expected);
+    world.assert_in_order();
+}
+
+#[test]
+fn a_waiter_that_is_never_polled_delays_the_others_by_less_than_100_ms() {
+    let plans = vec![Plan::at(0), Plan::at(0).asleep(), Plan::at(0), Plan::at(0)];
+    let world = World::new(ONE, plans).run();
+    let admissions = world.admissions();
+    assert_eq!(admissions[1], None);
+    // It looks 12 ms later, offers the place to the sleeper, and has it 50 ms after that.
+    assert_eq!(admissions[2], Some(1_010 + 62));
+    assert_eq!(
+        admissions[3],
+        Some(1_010 + 62 + 1_010),
+        "it missed one offer, and costs no more"
+    );
+}
+
+#[test]
+fn a_row_of_sleepers_delays_the_others_by_less_than_100_ms_each() {
+    for sleepers in 1..40 {
+        let mut plans = vec![Plan::at(0)];
+        plans.extend(vec![Plan::at(0).asleep(); sleepers]);
+        plans.extend(vec![Plan::at(0); 7]);
+        let world = World::new(ONE, plans).run();
+        let first = world.admissions()[sleepers + 1].expect("admitted");
+        let delay = first - 1_010;
+        assert!(delay <= 100 * sleepers as u64, "{delay} ms for {sleepers}");
+    }
+}
+
+#[test]
+fn a_place_given_back_passes_a_sleeper_in_less_than_100_ms() {
+    let never_left = Plan {
+        latency: 300,
+        ending: Ending::NeverLeft,
+        ..Plan::at(0)
+    };
+    let plans = vec![never_left, Plan::at(0).asleep(), Plan::at(0)];
+    let world = World::new(ONE, plans).run();
+    assert_eq!(world.admissions()[2], Some(300 + 50));
+}
+
+#[test]
+fn a_waiter_that_missed_its_offer_keeps_its_ticket() {
+    let mut limiter = Limiter::new(ONE, at(0));
+    let mut wakes = Wakes::default();
+    assert!(limiter.admit_unseen(1));
+    let mut join = |limiter: &mut Limiter| {
+        let waker = Waker::noop().clone();
+        match limiter.join(at(0), 1, FOREVER, waker, &mut wakes) {
+            Ok(Joined::Waits { ticket, .. }) => ticket,
+            other => panic!("{other:?}"),
+        }
+    };
+    let (first, second, third) = (join(&mut limiter), join(&mut limiter), join(&mut limiter));
+    let look = |limiter: &mut Limiter, now, ticket| {
+        limiter.look(
+            at(now),
+            ticket,
+            Waker::noop().clone(),
+            &mut Wakes::default(),
+        )
+    };
+    limiter.end(at(0), 1, None, Ending::NeverLeft, &mut Wakes::default());
+    assert_ne!(look(&mut limiter, 49, second), Look::Admitted);
+    assert_eq!(look(&mut limiter, 50, second), Look::Admitted);
+    // The first comes too late for this one, and is before the third at the next.
+    assert_ne!(look(&mut limiter, 60, first), Look::Admitted);
+    limiter.end(at(70), 1, None, Ending::NeverLeft, &mut Wakes::default());
+    assert_ne!(look(&mut limiter, 70, third), Look::Admitted);
+    assert_eq!(look(&mut limiter, 70, first), Look::Admitted);
+}
+
+#[test]
+fn a_newcomer_overtakes_nobody_but_those_who_sleep() {
+    let mut limiter = Limiter::new(ONE, at(0));
+    let join = |limiter: &mut Limiter, now| {
+        let waker = Waker::noop().clone();
+        limiter.join(at(now), 1, FOREVER, waker, &mut Wakes::default())
+    };
+    assert_eq!(join(&mut limiter, 0), Ok(Joined::Admitted));
+    assert!(matches!(join(&mut limiter, 0), Ok(Joined::Waits { .. })));
+    limiter.end(at(0), 1, None, Ending::NeverLeft, &mut Wakes::default());
+    assert!(
+        !limiter.admit_unseen(1),
+        "it is offered to the one who waits"
+    );
+    assert!(limiter.admit(at(49), 1, &mut Wakes::default()).is_err());
+    assert_eq!(limiter.admit(at(50), 1, &mut Wakes::default()), Ok(()));
+}
+
+#[test]
+fn an_offer_that_is_dropped_passes_on_at_once() {
+    let mut limiter = Limiter::new(ONE, at(0));
+    let mut wakes = Wakes::default();
+    assert!(limiter.admit_unseen(1));
+    let flags = [Arc::<Flag>::default(), Arc::<Flag>::default()];
+    let [first, second] = flags.each_ref().map(|flag| {
+        let waker = Waker::from(Arc::clone(flag));
+        match limiter.join(at(0), 1, FOREVER, waker, &mut wakes) {
+            Ok(Joined::Waits { ticket, .. }) => ticket,
+            other => panic!("{other:?}"),
+        }
+    });
+    limiter.end(at(5), 1, None, Ending::NeverLeft, &mut wakes);
+    std::mem::take(&mut wakes).fire();
+    assert!(flags[0].0.load(Ordering::SeqCst));
+    limiter.leave(at(6), first, Leaving::Cancelled, &mut wakes);
+    std::mem::take(&mut wakes).fire();
+    assert!(flags[1].0.load(Ordering::SeqCst));
+    let look = limiter.look(at(6), second, Waker::noop().clone(), &mut wakes);
+    assert_eq!(look, Look::Admitted);
+    assert_eq!(limiter.reading(at(6)).waiting, 0, "no trace of either");
+}
+
+#[test]
+fn a_pause_takes_back_what_was_offered_and_nothing_is_out_of_order() {
+    let mut limiter = Limiter::new(ONE, at(0));
+    let mut wakes = Wakes::default();
+    assert!(limiter.admit_unseen(1));
+    let Ok(Joined::Waits { ticket, .. }) =
+        limiter.join(at(0), 1, FOREVER, Waker::noop().clone(), &mut wakes)
+    else {
+        panic!("must wait")
+    };
+    limiter.end(at(0), 1, None, Ending::NeverLeft, &mut wakes);
+    limiter.throttled(at(1), Some(at(100)), &mut wakes);
+    let look = limiter.look(at(2), ticket, Waker::noop().clone(), &mut wakes);
+    assert_eq!(look, Look::Until(at(100)));
+    let look = limiter.look(at(100), ticket, Waker::noop().clone(), &mut wakes);
+    assert_eq!(look, Look::Admitted);
+}
+
+#[test]
+fn a_wait_that_would_be_too_long_is_refused_behind_all_who_wait_already() {
+    let mut limiter = Limiter::new(ONE, at(0));
+    let mut wakes = Wakes::default();
+    assert!(limiter.admit_unseen(1));
+    limiter.end(at(0), 1, None, Ending::Answered, &mut wakes);
+    let mut join = |until, queue| {
+        let patience = Patience {
+            until: at(until),
+            queue,
+        };
+        let waker = Waker::noop().clone();
+        limiter.join(at(0), 1, patience, waker, &mut wakes)
+    };
+    assert_eq!(join(1_009, 9), Err(Denied::TooLate(at(1_010))));
+    assert!(matches!(join(1_010, 9), Ok(Joined::Waits { .. })));
+    assert_eq!(join(2_019, 9), Err(Denied::TooLate(at(2_020))));
+    assert_eq!(join(2_020, 1), Err(Denied::Full(at(2_020))));
+    let reading = limiter.reading(at(0));
+    assert_eq!((reading.tally.refused, reading.tally.waited), (3, 1));
+}
+
+#[test]
+fn four_thousand_waiters_cost_no_more_than_three_polls_a_grant() {
+    for latency in [0, 1, 20, 80, 300] {
+        let quota = Quota::rolling(100, Duration::from_millis(200));
+        let plan = Plan {
+            latency,
+            ..Plan::at(0)
+        };
+        let world = World::new(quota, vec![plan; 4_000]).run();
+        world.assert_in_order();
+        assert!(world.polls <= 3 * 4_000, "{} at {latency} ms", world.polls);
+    }
+}
+
+#[test]
+fn places_that_come_one_by_one_cost_a_few_polls_more() {
+    let quota = Quota::rolling(100, 60 * SECOND);
+    let spread = (0..100).map(|i| Plan::at(i * 600));
+    let plans = spread.chain((0..300).map(|_| Plan::at(60_000))).collect();
+    let world = World::new(quota, plans).run();
+    world.assert_in_order();
+    assert!(world.polls <= 10 * 400, "{}", world.polls);
+}
+
+fn plans() -> impl Strategy<Value = Vec<Plan>> {
+    let plan = (
+        0_u64..3_000,
+        prop::sample::select(vec![0_u64, 1, 20, 80, 900]),
+        prop_oneof![
+            6 => Just(Ending::Answered),
+            1 => Just(Ending::Abandoned),
+            2 => Just(Ending::NeverLeft),
+        ],
+        prop::option::weighted(0.1, 0_u64..6_000),
+    )
+        .prop_map(|(arrives, latency, ending, cancelled)| Plan {
+            arrives,
+            latency,
+            ending,
+            cancelled,
+            sleeps: false,
+        });
+    prop::collection::vec(plan, 1..60)
+}
+
+proptest! {
+    #[test]
+    fn the_living_are_served_in_order_and_no_place_stands_idle(
+        plans in plans(),
+        limit in 1_u32..6,
+    ) {
+        let quota = Quota::rolling(limit, SECOND);
+        let world = World::new(quota, plans).run();
+        world.assert_in_order();
+        prop_assert_eq!(world.idle, 0);
+        for (call, admitted) in world.calls.iter().zip(world.admissions()) {
+            prop_assert!(admitted.is_some() || call.0.cancelled.is_some());
+        }
+    }
+
+    #[test]
+    fn a_group_that_sleeps_costs_the_others_less_than_100_ms_each(
+        mut plans in plans(),
+        limit in 1_u32..6,
+        group in (0_usize..60, 1_usize..20),
+    ) {
+        plans.sort_by_key(|plan| plan.arrives);
+        let sleepers = plans.iter_mut().skip(group.0).take(group.1);
+        let asleep = sleepers.map(|plan| plan.sleeps = true).count() as u64;
+        let quota = Quota::rolling(limit, SECOND);
+        let world = World::new(quota, plans).run();
+        world.assert_in_order();
+        prop_assert!(world.idle <= 100 * asleep, "{} ms for {asleep}", world.idle);
+        for (call, admitted) in world.calls.iter().zip(world.admissions()) {
+            prop_assert!(admitted.is_some() || call.0.sleeps || call.0.cancelled.is_some());
+        }
+    }
+}
