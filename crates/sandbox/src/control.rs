@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Router,
     body::Body,
-    extract::State,
     routing::{get, post},
 };
 use http::{Request, StatusCode};
@@ -14,6 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     answer::{self, Answer},
     call::Call,
+    endpoint::Endpoint,
     exchange::System,
     faults::Faults,
     report::Report,
@@ -25,11 +25,17 @@ pub(crate) trait Controlled: System {
 }
 
 /// The routes that both systems have.
-pub(crate) fn routes<S: Controlled>() -> Router<Arc<S>> {
+pub(crate) fn routes<S: Controlled>(app: &Arc<S>) -> Router {
     Router::new()
-        .route("/__sandbox/report", get(report::<S>))
-        .route("/__sandbox/faults", get(faults::<S>).post(set_faults::<S>))
-        .route("/__sandbox/invalidate", post(invalidate::<S>))
+        .route("/__sandbox/report", get(Endpoint::new(app, report::<S>)))
+        .route(
+            "/__sandbox/faults",
+            get(Endpoint::new(app, faults::<S>)).post(Endpoint::new(app, set_faults::<S>)),
+        )
+        .route(
+            "/__sandbox/invalidate",
+            post(Endpoint::new(app, invalidate::<S>)),
+        )
 }
 
 /// An object, or the reason why there is none.
@@ -57,15 +63,15 @@ pub(crate) fn lifetime(call: &Call, default: Duration) -> Option<Duration> {
         .filter(|&lifetime| lifetime <= Duration::from_secs(366 * 86_400))
 }
 
-async fn report<S: Controlled>(State(system): State<Arc<S>>) -> Answer {
+async fn report<S: Controlled>(system: Arc<S>, _: Request<Body>) -> Answer {
     done(&json!(system.report()))
 }
 
-async fn faults<S: Controlled>(State(system): State<Arc<S>>) -> Answer {
+async fn faults<S: Controlled>(system: Arc<S>, _: Request<Body>) -> Answer {
     done(&json!(*system.common().faults()))
 }
 
-async fn set_faults<S: Controlled>(State(system): State<Arc<S>>, request: Request<Body>) -> Answer {
+async fn set_faults<S: Controlled>(system: Arc<S>, request: Request<Body>) -> Answer {
     let Some(call) = Call::read(request).await else {
         return refused("the body broke off");
     };
@@ -82,7 +88,7 @@ async fn set_faults<S: Controlled>(State(system): State<Arc<S>>, request: Reques
     }
 }
 
-async fn invalidate<S: Controlled>(State(system): State<Arc<S>>, request: Request<Body>) -> Answer {
+async fn invalidate<S: Controlled>(system: Arc<S>, request: Request<Body>) -> Answer {
     let Some(call) = Call::read(request).await else {
         return refused("the body broke off");
     };

@@ -2,8 +2,8 @@
 //!
 //! Two systems that a client can be tried against without an account: [`Torque`] counts per business key and checks
 //! which credential comes on which route, [`Toromarket`] hands out tokens and states its limit on every answer. Both
-//! listen on the loopback address only, answer HTTP/1.1 and HTTP/2 (prior knowledge), do wrong on purpose what
-//! [`Faults`] says, and keep a [`Report`] of what they saw.
+//! listen on the loopback address only, do wrong on purpose what [`Faults`] says, and keep a [`Report`] of what they
+//! saw. They speak HTTP/1.1 and, with the feature `http2`, HTTP/2 by prior knowledge.
 //!
 //! Nothing here shares code with the layers under test: a mistake in one side cannot hide in the other.
 //!
@@ -37,6 +37,7 @@ mod call;
 mod clock;
 mod common;
 mod control;
+mod endpoint;
 mod exchange;
 mod faults;
 mod latency;

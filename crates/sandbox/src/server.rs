@@ -9,10 +9,7 @@ use std::{
 
 use axum::{Router, body::Body};
 use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto,
-};
+use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
@@ -29,7 +26,7 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// How long the loop rests when the system has no descriptor left for another connection.
 const BREATHER: Duration = Duration::from_millis(20);
 
-/// A listening port and the task that serves it, HTTP/1.1 or HTTP/2 with prior knowledge.
+/// A listening port and the task that serves it, HTTP/1.1, and HTTP/2 with prior knowledge where the feature is on.
 #[derive(Debug)]
 pub(crate) struct Server {
     addr: SocketAddr,
@@ -120,7 +117,11 @@ async fn serve(stream: TcpStream, router: Router, mut stop: watch::Receiver<bool
         // A router is always ready.
         router.clone().call(request.map(Body::new))
     });
-    let builder = auto::Builder::new(TokioExecutor::new());
+    #[cfg(feature = "http2")]
+    let builder =
+        hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new());
+    #[cfg(not(feature = "http2"))]
+    let builder = hyper::server::conn::http1::Builder::new();
     let socket = TokioIo::new(Socket::new(stream, connection.clone()));
     let mut serving = pin!(builder.serve_connection(socket, service));
     let mut draining = false;

@@ -497,3 +497,14 @@ async fn the_counters_agree_with_each_other_and_with_the_client() {
     assert!(report.peak_in_window <= 100 && report.peak_in_window == counted(&report));
     assert!(report.dropped.total() > 80 && report.injected_5xx > 15 && report.status_401 > 10);
 }
+
+/// A paused clock moves only when somebody waits for it.
+#[tokio::test(start_paused = true)]
+async fn without_faults_nothing_waits() {
+    let (_torque, client) = with(Faults::none()).await;
+    let start = Instant::now();
+    for _ in 0..5 {
+        assert_eq!(feed(&client).send().await.status, 200);
+    }
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}

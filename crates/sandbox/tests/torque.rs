@@ -593,6 +593,7 @@ async fn the_sandbox_routes_mint_report_and_are_not_counted() {
     );
 }
 
+#[cfg(feature = "http2")]
 #[tokio::test]
 async fn http2_with_prior_knowledge_is_answered_too() {
     let torque = Torque::start(TorqueConfig::default())

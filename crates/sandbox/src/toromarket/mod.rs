@@ -41,7 +41,7 @@ impl Toromarket {
         let keys = Keys::ready().await?;
         let origin = format!("http://{}", listener.local_addr()?);
         let app = Arc::new(App::new(config, origin, keys));
-        let server = Server::serve(listener, routes::router(Arc::clone(&app)))?;
+        let server = Server::serve(listener, routes::router(&app))?;
         Ok(Self { app, server })
     }
 

@@ -8,10 +8,8 @@ use std::sync::Arc;
 use axum::{
     Router,
     body::Body,
-    extract::State,
     routing::{delete, get, post},
 };
-use futures_util::{FutureExt, future::BoxFuture};
 use http::Request;
 use serde_json::json;
 
@@ -20,6 +18,7 @@ use crate::{
     answer::Answer,
     call::Call,
     control::{self, done, lifetime, refused},
+    endpoint::Endpoint,
     exchange::{System, exchange},
 };
 
@@ -64,42 +63,41 @@ impl Surface {
     }
 }
 
-pub(super) fn router(app: Arc<App>) -> Router {
+pub(super) fn router(app: &Arc<App>) -> Router {
     Router::new()
         .route(
             "/api/v1/agents/self-register",
-            post(at(Surface::SelfRegister)),
+            post(at(app, Surface::SelfRegister)),
         )
-        .route("/api/v1/auth/login", post(at(Surface::Login)))
-        .route("/api/v1/auth/register", post(at(Surface::Register)))
-        .route("/api/v1/markets", get(at(Surface::Markets)))
-        .route("/api/v1/agents/me", get(at(Surface::Me)))
-        .route("/api/v1/orders", post(at(Surface::Order)))
+        .route("/api/v1/auth/login", post(at(app, Surface::Login)))
+        .route("/api/v1/auth/register", post(at(app, Surface::Register)))
+        .route("/api/v1/markets", get(at(app, Surface::Markets)))
+        .route("/api/v1/agents/me", get(at(app, Surface::Me)))
+        .route("/api/v1/orders", post(at(app, Surface::Order)))
         .route(
             "/api/v1/api-keys",
-            get(at(Surface::ListKeys)).post(at(Surface::CreateKey)),
+            get(at(app, Surface::ListKeys)).post(at(app, Surface::CreateKey)),
         )
-        .route("/api/v1/api-keys/{id}", delete(at(Surface::RevokeKey)))
-        .merge(control::routes::<App>())
-        .route("/__sandbox/mint", post(mint))
-        .route("/__sandbox/approve", post(approve))
-        .route("/__sandbox/claim", post(claim))
-        .route("/__sandbox/claim/{code}", get(open_claim))
-        .fallback(at(Surface::Nowhere))
-        .method_not_allowed_fallback(at(Surface::Nowhere))
-        .with_state(app)
+        .route("/api/v1/api-keys/{id}", delete(at(app, Surface::RevokeKey)))
+        .merge(control::routes(app))
+        .route("/__sandbox/mint", post(Endpoint::new(app, mint)))
+        .route("/__sandbox/approve", post(Endpoint::new(app, approve)))
+        .route("/__sandbox/claim", post(Endpoint::new(app, claim)))
+        .route(
+            "/__sandbox/claim/{code}",
+            get(Endpoint::new(app, open_claim)),
+        )
+        .fallback(at(app, Surface::Nowhere))
+        .method_not_allowed_fallback(at(app, Surface::Nowhere))
 }
 
-/// A handler for one surface.
-fn at(
-    surface: Surface,
-) -> impl Fn(State<Arc<App>>, Request<Body>) -> BoxFuture<'static, Answer> + Clone + Send + Sync + 'static
-{
-    move |State(app), request| exchange(app, surface, request).boxed()
+/// The endpoint of one surface.
+fn at(app: &Arc<App>, surface: Surface) -> Endpoint {
+    Endpoint::new(app, move |app, request| exchange(app, surface, request))
 }
 
 /// A token for an agent, without a login.
-async fn mint(State(app): State<Arc<App>>, request: Request<Body>) -> Answer {
+async fn mint(app: Arc<App>, request: Request<Body>) -> Answer {
     app.common().ledger.asked_for_token();
     let Some(call) = Call::read(request).await else {
         return refused("the body broke off");
@@ -118,7 +116,7 @@ async fn mint(State(app): State<Arc<App>>, request: Request<Body>) -> Answer {
 }
 
 /// The operator's approval, which a legacy registration needs beforehand.
-async fn approve(State(app): State<Arc<App>>, request: Request<Body>) -> Answer {
+async fn approve(app: Arc<App>, request: Request<Body>) -> Answer {
     match Call::read(request)
         .await
         .and_then(|call| call.field("email"))
@@ -132,7 +130,7 @@ async fn approve(State(app): State<Arc<App>>, request: Request<Body>) -> Answer 
 }
 
 /// The claim, with a handle of one's choice.
-async fn claim(State(app): State<Arc<App>>, request: Request<Body>) -> Answer {
+async fn claim(app: Arc<App>, request: Request<Body>) -> Answer {
     let Some(call) = Call::read(request).await else {
         return refused("the body broke off");
     };
@@ -142,7 +140,7 @@ async fn claim(State(app): State<Arc<App>>, request: Request<Body>) -> Answer {
 }
 
 /// What the operator's browser opens: here the sign-in has succeeded already.
-async fn open_claim(State(app): State<Arc<App>>, request: Request<Body>) -> Answer {
+async fn open_claim(app: Arc<App>, request: Request<Body>) -> Answer {
     let code = request.uri().path().rsplit('/').next().unwrap_or_default();
     claimed(&app, code, "sandbox-operator")
 }

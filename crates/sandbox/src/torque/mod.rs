@@ -46,7 +46,7 @@ impl Torque {
         let keys = Keys::ready().await?;
         let origin = format!("http://{}", listener.local_addr()?);
         let app = Arc::new(App::new(config, origin, keys));
-        let server = Server::serve(listener, routes::router(Arc::clone(&app)))?;
+        let server = Server::serve(listener, routes::router(&app))?;
         Ok(Self { app, server })
     }
 

@@ -5,10 +5,8 @@ use std::sync::Arc;
 use axum::{
     Router,
     body::Body,
-    extract::State,
     routing::{get, post},
 };
-use futures_util::{FutureExt, future::BoxFuture};
 use http::{HeaderValue, Request, StatusCode, header::LOCATION};
 use serde_json::json;
 
@@ -18,6 +16,7 @@ use crate::{
     call::Call,
     common::Terms,
     control::{self, done, lifetime, refused},
+    endpoint::Endpoint,
     exchange::{System, exchange},
     tokens::Kind,
 };
@@ -95,29 +94,25 @@ const POSTS: [(&str, Surface); 7] = [
     ("/connect/token", Surface::Token),
 ];
 
-pub(super) fn router(app: Arc<App>) -> Router {
+pub(super) fn router(app: &Arc<App>) -> Router {
     let mut router = Router::new();
     for (path, surface) in GETS {
-        router = router.route(&format!("{BASE}{path}"), get(at(surface)));
+        router = router.route(&format!("{BASE}{path}"), get(at(app, surface)));
     }
     for (path, surface) in POSTS {
-        router = router.route(&format!("{BASE}{path}"), post(at(surface)));
+        router = router.route(&format!("{BASE}{path}"), post(at(app, surface)));
     }
     router
-        .merge(control::routes::<App>())
-        .route("/__sandbox/mint", post(mint))
-        .route("/__sandbox/authorize", get(authorize))
-        .fallback(at(Surface::Nowhere))
-        .method_not_allowed_fallback(at(Surface::Nowhere))
-        .with_state(app)
+        .merge(control::routes(app))
+        .route("/__sandbox/mint", post(Endpoint::new(app, mint)))
+        .route("/__sandbox/authorize", get(Endpoint::new(app, authorize)))
+        .fallback(at(app, Surface::Nowhere))
+        .method_not_allowed_fallback(at(app, Surface::Nowhere))
 }
 
-/// A handler for one surface.
-fn at(
-    surface: Surface,
-) -> impl Fn(State<Arc<App>>, Request<Body>) -> BoxFuture<'static, Answer> + Clone + Send + Sync + 'static
-{
-    move |State(app), request| serve(app, surface, request).boxed()
+/// The endpoint of one surface.
+fn at(app: &Arc<App>, surface: Surface) -> Endpoint {
+    Endpoint::new(app, move |app, request| serve(app, surface, request))
 }
 
 async fn serve(app: Arc<App>, surface: Surface, request: Request<Body>) -> Answer {
@@ -132,7 +127,7 @@ async fn serve(app: Arc<App>, surface: Surface, request: Request<Body>) -> Answe
 }
 
 /// Issues a wallet or delegated JWT: in the real system its own sign-in does, which partners cannot call.
-async fn mint(State(app): State<Arc<App>>, request: Request<Body>) -> Answer {
+async fn mint(app: Arc<App>, request: Request<Body>) -> Answer {
     let common = app.common();
     common.ledger.asked_for_token();
     let Some(call) = Call::read(request).await else {
@@ -160,7 +155,7 @@ async fn mint(State(app): State<Arc<App>>, request: Request<Body>) -> Answer {
 }
 
 /// The page that a browser would show: here the user agrees at once and is sent back with a code.
-async fn authorize(State(app): State<Arc<App>>, request: Request<Body>) -> Answer {
+async fn authorize(app: Arc<App>, request: Request<Body>) -> Answer {
     let Some(call) = Call::read(request).await else {
         return refused("the body broke off");
     };
