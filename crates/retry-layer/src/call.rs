@@ -79,6 +79,10 @@ impl<R: Body> Call<R> {
         self.progress.replays.saturating_add(1)
     }
 
+    pub(crate) fn is_late(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| now >= deadline)
+    }
+
     fn attempts_left(&self) -> u32 {
         let retries = self.shared.settings.attempts.saturating_sub(1);
         retries.saturating_sub(self.progress.retries)
@@ -126,7 +130,7 @@ impl<R: Body> Call<R> {
         };
         match next {
             Ok(resume) => {
-                let status = outcome.as_ref().map_or(0, |r| r.status().as_u16());
+                let status = outcome.as_ref().ok().map(|r| r.status().as_u16());
                 let delay_ms = resume.saturating_duration_since(now).as_millis() as u64;
                 tracing::debug!(attempt = self.attempt(), status, delay_ms, "will retry");
                 self.earlier = Some(stands.unwrap_or_else(|| Earlier::new(outcome)));
@@ -264,7 +268,7 @@ impl<R: Body> Call<R> {
         if !replayable {
             return Err(Stop::Body);
         }
-        if self.deadline.is_some_and(|deadline| now >= deadline) {
+        if self.is_late(now) {
             return Err(Stop::Deadline);
         }
         if !self.shared.state.renewals.allows(slot, now) {

@@ -186,8 +186,9 @@ where
                         *rested = true;
                     }
                     let patience = *since + PATIENCE;
-                    let patience = call.deadline.map_or(patience, |d| patience.min(d));
-                    if read_ahead.is_pending() && *resume < patience {
+                    let is_worth_it =
+                        *resume < patience && call.deadline.is_none_or(|d| patience < d);
+                    if read_ahead.is_pending() && is_worth_it {
                         ready!(this.timer.as_mut().poll_until(patience, cx));
                     }
                     this.state.set(State::Readying);
@@ -196,7 +197,7 @@ where
                     let call = this.call.as_mut().expect("only calls of ours replay");
                     let (service, _) = this.replay.as_mut().expect("decided on with a copy");
                     let stop = match service.poll_ready(cx) {
-                        Poll::Ready(Ok(())) => None,
+                        Poll::Ready(Ok(())) => call.is_late(clock::now()).then_some(Stop::Deadline),
                         Poll::Ready(Err(_)) => Some(Stop::Refused),
                         Poll::Pending => {
                             let Some(deadline) = call.deadline else {

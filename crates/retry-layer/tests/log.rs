@@ -90,7 +90,7 @@ async fn the_log_holds_no_path_no_header_and_no_error() {
     let error = layer.layer(failing).oneshot(request).await;
     assert!(error.is_err());
     let text = log.text();
-    assert!(text.contains("will retry attempt=2 status=0"), "{text}");
+    assert!(text.contains("will retry attempt=2 delay_ms=0"), "{text}");
     let stopped = "will not retry attempt=3 reason=\"attempts\"";
     assert!(text.contains(stopped), "{text}");
     assert!(!text.contains("canary"), "{text}");

@@ -10,7 +10,7 @@ use call_context::{NeverLeft, Refusal};
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
-use retry_layer::Stop;
+use retry_layer::{RetryBody, RetryLayer, Stop};
 use tokio::time::{Instant, Sleep, sleep};
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -154,10 +154,15 @@ fn data(byte: u8, length: usize) -> Result<Frame<Bytes>, &'static str> {
 }
 
 /// A 503 with this body, `Retry-After`, and a replay that is refused.
-async fn refused_after(
+async fn refused_after(body: Slow, retry_after: &'static str) -> Response<RetryBody<Slow>> {
+    refused_after_with(&prompt(), body, retry_after).await
+}
+
+async fn refused_after_with(
+    layer: &RetryLayer,
     body: Slow,
     retry_after: &'static str,
-) -> Response<impl Body<Data = Bytes, Error = &'static str>> {
+) -> Response<RetryBody<Slow>> {
     let body = std::sync::Arc::new(std::sync::Mutex::new(Some(body)));
     let service = service_fn(move |_: Request<Full<Bytes>>| {
         let body = body.lock().expect("no panic").take();
@@ -170,7 +175,7 @@ async fn refused_after(
             Ok(response.body(body).expect("a response"))
         }
     });
-    let service = prompt().layer(service);
+    let service = layer.layer(service);
     service.oneshot(get()).await.expect("a response")
 }
 
@@ -229,6 +234,31 @@ async fn a_replay_waits_for_a_slow_body_a_tenth_of_a_second_at_most() {
     assert_eq!(start.elapsed(), SECOND / 10);
     let body = response.into_body().collect().await.expect("a body");
     assert_eq!(body.to_bytes(), "aaa");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replay_does_not_wait_for_a_body_beyond_the_deadline() {
+    let layer = prompt().deadline(SECOND / 10);
+    let frames = [data(b'a', 3)];
+    let start = Instant::now();
+    let body = Slow::new(frames, Some(3));
+    let response = refused_after_with(&layer, body, "0").await;
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert_eq!(layer.counters().retries(), 1);
+    let body = response.into_body().collect().await.expect("a body");
+    assert_eq!(body.to_bytes(), "aaa");
+}
+
+#[tokio::test(start_paused = true)]
+async fn readiness_that_comes_too_late_is_not_used() {
+    let layer = prompt().deadline(2 * SECOND);
+    let script = Script::new([response(503, "whole")]);
+    // Whoever polls at the very moment of the deadline finds the service ready.
+    script.ready_again_at(Instant::now() + 2 * SECOND);
+    let outcome = run(&layer, &script, get()).await.expect("a response");
+    assert_eq!(text(outcome).await, "whole");
+    assert_eq!(script.calls(), 1);
+    assert_eq!(layer.counters().stopped(Stop::Deadline), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -38,6 +38,7 @@ struct Shared {
     start: Instant,
     not_ready: Option<(usize, BoxError)>,
     ready_after: Option<usize>,
+    ready_again_at: Option<Instant>,
 }
 
 #[derive(Clone)]
@@ -56,6 +57,7 @@ impl Script {
             start: Instant::now(),
             not_ready: None,
             ready_after: None,
+            ready_again_at: None,
         })))
     }
 
@@ -67,6 +69,13 @@ impl Script {
     /// Never becomes ready again once `calls` calls have been made.
     pub(crate) fn hang_readiness_after(&self, calls: usize) {
         self.0.lock().expect("no test panics with it").ready_after = Some(calls);
+    }
+
+    /// Becomes ready again, after the first call, no sooner than then.
+    pub(crate) fn ready_again_at(&self, at: Instant) {
+        let mut shared = self.0.lock().expect("no test panics with it");
+        shared.ready_after = Some(1);
+        shared.ready_again_at = Some(at);
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
@@ -91,7 +100,8 @@ impl Service<Request<Full<Bytes>>> for Script {
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         let mut shared = self.0.lock().expect("no test panics with it");
         let calls = shared.seen.len();
-        if shared.ready_after.is_some_and(|after| calls >= after) {
+        let again = shared.ready_again_at.is_some_and(|at| at <= Instant::now());
+        if shared.ready_after.is_some_and(|after| calls >= after) && !again {
             return Poll::Pending;
         }
         match shared.not_ready.take_if(|(after, _)| calls >= *after) {

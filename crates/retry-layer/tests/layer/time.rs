@@ -1,12 +1,19 @@
 //! Pauses, `Retry-After` and deadlines.
 
 use std::collections::HashSet;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use call_context::{CallContext, NeverLeft, Refusal};
+use bytes::Bytes;
+use call_context::{BoxError, CallContext, NeverLeft, Refusal};
 use futures_util::future::join_all;
+use http::{Request, Response};
+use http_body_util::Full;
 use retry_layer::{Budget, DeadlineExceeded, RetryLayer, Stop};
 use tokio::time::Instant;
+use tower::{Layer, Service, ServiceExt};
 
 use crate::support::*;
 
@@ -88,9 +95,52 @@ async fn jitter_comes_on_top_of_retry_after_and_never_below() {
     assert!(pauses.iter().collect::<HashSet<_>>().len() > 50);
 }
 
+/// Closed for as long as a `Retry-After` of five seconds asks for, as a rate layer is.
+#[derive(Clone)]
+struct Window {
+    inner: Script,
+    closed_until: Arc<Mutex<Instant>>,
+}
+
+impl Service<Request<Full<Bytes>>> for Window {
+    type Response = Response<Full<Bytes>>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Full<Bytes>>) -> Self::Future {
+        let Self {
+            mut inner,
+            closed_until,
+        } = self.clone();
+        Box::pin(async move {
+            let until = *closed_until.lock().expect("no panic");
+            tokio::time::sleep_until(until).await;
+            let response = inner.call(request).await?;
+            *closed_until.lock().expect("no panic") = Instant::now() + 5 * SECOND;
+            Ok(response)
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wait_of_a_closed_window_below_and_retry_after_are_not_added_together() {
+    let script = Script::new([with_header(429, "retry-after", "5"), status(200)]);
+    let window = Window {
+        inner: script.clone(),
+        closed_until: Arc::new(Mutex::new(Instant::now())),
+    };
+    let outcome = prompt().layer(window).oneshot(get()).await;
+    outcome.expect("a response");
+    assert_eq!(script.seen()[1].at, 5 * SECOND);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_date_counts_from_the_servers_own_clock() {
-    let response = http::Response::builder()
+    let response = Response::builder()
         .status(503)
         .header("date", "Thu, 01 Jan 2099 00:00:00 GMT")
         .header("retry-after", "Thu, 01 Jan 2099 00:00:09 GMT")

@@ -229,21 +229,25 @@ async fn a_timed_out_unkeyed_post_is_sent_exactly_once() {
 }
 
 /// Half of a body, and then an error that looks like a proof. It claims to be replayable.
-struct Treacherous(bool);
+#[derive(Clone, Copy)]
+struct Treacherous {
+    half_sent: bool,
+    error: fn() -> BoxError,
+}
 
 impl Body for Treacherous {
     type Data = Bytes;
-    type Error = NeverLeft;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, NeverLeft>>> {
-        let first = !std::mem::replace(&mut self.0, true);
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let first = !std::mem::replace(&mut self.half_sent, true);
         Poll::Ready(Some(if first {
             Ok(Frame::data(Bytes::from_static(b"half")))
         } else {
-            Err(NeverLeft::new(Refusal::Transient))
+            Err((self.error)())
         }))
     }
 
@@ -254,19 +258,43 @@ impl Body for Treacherous {
 
 impl Replay for Treacherous {
     fn replay(&self) -> Option<Self> {
-        Some(Self(false))
+        Some(*self)
     }
+}
+
+/// What hyper-util says when nobody listens.
+fn connect_error() -> BoxError {
+    let error = std::thread::spawn(|| {
+        let nobody = ([127, 0, 0, 1], 1).into();
+        let get = request(Method::GET, nobody, Full::<Bytes>::default());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let outcome = runtime.expect("a runtime").block_on(client().request(get));
+        outcome.expect_err("nobody listens there")
+    });
+    let error = error.join().expect("no panic");
+    assert!(error.is_connect());
+    error.into()
 }
 
 #[tokio::test]
 async fn a_body_that_fails_with_what_looks_like_a_proof_is_sent_once() {
-    let (address, requests) = reads_and_closes().await;
-    let layer = prompt();
-    let post = request(Method::POST, address, Treacherous(false));
-    let outcome = layer.layer(client()).oneshot(post).await;
-    assert!(outcome.is_err());
-    assert_eq!(layer.counters().stopped(Stop::NotSafe), 1);
-    assert!(requests.load(SeqCst) <= 1);
+    for error in [connect_error as fn() -> BoxError, || {
+        NeverLeft::new(Refusal::Transient).into()
+    }] {
+        let (address, requests) = reads_and_closes().await;
+        let layer = prompt();
+        let body = Treacherous {
+            half_sent: false,
+            error,
+        };
+        let post = request(Method::POST, address, body);
+        let outcome = layer.layer(client()).oneshot(post).await;
+        assert!(outcome.is_err());
+        assert_eq!(layer.counters().stopped(Stop::NotSafe), 1);
+        assert!(requests.load(SeqCst) <= 1);
+    }
 }
 
 #[tokio::test]
