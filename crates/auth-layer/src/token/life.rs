@@ -165,8 +165,10 @@ impl Life {
     /// for no more than one in the shortest pause: a server may accept a token on one route and refuse it on another.
     pub(super) fn reject(&mut self, accepted: bool, published: Instant, now: Instant, jitter: f64) {
         self.counts.rejections += 1;
-        if !matches!(self.phase, Phase::Idle | Phase::Lost) {
-            return;
+        match self.phase {
+            Phase::Idle | Phase::Lost => {}
+            Phase::BackingOff { until, .. } if until <= now => {}
+            Phase::Fetching { .. } | Phase::BackingOff { .. } | Phase::Refused { .. } => return,
         }
         let earliest = published + self.timing.backoff.shortest;
         if !accepted {
@@ -212,135 +214,4 @@ impl Life {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::time::Duration;
-
-    use super::*;
-    use crate::SourceError;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn start(life: &mut Life, now: Instant) -> u64 {
-        match life.next(now, None, 0.0) {
-            Next::Start(epoch) => epoch,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn life() -> (Life, Instant) {
-        (Life::new(Timing::default()), Instant::now())
-    }
-
-    #[test]
-    fn one_fetch_at_a_time() {
-        let (mut life, now) = life();
-        assert_eq!(start(&mut life, now), 1);
-        let end = now + SECOND * 10;
-        assert!(matches!(life.next(now, None, 0.0), Next::Fetching(until) if until == end));
-        assert_eq!(life.renew(now, 0.0), None);
-        assert_eq!(life.succeed(1), Some(1));
-        assert_eq!(life.renew(now, 0.0), Some(2));
-    }
-
-    #[test]
-    fn a_fetch_that_outlives_its_time_is_a_failed_one() {
-        let (mut life, now) = life();
-        start(&mut life, now);
-        let late = now + SECOND * 10;
-        let next = life.next(late, None, 0.0);
-        let Next::BackingOff(until, Failure::TimedOut) = next else {
-            panic!("{next:?}");
-        };
-        assert_eq!(until, late + SECOND);
-        assert_eq!(start(&mut life, until), 2);
-        assert!(!life.fail(1, Failure::Panicked, until, 0.0), "fenced");
-    }
-
-    #[test]
-    fn a_late_token_is_adopted_until_a_newer_one_is_published() {
-        let (mut life, now) = life();
-        start(&mut life, now);
-        life.next(now + SECOND * 10, None, 0.0);
-        start(&mut life, now + SECOND * 11);
-        assert_eq!(life.succeed(1), Some(1), "nothing newer yet");
-        assert!(matches!(
-            life.next(now + SECOND * 11, None, 0.0),
-            Next::Fetching(_)
-        ));
-        assert_eq!(life.succeed(2), Some(2));
-
-        start(&mut life, now + SECOND * 12);
-        life.next(now + SECOND * 22, None, 0.0);
-        start(&mut life, now + SECOND * 30);
-        assert_eq!(life.succeed(4), Some(3));
-        assert_eq!(life.succeed(3), None, "fenced");
-    }
-
-    #[test]
-    fn a_lost_fetch_is_started_anew_by_anybody_but_its_starter() {
-        let (mut life, now) = life();
-        start(&mut life, now);
-        assert!(life.lose(1));
-        assert!(matches!(life.next(now, Some(1), 0.0), Next::Lost));
-        assert_eq!(start(&mut life, now), 2);
-        assert!(!life.lose(1), "fenced");
-    }
-
-    #[test]
-    fn a_permanent_refusal_stays_until_something_changes() {
-        let (mut life, now) = life();
-        start(&mut life, now);
-        let why = Failure::Source(Arc::new(SourceError::permanent("revoked")));
-        assert!(life.fail(1, why, now, 0.0));
-        let years = now + SECOND * 100_000_000;
-        assert!(matches!(life.next(years, None, 0.0), Next::Refused(_)));
-        assert_eq!(life.renew(years, 0.0), None);
-        life.change();
-        assert_eq!(start(&mut life, years), 2);
-    }
-
-    #[test]
-    fn tokens_that_are_never_accepted_are_fetched_ever_more_slowly() {
-        let (mut life, mut now) = life();
-        let mut pauses = Vec::new();
-        for _ in 0..7 {
-            let epoch = start(&mut life, now);
-            life.succeed(epoch);
-            life.reject(false, now, now, 1.0);
-            let Next::BackingOff(until, Failure::Rejected) = life.next(now, None, 1.0) else {
-                panic!("no pause");
-            };
-            pauses.push((until - now).as_secs());
-            now = until;
-        }
-        assert_eq!(pauses, [2, 4, 8, 16, 32, 60, 60]);
-    }
-
-    #[test]
-    fn an_accepted_token_that_is_refused_makes_room_at_once_but_once_a_second() {
-        let (mut life, now) = life();
-        let epoch = start(&mut life, now);
-        life.succeed(epoch);
-        life.accept();
-        life.reject(true, now, now + SECOND * 5, 0.0);
-        assert_eq!(start(&mut life, now + SECOND * 5), 2);
-
-        life.succeed(2);
-        life.reject(true, now + SECOND * 5, now + SECOND * 5, 0.0);
-        let next = life.next(now + SECOND * 5, None, 0.0);
-        assert!(matches!(next, Next::BackingOff(until, _) if until == now + SECOND * 6));
-    }
-
-    #[test]
-    fn acceptance_ends_a_row_of_failures_and_a_mere_fetch_does_not() {
-        let (mut life, now) = life();
-        start(&mut life, now);
-        life.fail(1, Failure::Panicked, now, 1.0);
-        start(&mut life, now + SECOND * 2);
-        life.succeed(2);
-        assert_eq!(life.failures, 1);
-        life.accept();
-        assert_eq!(life.failures, 0);
-    }
-}
+mod tests;
