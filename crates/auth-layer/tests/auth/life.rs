@@ -10,7 +10,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::time::{Instant, advance, sleep};
 
 use crate::support::{
-    SECOND, Supply, after, at_once, chain, client, is_permanent, reason, refused, send, token,
+    SECOND, Supply, after, at_once, chain, client, is_permanent, never, reason, refused, send,
+    token,
 };
 
 #[tokio::test(start_paused = true)]
@@ -275,4 +276,42 @@ async fn an_invalidated_token_is_fetched_anew_and_the_refresh_token_handed_on() 
         );
     }
     assert_eq!(supply.fetches(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_cause_of_a_pause_is_in_the_chain_and_quotes_no_token() {
+    type Script = fn() -> crate::support::Answer;
+    let scripts: [(Script, &str); 4] = [
+        (
+            || at_once(Ok(Grant::new("t1\n"))),
+            "the source gave a token that cannot stand in a header: the secret contains a line break; trim what was read \
+             from a file",
+        ),
+        (
+            || Box::pin(async { panic!("broken") }),
+            "the token source panicked",
+        ),
+        (never, "the token source did not answer in time"),
+        (
+            || {
+                at_once(Err(SourceError::temporary(std::io::Error::other(
+                    "no route to host",
+                ))))
+            },
+            "the token source failed for now: no route to host",
+        ),
+    ];
+    for (script, cause) in scripts {
+        let supply = Supply::default();
+        let slot = supply.slot(move |_, _| script());
+        let (_, _, client) = client(slot.backoff(SECOND * 40, SECOND * 40));
+        let error = send(&client).await.expect_err("no token");
+        assert_eq!(
+            chain(&*error),
+            format!(
+                "credential slot `wallet`: the last fetch failed, and the next one is due too late for this request: the \
+                 request never left: {cause}"
+            )
+        );
+    }
 }

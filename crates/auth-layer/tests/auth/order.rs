@@ -142,6 +142,25 @@ async fn the_token_is_put_on_after_the_wait_and_never_one_that_has_ended() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_token_that_ends_in_the_queue_is_not_sent() {
+    let supply = Supply::default();
+    let slot = supply.steady(SECOND, SECOND * 100);
+    let auth = Auth::single(slot).expect("a valid slot");
+    let attached = auth.attach().layer(echo());
+    let queued = service_fn(move |request: Request<String>| {
+        let attached = attached.clone();
+        async move {
+            tokio::time::sleep(SECOND * 98).await;
+            attached.oneshot(request).await
+        }
+    });
+    let error = outcome(auth.gate().layer(queued), request()).await;
+    let error = error.expect_err("ended a second before its stated end");
+    assert_eq!(refused(&error).reason(), Reason::NotUsable);
+    assert_eq!(supply.fetches(), 1, "the attacher fetches nothing");
+}
+
 #[tokio::test]
 async fn a_source_that_runs_into_its_own_gate_is_refused_and_does_not_wait_for_itself() {
     let own: Arc<OnceLock<Client>> = Arc::default();
