@@ -1,35 +1,39 @@
 //! The walk along an error's sources, and the places where it must stop.
 
 use std::error::Error;
-use std::iter;
+use std::{io, iter};
 
 /// Longest chain that is read. Real ones have a handful of links; a cycle must not hang the caller.
 const LONGEST: usize = 32;
 
-/// The links of a chain, up to and including the first one behind which the user's own code speaks.
+/// The links of a chain, up to and including the first one behind which nothing is about this call alone.
 pub(crate) fn links<'a>(
     error: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    iter::successors(Some(error), |&link| {
-        if is_users_own(link) {
-            None
-        } else {
-            link.source()
-        }
-    })
-    .take(LONGEST)
+    iter::successors(Some(error), |&link| next(link)).take(LONGEST)
 }
 
-/// Whether the sources of `link` are the user's: a request body that failed may have any error inside, also one that
-/// looks like a proof, while the server has already seen the first half of the request.
+fn next<'a>(link: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    if is_from_a_connection(link) {
+        return None;
+    }
+    match link.downcast_ref::<io::Error>() {
+        // Its source is that of the error inside, which would be left out.
+        Some(error) => error.get_ref().map(|inner| inner as _),
+        None => link.source(),
+    }
+}
+
+/// Whether `link` comes from an open connection, so that its sources may be anybody's. A request body that failed may
+/// have any error inside, also one that looks like a proof, while the server has already seen the first half of the
+/// request; so may a transport that is itself a stream of another connection, as in a tunnel.
 #[cfg(feature = "hyper")]
-fn is_users_own(link: &(dyn Error + 'static)) -> bool {
-    link.downcast_ref::<hyper::Error>()
-        .is_some_and(hyper::Error::is_user)
+fn is_from_a_connection(link: &(dyn Error + 'static)) -> bool {
+    link.is::<hyper::Error>()
 }
 
 #[cfg(not(feature = "hyper"))]
-fn is_users_own(_: &(dyn Error + 'static)) -> bool {
+fn is_from_a_connection(_: &(dyn Error + 'static)) -> bool {
     false
 }
 

@@ -71,9 +71,9 @@ impl NeverLeft {
 
     /// Says whether `error` proves that its call never reached the wire, and how the call was refused.
     ///
-    /// Looks through the chain of sources, and stops at an error that the user's own code raised below the client, such
-    /// as a failing request body: that one may contain anything, and the server may have seen half of the request. With
-    /// the feature `hyper`, a failed connection attempt of hyper-util's legacy client counts as [`Refusal::Transient`],
+    /// Looks through the chain of sources, and stops at an error that hyper raised on an open connection: such as a
+    /// failing request body, that one may contain anything, and the server may have seen half of the request. With the
+    /// feature `hyper`, a failed connection attempt of hyper-util's legacy client counts as [`Refusal::Transient`],
     /// unless the connector itself has left a mark.
     ///
     /// The proof rests on two things that no error shows. Nothing below the layers may have sent the request elsewhere
@@ -146,6 +146,17 @@ mod tests {
         for error in [around("no connection", 1), around(refused, 0)] {
             assert_eq!(NeverLeft::find(&*error), None);
         }
+    }
+
+    #[test]
+    fn a_mark_inside_of_an_io_error_is_found() {
+        let error = std::io::Error::other(NeverLeft::new(Refusal::Permanent));
+        assert_eq!(NeverLeft::find(&error), Some(Refusal::Permanent));
+        let error = around(
+            std::io::Error::other(around(NeverLeft::new(Refusal::Local), 2)),
+            2,
+        );
+        assert_eq!(NeverLeft::find(&*error), Some(Refusal::Local));
     }
 
     #[test]

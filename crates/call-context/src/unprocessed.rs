@@ -33,11 +33,14 @@ impl Unprocessed {
     /// What `error` says about its request, if anything. Always `None` without the feature `hyper`.
     ///
     /// Meant for the error of a call. Errors that come after the response's head, as those of its body or of an upgrade
-    /// that was missed, look alike and prove nothing. Stops, like [`NeverLeft::find`](crate::NeverLeft::find), where the
-    /// user's own code speaks.
+    /// that was missed, look alike and prove nothing. Does not look, like [`NeverLeft::find`](crate::NeverLeft::find),
+    /// into what the user's own body or transport says.
     #[cfg(feature = "hyper")]
     pub fn judge(error: &(dyn Error + 'static)) -> Option<Self> {
-        crate::chain::links(error).find_map(judge_link)
+        crate::chain::links(error)
+            // An I/O error is about a transport, whatever is inside.
+            .take_while(|link| !link.is::<std::io::Error>())
+            .find_map(judge_link)
     }
 
     /// What `error` says about its request, if anything. Always `None` without the feature `hyper`.
@@ -49,9 +52,19 @@ impl Unprocessed {
 
 #[cfg(feature = "hyper")]
 fn judge_link(link: &(dyn Error + 'static)) -> Option<Unprocessed> {
-    if let Some(error) = link.downcast_ref::<hyper::Error>() {
-        return error.is_canceled().then_some(Unprocessed::Undispatched);
+    let Some(error) = link.downcast_ref::<hyper::Error>() else {
+        return judge_stream(link);
+    };
+    if error.is_canceled() {
+        return Some(Unprocessed::Undispatched);
     }
+    // The user's own body may fail with the error of another stream.
+    let about_us = error.source().filter(|_| !error.is_user());
+    about_us.and_then(judge_stream)
+}
+
+#[cfg(feature = "hyper")]
+fn judge_stream(link: &(dyn Error + 'static)) -> Option<Unprocessed> {
     let error = link.downcast_ref::<h2::Error>()?;
     if !error.is_remote() {
         return None;

@@ -2,11 +2,13 @@
 
 use std::io;
 
-use call_context::BoxError;
+use call_context::{BoxError, NeverLeft, Refusal, Unprocessed};
+use hyper_util::client::legacy;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Duration, timeout};
 
+use crate::http2::refused_by_h2;
 use crate::support::{
     Server, client, dead_address, error, failing, finish, full, naive, post, read_until, verdict,
     whole_chain, within,
@@ -99,36 +101,55 @@ async fn a_timeout_is_no_proof() {
     assert_eq!(verdict(&elapsed), (None, None));
 }
 
-#[tokio::test]
-async fn a_body_whose_error_contains_a_connect_error_is_no_proof() {
+/// What comes of a request whose body fails with `failure` after the server has seen the first half.
+async fn half_a_body(failure: BoxError) -> legacy::Error {
     let (seen, mut saw) = mpsc::unbounded_channel();
     let server = Server::start(move |mut stream| {
         let seen = seen.clone();
         async move {
-            seen.send(read_until(&mut stream, "first half").await)
-                .expect("a listener");
+            let request = read_until(&mut stream, "first half").await;
+            seen.send(request).expect("a listener");
             // The client closes, since its request cannot be completed any more.
             let _ = stream.read_to_end(&mut Vec::new()).await;
         }
     })
     .await;
-    let elsewhere = error(client().request(post(dead_address().await, full("fetch")))).await;
-    assert!(elsewhere.is_connect());
-
     let (fail, signal) = oneshot::channel();
     let client = client();
     let call = client.request(server.post(failing("first half", signal)));
     let halfway = async {
         let request = saw.recv().await.expect("a request");
         assert!(request.starts_with("POST /execute/trades HTTP/1.1\r\n"));
-        let wrapped: BoxError = elsewhere.into();
-        fail.send(wrapped).expect("a body that waits");
+        fail.send(failure).expect("a body that waits");
     };
     let (error, ()) = tokio::join!(error(call), within(halfway));
+    error
+}
 
-    assert!(
-        naive(&error),
-        "a walk along the whole chain is fooled: {error:?}"
+#[tokio::test]
+async fn a_body_whose_error_contains_a_connect_error_is_no_proof() {
+    let elsewhere = error(client().request(post(dead_address().await, full("fetch")))).await;
+    assert!(elsewhere.is_connect());
+    let error = half_a_body(elsewhere.into()).await;
+    assert!(naive(&error), "a walk along the whole chain is fooled");
+    assert_eq!(verdict(&error), (None, None));
+}
+
+#[tokio::test]
+async fn a_body_that_fails_with_the_refusal_of_another_stream_is_no_proof() {
+    let elsewhere = refused_by_h2().await;
+    assert_eq!(
+        verdict(&elsewhere),
+        (None, Some(Unprocessed::RefusedStream))
     );
+    let error = half_a_body(elsewhere.into()).await;
+    let fooled = whole_chain(&error).any(|link| Unprocessed::judge(link).is_some());
+    assert!(fooled, "a walk along the whole chain is fooled");
+    assert_eq!(verdict(&error), (None, None));
+}
+
+#[tokio::test]
+async fn a_body_that_fails_with_a_mark_is_no_proof() {
+    let error = half_a_body(NeverLeft::new(Refusal::Transient).into()).await;
     assert_eq!(verdict(&error), (None, None));
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use call_context::{BoxError, Unprocessed};
 use futures_util::poll;
 use hyper_util::client::legacy;
+use tokio::net::TcpStream;
 use tokio::pin;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::yield_now;
@@ -21,7 +22,7 @@ use crate::support::{
 const MANY: u32 = 100;
 
 /// What the client makes of a server that answers its first request with `answer`.
-async fn against<F>(
+pub(crate) async fn against<F>(
     body: Body,
     answer: impl Fn(Peer, u32) -> F + Clone + Send + 'static,
 ) -> legacy::Error
@@ -38,6 +39,24 @@ where
     })
     .await;
     error(http2_client().request(server.post(body))).await
+}
+
+/// What h2 alone, without hyper, makes of a refused stream.
+pub(crate) async fn refused_by_h2() -> h2::Error {
+    let server = Server::start(async |stream| {
+        let mut peer = Peer::accept(stream, MANY).await;
+        let stream = peer.request().await.expect("a request");
+        peer.reset(stream, REFUSED_STREAM).await;
+        peer.finish().await;
+    })
+    .await;
+    let stream = TcpStream::connect(server.address).await.expect("a server");
+    let (sender, connection) = h2::client::handshake(stream).await.expect("a connection");
+    tokio::spawn(connection);
+    let mut sender = within(sender.ready()).await.expect("ready");
+    let request = server.post(full("")).map(drop);
+    let (response, _) = sender.send_request(request, true).expect("sent");
+    within(response).await.expect_err("refused")
 }
 
 #[tokio::test]
