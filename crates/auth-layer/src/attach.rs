@@ -5,7 +5,7 @@ mod future;
 use std::task::{Context, Poll};
 
 use call_context::{BoxError, CallContext, Guard};
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -77,11 +77,9 @@ impl<S> Attach<S> {
             return Err(AuthError::new(Reason::AttachedTwice));
         }
         let chosen = self.auth.choose(request)?;
-        let refuse = |reason| {
-            let error = AuthError::new(reason);
-            Err(chosen
-                .name
-                .map_or_else(|| AuthError::new(reason), |name| error.of(name)))
+        let refuse = |reason| match chosen.name {
+            Some(name) => Err(AuthError::new(reason).of(name)),
+            None => Err(AuthError::new(reason)),
         };
         let context = CallContext::of(request.extensions_mut());
         if context.inside(Guard::Gate) && context.slot() != chosen.name {
@@ -90,7 +88,11 @@ impl<S> Attach<S> {
         context.enter(Guard::Attach);
         let headers = request.headers_mut();
         match chosen.load {
-            Load::Bare { ref strip } => strip.iter().for_each(|header| remove(headers, header)),
+            Load::Bare { ref strip } => {
+                for &header in strip {
+                    headers.remove(header);
+                }
+            }
             Load::CallersOwn => {}
             Load::Key(header, value) => {
                 headers.insert(header, value.clone());
@@ -105,8 +107,4 @@ impl<S> Attach<S> {
         }
         Ok(None)
     }
-}
-
-fn remove(headers: &mut HeaderMap, header: &http::HeaderName) {
-    headers.remove(header);
 }

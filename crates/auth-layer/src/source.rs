@@ -29,6 +29,7 @@ pub trait Source: Send + Sync + 'static {
 
     /// The slot under which the source's own requests go through the same [`Auth`](crate::Auth), if they do.
     ///
+    /// Such a source holds the stack, and the stack holds the source: both stay in memory until the program ends.
     /// Declared, a source that would wait for itself is an error when the `Auth` is built.
     fn through(&self) -> Option<SlotName> {
         None

@@ -31,9 +31,9 @@ impl TokenSlot {
     }
 
     async fn usable(&self, newer_than: u64, deadline: Option<Instant>) -> Result<(), AuthError> {
-        if Handle::try_current().is_err() {
+        let Ok(runtime) = Handle::try_current() else {
             return Err(self.error(Reason::NoRuntime));
-        }
+        };
         let longest = self.now() + self.shared.timing.wait;
         let deadline = deadline.map_or(longest, |deadline| deadline.min(longest));
         let mut mine = None;
@@ -45,7 +45,7 @@ impl TokenSlot {
                 Step::Ready => return Ok(()),
                 Step::GiveUp(error) => return Err(error),
                 Step::Start(epoch) => {
-                    self.start(epoch, &Handle::current());
+                    self.start(epoch, &runtime);
                     mine = Some(epoch);
                     continue;
                 }
