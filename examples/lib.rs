@@ -1,1 +1,0 @@
-//! Empty: everything in this package is a target of its own.

@@ -1,0 +1,1 @@
+//! Empty: the example is beside the others, in the folder above.

@@ -1,0 +1,10 @@
+//! What the examples share. The runs themselves are beside it, a file a journey.
+
+pub mod args;
+pub mod client;
+pub mod pace;
+pub mod progress;
+pub mod report;
+pub mod tally;
+pub mod toromarket_run;
+pub mod torque_run;
