@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use call_context::{BoxError, Class, Refusal, Renewed, SlotName};
-use http::{Method, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 
 use crate::backoff::full_jitter;
@@ -16,14 +16,14 @@ use crate::proof::Proof;
 use crate::{Exchange, RetryBody, Stop, Verdict, retry_after};
 
 pub(crate) struct Call<R: Body> {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) method: Method,
-    pub(crate) class: Option<Class>,
+    shared: Arc<Shared>,
+    method: Method,
+    class: Option<Class>,
     /// Whether the request may be repeated whatever became of the last attempt.
-    pub(crate) repeatable: bool,
+    repeatable: bool,
     /// Whether the peer's HTTP/2 refusals are believed.
-    pub(crate) trusts_refusals: bool,
-    pub(crate) deadline: Option<Instant>,
+    believes_claims: bool,
+    deadline: Option<Instant>,
     progress: Progress,
     earlier: Option<Earlier<R>>,
 }
@@ -61,17 +61,27 @@ pub(crate) enum Step<R: Body> {
 }
 
 impl<R: Body> Call<R> {
-    pub(crate) fn new(shared: Arc<Shared>, method: Method, class: Option<Class>) -> Self {
+    pub(crate) fn new<B>(
+        shared: Arc<Shared>,
+        request: &Request<B>,
+        class: Option<Class>,
+        deadline: Option<Instant>,
+    ) -> Self {
+        let settings = &shared.settings;
         Self {
-            shared,
-            method,
+            repeatable: settings.is_repeatable(request, class.as_ref()),
+            believes_claims: settings.trusts_refusals(request.uri()),
+            method: request.method().clone(),
             class,
-            repeatable: false,
-            trusts_refusals: false,
-            deadline: None,
+            deadline,
             progress: Progress::default(),
             earlier: None,
+            shared,
         }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
     }
 
     /// The number of the attempt that is under way.
@@ -101,6 +111,11 @@ impl<R: Body> Call<R> {
             Attempt::Renewal(_) => tally.replay_after_401(),
             Attempt::First | Attempt::Retry => tally.retry(),
         }
+    }
+
+    /// Whether the outcome that stands has a body whose connection comes free by reading.
+    pub(crate) fn reads_ahead(&self) -> bool {
+        matches!(self.earlier, Some(Earlier::Ahead(_)))
     }
 
     /// Reads the outcome that stands ahead, as far as that is any use.
@@ -237,7 +252,7 @@ impl<R: Body> Call<R> {
             .ceiling(throttled, self.progress.retries.saturating_add(1));
         let case = Case {
             attempts_left: self.attempts_left(),
-            safe: self.repeatable || proof.makes_safe(self.trusts_refusals),
+            safe: self.repeatable || proof.makes_safe(self.believes_claims),
             replayable,
             floor: after.max(asked.unwrap_or_default()),
             longest_floor: settings.longest_retry_after,
@@ -267,9 +282,6 @@ impl<R: Body> Call<R> {
         let slot = response.extensions().get::<SlotName>();
         if !replayable {
             return Err(Stop::Body);
-        }
-        if self.is_late(now) {
-            return Err(Stop::Deadline);
         }
         if !self.shared.state.renewals.allows(slot, now) {
             return Err(Stop::Renewals);

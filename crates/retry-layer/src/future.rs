@@ -52,7 +52,7 @@ pin_project! {
         /// An attempt is under way.
         Attempt { #[pin] future: F },
         /// A replay has been decided on; the earlier body is read ahead in the meantime.
-        Pause { resume: Instant, since: Instant, rested: bool },
+        Pause { pause: Pause },
         /// The replay is due as soon as the service is ready.
         Readying,
         /// The call's deadline had passed before its first attempt.
@@ -60,6 +60,14 @@ pin_project! {
         /// The outcome has been returned.
         Done,
     }
+}
+
+struct Pause {
+    since: Instant,
+    resume: Instant,
+    rested: bool,
+    /// Whether the client's own tasks have yet to put the earlier outcome's connection back.
+    one_more_turn: bool,
 }
 
 pin_project! {
@@ -151,7 +159,7 @@ where
                     let outcome = match outcome {
                         Poll::Ready(outcome) => outcome.map_err(Into::into),
                         Poll::Pending => {
-                            let Some(deadline) = call.deadline else {
+                            let Some(deadline) = call.deadline() else {
                                 return Poll::Pending;
                             };
                             ready!(this.timer.as_mut().poll_until(deadline, cx));
@@ -167,29 +175,32 @@ where
                             this.state.set(State::Done);
                             return Poll::Ready(outcome);
                         }
-                        Step::Replay(resume) => this.state.set(State::Pause {
-                            resume,
-                            since: now,
-                            rested: resume <= now,
-                        }),
+                        Step::Replay(resume) => {
+                            let pause = Pause {
+                                since: now,
+                                resume,
+                                rested: resume <= now,
+                                one_more_turn: call.reads_ahead(),
+                            };
+                            this.state.set(State::Pause { pause });
+                        }
                     }
                 }
-                StateProj::Pause {
-                    resume,
-                    since,
-                    rested,
-                } => {
+                StateProj::Pause { pause } => {
                     let call = this.call.as_mut().expect("only calls of ours pause");
                     let read_ahead = call.poll_read_ahead(cx);
-                    if !*rested {
-                        ready!(this.timer.as_mut().poll_until(*resume, cx));
-                        *rested = true;
+                    if !pause.rested {
+                        ready!(this.timer.as_mut().poll_until(pause.resume, cx));
+                        pause.rested = true;
                     }
-                    let patience = *since + PATIENCE;
-                    let is_worth_it =
-                        *resume < patience && call.deadline.is_none_or(|d| patience < d);
-                    if read_ahead.is_pending() && is_worth_it {
+                    let patience = pause.since + PATIENCE;
+                    let is_in_time = call.deadline().is_none_or(|deadline| patience < deadline);
+                    if read_ahead.is_pending() && pause.resume < patience && is_in_time {
                         ready!(this.timer.as_mut().poll_until(patience, cx));
+                    }
+                    if std::mem::take(&mut pause.one_more_turn) {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
                     }
                     this.state.set(State::Readying);
                 }
@@ -200,7 +211,7 @@ where
                         Poll::Ready(Ok(())) => call.is_late(clock::now()).then_some(Stop::Deadline),
                         Poll::Ready(Err(_)) => Some(Stop::Refused),
                         Poll::Pending => {
-                            let Some(deadline) = call.deadline else {
+                            let Some(deadline) = call.deadline() else {
                                 return Poll::Pending;
                             };
                             ready!(this.timer.as_mut().poll_until(deadline, cx));

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use call_context::{BoxError, CallContext, Guard, NeverLeft, Refusal};
+use call_context::{BoxError, CallContext, Class, Guard, NeverLeft, Refusal};
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
@@ -55,16 +55,16 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let settings = &self.shared.settings;
-        if settings.is_off() || self.is_stacked(&mut request) {
+        if settings.is_off() {
             return ResponseFuture::passing(self.inner.call(request));
         }
-        let deadline = self.deadline(&mut request);
+        let Some((class, deadline)) = self.enter(&mut request) else {
+            return ResponseFuture::passing(self.inner.call(request));
+        };
         if deadline.is_some_and(|deadline| deadline <= clock::now()) {
             return ResponseFuture::refused();
         }
-        let mut call = self.begin(&mut request);
-        call.deadline = deadline;
-
+        let call = Call::new(Arc::clone(&self.shared), &request, class, deadline);
         let copy = if settings.attempts > 1 {
             copy::of(&request)
         } else {
@@ -82,44 +82,28 @@ where
 }
 
 impl<S> Retry<S> {
-    /// Whether another retry layer watches over the call already.
-    fn is_stacked<B>(&self, request: &mut Request<B>) -> bool {
-        if self.shared.settings.attempts <= 1 {
-            return false;
-        }
-        let first = CallContext::of(request.extensions_mut()).enter(Guard::Retry);
-        if !first && !self.shared.state.stacked.swap(true, Relaxed) {
-            tracing::warn!("a retry layer is below another one, and passes those calls through");
-        }
-        !first
-    }
-
-    fn deadline<B>(&self, request: &mut Request<B>) -> Option<Instant> {
+    /// Adds this layer's part to the call's context, and reads its class and deadline; `None` where another retry layer
+    /// watches over the call already.
+    fn enter<B>(&self, request: &mut Request<B>) -> Option<(Option<Class>, Option<Instant>)> {
+        let settings = &self.shared.settings;
         let context = CallContext::of(request.extensions_mut());
-        let own = self.shared.settings.deadline;
+        if settings.attempts > 1 && !context.enter(Guard::Retry) {
+            if !self.shared.state.stacked.swap(true, Relaxed) {
+                tracing::warn!("a retry layer is below another one, and passes its calls through");
+            }
+            return None;
+        }
+        let own = settings.deadline;
         if let Some(own) = own.and_then(|own| clock::now().checked_add(own)) {
             context.limit_deadline(own);
         }
-        context.deadline()
-    }
-
-    /// What is known of the call before its first attempt.
-    fn begin<B, R: Body>(&self, request: &mut Request<B>) -> Call<R> {
-        let settings = &self.shared.settings;
-        if let Some(routes) = &settings.routes {
+        let deadline = context.deadline();
+        let class = match &settings.routes {
+            None => context.class().cloned(),
             // An ambiguous path has no class; refusing it is the business of the layer that holds the credentials.
-            if routes.resolve(request).is_err() {
-                CallContext::of(request.extensions_mut()).set_class(None);
-            }
-        }
-        let class = CallContext::get(request.extensions()).and_then(CallContext::class);
-        let repeatable = settings.is_repeatable(request, class);
-        let trusts_refusals = settings.trusts_refusals(request.uri());
-        let class = class.cloned();
-        let mut call = Call::new(Arc::clone(&self.shared), request.method().clone(), class);
-        call.repeatable = repeatable;
-        call.trusts_refusals = trusts_refusals;
-        call
+            Some(routes) => routes.resolve(request).unwrap_or_default(),
+        };
+        Some((class, deadline))
     }
 }
 

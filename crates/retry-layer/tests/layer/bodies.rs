@@ -9,7 +9,7 @@ use http_body::{Body, Frame};
 use http_body_util::combinators::{BoxBody, UnsyncBoxBody};
 use http_body_util::{BodyExt, BodyStream, Channel, Collected, Either, Empty, Full, Limited};
 use http_body_util::{StreamBody, combinators::Fuse};
-use retry_layer::Replay;
+use retry_layer::{Replay, Stop};
 use tower::{Layer, ServiceExt, service_fn};
 
 use crate::support::prompt;
@@ -118,6 +118,24 @@ async fn a_body_that_was_answered_halfway_is_replayed_whole() {
         Ok(answer(200, body))
     });
     assert_eq!(put_through(service).await, TEXT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewed_call_whose_body_cannot_be_sent_again_keeps_its_401() {
+    let service = service_fn(async |request: Request<UnsyncBoxBody<Bytes, Infallible>>| {
+        let (_, body) = read(request.into_body()).await;
+        assert_eq!(body, TEXT);
+        let mut response = answer(401, Bytes::from("refused"));
+        response.extensions_mut().insert(call_context::Renewed);
+        Ok::<_, Infallible>(response)
+    });
+    let request = Request::new(full().boxed_unsync());
+    let layer = prompt();
+    let response = layer.layer(service).oneshot(request).await;
+    let response = response.expect("a response");
+    assert_eq!(response.status(), 401);
+    assert_eq!(read(response.into_body()).await.1, "refused");
+    assert_eq!(layer.counters().stopped(Stop::Body), 1);
 }
 
 fn answer(status: u16, body: Bytes) -> Response<Full<Bytes>> {

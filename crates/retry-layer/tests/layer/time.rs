@@ -238,6 +238,21 @@ async fn an_attempt_that_outlives_the_deadline_may_have_been_processed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn pauses_and_the_deadline_do_not_get_into_each_others_way() {
+    let layer = prompt().deadline(10 * SECOND);
+    let script = Script::slow([
+        (SECOND, with_header(503, "retry-after", "2")),
+        (SECOND, with_header(503, "retry-after", "1")),
+        (20 * SECOND, status(200)),
+    ]);
+    let start = Instant::now();
+    assert!(run(&layer, &script, get()).await.is_err());
+    let at: Vec<_> = script.seen().iter().map(|seen| seen.at.as_secs()).collect();
+    assert_eq!(at, [0, 3, 5]);
+    assert_eq!(start.elapsed(), 10 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_whose_deadline_has_passed_is_not_sent() {
     let layer = prompt();
     let mut request = get();

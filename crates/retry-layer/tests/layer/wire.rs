@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use call_context::{BoxError, NeverLeft, Refusal, Renewed};
@@ -14,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
-use retry_layer::{Budget, Exchange, Replay, RetryLayer, Standard, Stop, Verdict};
+use retry_layer::{Budget, Exchange, Replay, RetryLayer, Standard, Stop};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tower::{Layer, ServiceExt};
@@ -108,10 +107,6 @@ async fn unavailable() -> (SocketAddr, Arc<AtomicUsize>, Arc<AtomicUsize>) {
 async fn twenty_attempts_need_one_connection() {
     let (address, connections, requests) = unavailable().await;
     let layer = prompt().attempts(20).budget(Budget::new(100));
-    // A moment for the client's own task to put the connection back.
-    let layer = layer.classifier(|_: &Exchange<'_>| Verdict::Transient {
-        after: Duration::from_millis(5),
-    });
     let service = layer.layer(client());
     let get = request(Method::GET, address, Full::<Bytes>::default());
     let response = service.oneshot(get).await.expect("a response");
