@@ -1,57 +1,16 @@
 //! From method and path to a class.
 
 mod error;
+mod route;
 
 use std::ops::Range;
 
 use http::{Method, Request};
 
 pub use self::error::{ClassifyError, RoutesError};
+pub use self::route::Route;
 use crate::canonical::{Offence, PathError};
 use crate::{CallContext, Class, ClassOverride, canonical};
-
-/// One route: a method and a path pattern, and the class of what they match.
-///
-/// Patterns are those of `matchit`: `/users/{id}` matches one segment, `/files/{*rest}` all that follows (at least one
-/// character, so it misses `/files` and `/files/`). They are written without percent-encoding: what must be encoded is
-/// matched by a parameter.
-#[derive(Clone, Debug)]
-pub struct Route {
-    method: Method,
-    pattern: String,
-    class: Class,
-    alternatives: Vec<Class>,
-    encoded_slashes: bool,
-}
-
-impl Route {
-    /// Gives what `method` and `pattern` match the class `class`.
-    pub fn new(method: Method, pattern: impl Into<String>, class: impl Into<Class>) -> Self {
-        Self {
-            method,
-            pattern: pattern.into(),
-            class: class.into(),
-            alternatives: Vec::new(),
-            encoded_slashes: false,
-        }
-    }
-
-    /// Allows a caller to ask for `class` instead, by a [`ClassOverride`].
-    #[must_use]
-    pub fn alternative(mut self, class: impl Into<Class>) -> Self {
-        self.alternatives.push(class.into());
-        self
-    }
-
-    /// Allows encoded slashes (`%2F`) inside of the pattern's parameters, for APIs that put them in ids.
-    ///
-    /// Only for servers that do not decode a path before they route it.
-    #[must_use]
-    pub fn encoded_slashes(mut self) -> Self {
-        self.encoded_slashes = true;
-        self
-    }
-}
 
 /// Which class a request belongs to, by method and path.
 ///
