@@ -174,3 +174,16 @@ fn status_only(status: StatusCode) -> Answer {
     *answer.status_mut() = status;
     answer
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_pause_of_no_length_is_over_at_once() {
+        assert!(pause(Duration::ZERO).now_or_never().is_some());
+        assert!(pause(Duration::from_millis(1)).now_or_never().is_none());
+    }
+}

@@ -1,6 +1,8 @@
 //! A plain HTTP client, and little else.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -9,6 +11,10 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use serde_json::Value;
+use tokio::time::timeout;
+
+/// An answer that takes so long never comes.
+const FOR_EVER: Duration = Duration::from_secs(20);
 
 /// What came back, read to its end.
 #[derive(Debug)]
@@ -112,7 +118,9 @@ impl Call {
     /// Sends it and reads the answer to its end; an error if either breaks off.
     pub(crate) async fn try_send(self) -> Result<Reply, Box<dyn std::error::Error + Send + Sync>> {
         let request = self.request.body(Full::new(self.body))?;
-        let (parts, body) = self.client.http.request(request).await?.into_parts();
+        let (parts, body) = timeout(FOR_EVER, self.client.http.request(request))
+            .await??
+            .into_parts();
         let text = body.collect().await?.to_bytes();
         Ok(Reply {
             status: parts.status,
