@@ -45,6 +45,7 @@ struct Progress {
 
 #[derive(Default)]
 enum Attempt {
+    /// The first one that may reach the server, after a local refusal perhaps: nothing extra, so nothing to pay for.
     #[default]
     First,
     /// Paid for out of the budget.
@@ -259,9 +260,14 @@ impl<R: Body> Call<R> {
             jitter: full_jitter(ceiling, |most| fastrand::u64(..=most)),
             deadline: self.deadline,
         };
-        let resume = case.permit(now, || self.shared.budget.withdraw(now))?;
+        // The budget protects the server. A thousand calls that a queue or a stale token turned away here have cost it
+        // nothing, and must not be refused for want of budget either.
+        let costs = proof.refusal() != Some(Refusal::Local) || self.earlier.is_some();
+        let resume = case.permit(now, || !costs || self.shared.budget.withdraw(now))?;
         self.progress.retries += 1;
-        self.progress.current = Attempt::Retry;
+        if costs {
+            self.progress.current = Attempt::Retry;
+        }
         Ok(resume)
     }
 

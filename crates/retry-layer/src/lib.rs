@@ -10,7 +10,8 @@
 //!    process it;
 //! 3. the body can be sent again ([`Replay`]);
 //! 4. the pause is no longer than the layer is willing to wait, and ends before the call's deadline;
-//! 5. the [`Budget`] has something left.
+//! 5. the [`Budget`] has something left. A call of which nothing has reached the server yet, since a layer below turned it
+//!    away ([`Refusal::Local`](call_context::Refusal::Local)), is not asked to pay.
 //!
 //! So a POST without a key is sent again on proof alone, and never because of a 503 or a timeout.
 //!

@@ -101,6 +101,29 @@ async fn a_local_refusal_is_tried_again_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_local_refusal_costs_no_budget_until_something_has_departed() {
+    let empty = || prompt().budget(Budget::new(0).per_success(0.0).per_second(0.0));
+    let script = Script::new([never_left(Refusal::Local), status(200)]);
+    let outcome = run(&empty(), &script, post()).await;
+    assert_eq!(outcome.expect("a response").status(), 200);
+
+    // Behind a response that the server has sent, one more attempt is one more for the server.
+    let layer = prompt()
+        .attempts(4)
+        .budget(Budget::new(1).per_success(0.0).per_second(0.0));
+    let script = Script::new([
+        status(503),
+        never_left(Refusal::Local),
+        status(503),
+        status(200),
+    ]);
+    let outcome = run(&layer, &script, get()).await;
+    assert_eq!(outcome.expect("a response").status(), 503);
+    assert_eq!(script.calls(), 3);
+    assert_eq!(layer.counters().stopped(Stop::Budget), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refusal_deep_in_the_chain_is_found() {
     #[derive(Debug)]
     struct Outer(call_context::BoxError);
