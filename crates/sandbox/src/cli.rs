@@ -129,8 +129,8 @@ struct CommonFlags {
 }
 
 impl CommonFlags {
-    fn faults(&self) -> Faults {
-        Faults {
+    fn faults(&self) -> io::Result<Faults> {
+        let faults = Faults {
             latency_before: self.latency_before,
             latency_after: self.latency_after,
             count_late: self.count_late,
@@ -145,6 +145,14 @@ impl CommonFlags {
             reject_fresh: self.reject_fresh,
             clock_offset: self.clock_offset,
             ..Faults::none()
+        };
+        if faults.is_possible() {
+            Ok(faults)
+        } else {
+            Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "probabilities are between 0 and 1, and so are --drop-during and --drop-after together",
+            ))
         }
     }
 }
@@ -174,7 +182,7 @@ async fn serve_torque(flags: TorqueFlags, common: CommonFlags) -> io::Result<Rep
             PortfolioCredential::Wallet
         },
         entitled: !flags.no_entitlement,
-        faults: common.faults(),
+        faults: common.faults()?,
         seed: common.seed,
         ..TorqueConfig::default()
     })
@@ -208,7 +216,7 @@ async fn serve_toromarket(flags: ToromarketFlags, common: CommonFlags) -> io::Re
         window: common.window,
         count_rejected: common.count_rejected,
         token_lifetime: flags.token_lifetime,
-        faults: common.faults(),
+        faults: common.faults()?,
         seed: common.seed,
         ..ToromarketConfig::default()
     })

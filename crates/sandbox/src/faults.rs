@@ -9,7 +9,7 @@ use crate::latency::Latency;
 /// What a server does wrong, and how often.
 ///
 /// Nothing by default. Fields named after an event are its probability per request, 0 to 1; each request draws all
-/// of its faults at once from a seeded generator. As JSON (`POST /__sandbox/faults`) what is left out is off.
+/// of its faults at once from a seeded generator. A connection that goes takes all requests on it along. As JSON (`POST /__sandbox/faults`) what is left out is off.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {

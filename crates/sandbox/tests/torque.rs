@@ -611,3 +611,57 @@ async fn http2_with_prior_knowledge_is_answered_too() {
     }
     assert_eq!(torque.report().peak_in_window, 20);
 }
+
+#[tokio::test]
+async fn what_the_real_system_may_count_can_be_switched_on() {
+    let (torque, client) = start(TorqueConfig {
+        limit: 4,
+        count_wallet_reads: true,
+        count_delegated: true,
+        rate_limit_headers: true,
+        ..TorqueConfig::default()
+    })
+    .await;
+    let (wallet, delegated) = (torque.mint_wallet(HOUR), torque.mint_delegated(HOUR));
+    let left = async |call: common::Call| {
+        let reply = call.send().await;
+        reply.header("x-ratelimit-remaining").map(str::to_owned)
+    };
+    let read = || client.get("/accounts/wallet").bearer(&wallet);
+    let trade = |token: &str| client.post("/execute/trades").bearer(token);
+    assert_eq!(left(read()).await.as_deref(), Some("3"));
+    assert_eq!(left(trade(&delegated)).await.as_deref(), Some("2"));
+    assert_eq!(left(trade(&wallet)).await, None);
+    let feed = client
+        .get("/intelligence/feed")
+        .bearer(&torque.business_key());
+    assert_eq!(left(feed).await.as_deref(), Some("1"));
+    assert_eq!(left(read()).await.as_deref(), Some("0"));
+    let over = read().send().await;
+    assert_eq!(
+        (over.status.as_u16(), over.header("x-ratelimit-remaining")),
+        (429, Some("0"))
+    );
+}
+
+#[tokio::test]
+async fn a_rejected_request_takes_a_place_only_where_the_server_counts_what_it_rejects() {
+    for (count_rejected, status) in [(true, 429), (false, 200)] {
+        let (torque, client) = start(TorqueConfig {
+            limit: 1,
+            count_rejected,
+            ..TorqueConfig::default()
+        })
+        .await;
+        let feed = || {
+            client
+                .get("/intelligence/feed")
+                .bearer("sk_live_sandbox")
+                .send()
+        };
+        assert_eq!(feed().await.status, 200);
+        assert_eq!(feed().await.status, 429);
+        torque.set_limit(2);
+        assert_eq!(feed().await.status, status);
+    }
+}
