@@ -365,5 +365,7 @@ fn lookouts_alarm(event: Moment, ahead: usize) -> Moment {
     event.after(LOOK_AFTER.saturating_mul(ahead))
 }
 
+// Named, since `tests/loom.rs` takes this file in from elsewhere.
 #[cfg(all(test, not(loom)))]
+#[path = "limiter/tests.rs"]
 mod tests;

@@ -250,5 +250,7 @@ impl Rolling {
     }
 }
 
+// Named, since `tests/loom.rs` takes this file in from elsewhere.
 #[cfg(all(test, not(loom)))]
+#[path = "rolling/tests.rs"]
 mod tests;

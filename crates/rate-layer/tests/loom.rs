@@ -62,7 +62,10 @@ impl Wake for Bell {
 fn acquire(shared: &Shared) {
     let bell = Arc::new(Notify::new());
     let waker = Waker::from(std::sync::Arc::new(Bell(Arc::clone(&bell))));
-    let ticket = match shared.join(at(0), 1, FOREVER, &waker).expect("there is room to wait") {
+    let ticket = match shared
+        .join(at(0), 1, FOREVER, &waker)
+        .expect("there is room to wait")
+    {
         Joined::Admitted => return,
         Joined::Waits { ticket, .. } => ticket,
     };
@@ -85,7 +88,10 @@ fn hold(shared: &Shared, held: &AtomicBool) {
 
 #[test]
 fn no_wake_is_lost_between_a_place_given_back_and_a_waiter_that_comes() {
-    loom::model(|| {
+    let mut model = loom::model::Builder::new();
+    // Three threads: every schedule with up to two preemptions, beyond which there are too many.
+    model.preemption_bound = Some(2);
+    model.check(|| {
         let shared = Arc::new(Shared::new(ONE, at(0)));
         let held = Arc::new(AtomicBool::new(false));
         let threads: Vec<_> = (0..2)
@@ -99,7 +105,10 @@ fn no_wake_is_lost_between_a_place_given_back_and_a_waiter_that_comes() {
             thread.join().expect("done");
         }
         let reading = shared.reading(at(0));
-        assert_eq!((reading.in_flight, reading.closing, reading.waiting), (0, 0, 0));
+        assert_eq!(
+            (reading.in_flight, reading.closing, reading.waiting),
+            (0, 0, 0)
+        );
         assert_eq!(reading.tally.admitted, 3);
     });
 }

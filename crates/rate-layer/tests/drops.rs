@@ -1,0 +1,239 @@
+//! What becomes of a place when its request ends in any way but an answer.
+#![cfg(not(loom))]
+
+mod support;
+
+use std::error::Error;
+use std::pin::pin;
+use std::time::Duration;
+
+use call_context::{BoxError, NeverLeft, Refusal};
+use futures_util::{FutureExt, poll};
+use http::{Request, Response};
+use rate_layer::{Quota, RateError, RateErrorKind, RateLayer, SECOND, Window};
+use support::{MS, Server, request};
+use tokio::time::{Instant, advance};
+use tower::{Layer, Service, ServiceExt, service_fn};
+
+/// One place a second, held for 1010 ms, and for 3010 ms after abandonment.
+fn one() -> Window {
+    Window::new(Quota::rolling(1, SECOND).grace(2 * SECOND))
+}
+
+/// In what time the next request departs.
+async fn next_departs_in(window: &Window) -> Duration {
+    let start = Instant::now();
+    let server = Server::with_latency(Duration::ZERO);
+    let client = RateLayer::new(window.clone()).max_wait(60 * SECOND);
+    client
+        .layer(server.clone())
+        .oneshot(request())
+        .await
+        .expect("served");
+    server.departures()[0] - start
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropped_in_the_queue_it_leaves_no_trace() {
+    let window = one();
+    let client = RateLayer::new(window.clone()).layer(Server::with_latency(100 * MS));
+    let mut first = pin!(client.clone().oneshot(request()));
+    assert!(poll!(&mut first).is_pending());
+    let mut second = Box::pin(client.clone().oneshot(request()));
+    assert!(poll!(&mut second).is_pending());
+    assert_eq!(window.snapshot().waiting, 1);
+    drop(second);
+    assert_eq!(window.snapshot().waiting, 0);
+    first.await.expect("served");
+    assert_eq!(next_departs_in(&window).await, 1_010 * MS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropped_before_it_departs_it_gives_the_place_back() {
+    let window = one();
+    let never_ready = service_fn(|_: Request<()>| async { Ok::<_, BoxError>(Response::new(())) });
+    let never_ready = NotReady(never_ready);
+    let client = RateLayer::new(window.clone()).layer(never_ready);
+    let mut call = Box::pin(client.oneshot(request()));
+    assert!(poll!(&mut call).is_pending());
+    assert_eq!(window.snapshot().in_flight, 1);
+    drop(call);
+    assert_eq!(window.snapshot().counts.given_back, 1);
+    assert_eq!(next_departs_in(&window).await, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropped_in_flight_its_minute_starts_then_plus_the_grace() {
+    let window = one();
+    let client = RateLayer::new(window.clone()).layer(Server::with_latency(100 * MS));
+    let mut call = Box::pin(client.oneshot(request()));
+    assert!(poll!(&mut call).is_pending());
+    advance(50 * MS).await;
+    drop(call);
+    assert_eq!(window.snapshot().counts.abandoned, 1);
+    assert_eq!(next_departs_in(&window).await, 3_010 * MS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_after_departure_counts_as_abandoned() {
+    let window = one();
+    let broken = service_fn(|_: Request<()>| async {
+        tokio::time::sleep(100 * MS).await;
+        Err::<Response<()>, BoxError>("the connection broke".into())
+    });
+    let client = RateLayer::new(window.clone()).layer(broken);
+    let error = client.oneshot(request()).await.expect_err("broken");
+    assert_eq!(error.to_string(), "the connection broke");
+    assert_eq!(next_departs_in(&window).await, 3_010 * MS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_proves_that_nothing_left_frees_the_place_at_once() {
+    let window = one();
+    let refused = service_fn(|_: Request<()>| async {
+        let mark = NeverLeft::wrap(Refusal::Transient, "no connection");
+        Err::<Response<()>, BoxError>(mark.into())
+    });
+    let client = RateLayer::new(window.clone()).layer(refused);
+    for _ in 0..5 {
+        client
+            .clone()
+            .oneshot(request())
+            .await
+            .expect_err("refused");
+    }
+    assert_eq!(window.snapshot().counts.given_back, 5);
+    assert_eq!(next_departs_in(&window).await, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_below_leaves_the_place_abandoned() {
+    let window = one();
+    for in_call in [true, false] {
+        let start = Instant::now();
+        let panics = service_fn(move |_: Request<()>| {
+            assert!(!in_call, "in call");
+            async move {
+                assert!(in_call, "in poll");
+                Ok::<_, BoxError>(Response::new(()))
+            }
+        });
+        let client = RateLayer::new(window.clone()).layer(panics);
+        let call = std::panic::AssertUnwindSafe(client.oneshot(request()));
+        call.catch_unwind().await.expect_err("a panic");
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        assert_eq!(window.snapshot().used, 1);
+        assert_eq!(next_departs_in(&window).await, 3_010 * MS);
+        advance(1_010 * MS).await;
+    }
+    assert_eq!(window.snapshot().counts.abandoned, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_does_not_come_is_given_up_and_its_place_abandoned() {
+    let window = one();
+    let server = Server::with_latency(600 * SECOND);
+    let client = RateLayer::new(window.clone())
+        .answer_within(5 * SECOND)
+        .max_wait(60 * SECOND)
+        .layer(server.clone());
+    let start = Instant::now();
+    let (hung, behind) = tokio::join!(
+        client.clone().oneshot(request()),
+        client.clone().oneshot(request())
+    );
+    // The second waits 8.01 s in the queue, and its 5 s start at its departure.
+    assert_eq!(server.departures()[1] - start, 8_010 * MS);
+    assert_eq!(start.elapsed(), 13_010 * MS);
+    for error in [hung, behind].map(|outcome| outcome.expect_err("hung")) {
+        assert_eq!(
+            error.to_string(),
+            "no response headers came within 5s of departure, and the server may have processed the request all the \
+             same: raise `answer_within` if it may take longer"
+        );
+        assert_eq!(NeverLeft::find(&*error), None, "it has left");
+        let error = error.downcast_ref::<RateError>().expect("ours");
+        assert_eq!(error.kind(), RateErrorKind::AnswerTimeout);
+        assert!(error.source().is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_below_that_is_not_ready_in_time_costs_no_place() {
+    let window = one();
+    let never_ready = NotReady(Server::with_latency(Duration::ZERO));
+    let client = RateLayer::new(window.clone())
+        .ready_within(300 * MS)
+        .layer(never_ready);
+    let start = Instant::now();
+    let error = client.oneshot(request()).await.expect_err("never ready");
+    assert_eq!(start.elapsed(), 300 * MS);
+    assert_eq!(
+        error.to_string(),
+        "the service below the rate layer was not ready within 300ms: find out what keeps it busy, or raise \
+         `ready_within`"
+    );
+    assert_eq!(NeverLeft::find(&*error), Some(Refusal::Transient));
+    assert_eq!(next_departs_in(&window).await, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_below_that_fails_to_become_ready_costs_no_place() {
+    let window = one();
+    for (inner, expected) in [
+        (None, Refusal::Transient),
+        (Some(Refusal::Permanent), Refusal::Permanent),
+    ] {
+        let client = RateLayer::new(window.clone()).layer(Unready(inner));
+        let error = client.oneshot(request()).await.expect_err("unready");
+        assert_eq!(NeverLeft::find(&*error), Some(expected));
+        let reason = error.source().map(ToString::to_string);
+        assert_eq!(reason.as_deref(), Some("closed"));
+    }
+    assert_eq!(next_departs_in(&window).await, Duration::ZERO);
+}
+
+/// A service that is never ready.
+#[derive(Clone)]
+struct NotReady<S>(S);
+
+impl<S: Service<Request<()>>> Service<Request<()>> for NotReady<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(
+        &mut self,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), S::Error>> {
+        std::task::Poll::Pending
+    }
+
+    fn call(&mut self, request: Request<()>) -> S::Future {
+        self.0.call(request)
+    }
+}
+
+/// A service that fails to become ready, with a mark of its own or without.
+#[derive(Clone)]
+struct Unready(Option<Refusal>);
+
+impl Service<Request<()>> for Unready {
+    type Response = Response<()>;
+    type Error = BoxError;
+    type Future = std::future::Ready<Result<Response<()>, BoxError>>;
+
+    fn poll_ready(
+        &mut self,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), BoxError>> {
+        std::task::Poll::Ready(Err(match self.0 {
+            Some(refusal) => NeverLeft::wrap(refusal, "closed").into(),
+            None => "closed".into(),
+        }))
+    }
+
+    fn call(&mut self, _: Request<()>) -> Self::Future {
+        unreachable!("it is never ready")
+    }
+}
