@@ -5,15 +5,19 @@ use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use auth_layer::{Auth, Grant, Reason, Slot, SourceError, source_fn};
 use call_context::{BoxError, CallContext, Guard, NeverLeft, Refusal, Route, Routes};
 use http::header::AUTHORIZATION;
 use http::{Method, Request, Response, Uri};
+use tokio::time::Instant;
 use tower::limit::ConcurrencyLimit;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
-use crate::support::{Client, SECOND, Supply, chain, client, origin, refused, request, send, to};
+use crate::support::{
+    Client, SECOND, Server, Supply, chain, client, origin, refused, request, send, to,
+};
 
 /// What a client built of `layers` answers to one request.
 async fn outcome<S>(client: S, request: Request<String>) -> Result<String, BoxError>
@@ -161,7 +165,7 @@ async fn a_token_that_ends_in_the_queue_is_not_sent() {
     assert_eq!(supply.fetches(), 1, "the attacher fetches nothing");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_source_that_runs_into_its_own_gate_is_refused_and_does_not_wait_for_itself() {
     let own: Arc<OnceLock<Client>> = Arc::default();
     let stack = Arc::clone(&own);
@@ -186,6 +190,48 @@ async fn a_source_that_runs_into_its_own_gate_is_refused_and_does_not_wait_for_i
         ),
         "{}",
         chain(&*error)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circle_of_sources_that_nobody_declared_is_refused_where_it_closes() {
+    let stack: Arc<OnceLock<Client>> = Arc::default();
+    let slot = |name: &str, asks: &'static str| {
+        let stack = Arc::clone(&stack);
+        let source = source_fn(move |_| {
+            let client = stack.get().expect("built").clone();
+            async move {
+                let answer = client.oneshot(to(asks)).await;
+                let token = answer.map_err(SourceError::temporary)?.into_body();
+                Ok(Grant::new(token))
+            }
+        });
+        let slot = Slot::token(name, source).origin(origin());
+        slot.backoff(SECOND * 40, SECOND * 40)
+    };
+    let routes = Routes::new([
+        Route::new(Method::GET, "/a", "a"),
+        Route::new(Method::GET, "/b", "b"),
+    ]);
+    let auth = Auth::builder()
+        .slot(slot("first", "https://api.example.com/b"))
+        .slot(slot("second", "https://api.example.com/a"))
+        .routes(Arc::new(routes.expect("a table")))
+        .class("a", "first")
+        .class("b", "second")
+        .build()
+        .expect("a valid table");
+    let client = Server::default().behind(auth.layer());
+    assert!(stack.set(client.clone()).is_ok());
+    let start = Instant::now();
+    let error = send(&client).await.expect_err("a circle");
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    let text = chain(&*error);
+    assert!(
+        text.contains(
+            "credential slot `first`: the slot's source sends its request through the slot itself"
+        ),
+        "{text}"
     );
 }
 

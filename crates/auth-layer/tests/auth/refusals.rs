@@ -238,6 +238,22 @@ async fn elsewhere_a_request_may_pass_bare_and_bare_it_is() {
     assert_eq!(refusal(&auth, user).await.0, Reason::UserInformation);
 }
 
+#[tokio::test]
+async fn a_slot_without_origins_is_at_home_anywhere() {
+    let inner = tower::service_fn(async |request: Request<String>| {
+        let context = CallContext::get(request.extensions()).expect("a context");
+        let slot = context.slot().map(ToString::to_string);
+        Ok::<_, BoxError>(http::Response::new(slot.unwrap_or_default()))
+    });
+    for rule in [Elsewhere::Refuse, Elsewhere::PassBare] {
+        let auth = Auth::builder().slot(Slot::none("nothing")).elsewhere(rule);
+        let gate = auth.build().expect("a valid slot").gate();
+        let client = tower::Layer::layer(&gate, inner);
+        let response = client.oneshot(to("https://any.example/a")).await;
+        assert_eq!(response.expect("an answer").body(), "nothing");
+    }
+}
+
 fn routes() -> Arc<Routes> {
     let routes = Routes::new([
         Route::new(Method::GET, "/capabilities", "public"),
