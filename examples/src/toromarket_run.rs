@@ -99,6 +99,8 @@ impl Run {
     pub fn rate(&self) -> RateLayer {
         match self.args.without {
             Some(Part::Rate) => RateLayer::by_slot().otherwise(Limit::Unlimited),
+            // Without a gate nobody has chosen a slot, and what has none is counted with the agent.
+            Some(Part::Gate) => self.stack.stack().rate().clone().without_slot(self.window.clone()),
             _ => self.stack.stack().rate().clone(),
         }
     }
@@ -106,21 +108,14 @@ impl Run {
     /// Makes all calls through `client`, stops the server, and reports.
     pub async fn drive(self, client: impl Client) -> Report {
         let calls = self.args.requests;
-        let counted = calls - calls / 10;
-        let windows = f64::from(counted) / f64::from(self.args.limit) - 0.9;
+        let (eager, paced) = (calls - calls * 3 / 10, calls - calls / 10);
+        let counted = (0..eager).map(|n| self.counted(n));
+        // Some come one by one, so that the token is in use all the time.
+        let slowly = (eager..calls).map(|n| if n < paced { self.counted(n) } else { self.markets() });
+        let windows = f64::from(paced) / f64::from(self.args.limit) - 0.9;
         let crowd = Crowd {
-            eager: (0..counted).map(|n| self.counted(n)).collect(),
-            paced: (
-                (counted..calls)
-                    .map(|_| {
-                        (
-                            "markets",
-                            self.request(Method::GET, "/markets", String::new()),
-                        )
-                    })
-                    .collect(),
-                self.args.window.mul_f64(windows.max(1.0)),
-            ),
+            eager: counted.collect(),
+            paced: (slowly.collect(), self.args.window.mul_f64(windows.max(1.0))),
         };
         let bar = crate::progress::bar(calls.into(), self.args.json);
         let tally = Arc::new(Tally::default());
@@ -162,6 +157,11 @@ impl Run {
                 self.request(Method::GET, "/agents/me", String::new()),
             )
         }
+    }
+
+    /// A call to a public route.
+    fn markets(&self) -> Call {
+        ("markets", self.request(Method::GET, "/markets", String::new()))
     }
 
     fn request(&self, method: Method, path: &str, body: String) -> Request<Full<Bytes>> {

@@ -93,6 +93,8 @@ impl Run {
     pub fn rate(&self) -> RateLayer {
         match self.args.without {
             Some(Part::Rate) => RateLayer::by_slot().otherwise(Limit::Unlimited),
+            // Without a gate nobody has chosen a slot, and what has none is counted with the key.
+            Some(Part::Gate) => self.stack.rate().clone().without_slot(self.window.clone()),
             _ => self.stack.rate().clone(),
         }
     }
