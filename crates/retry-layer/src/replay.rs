@@ -11,7 +11,8 @@ use http_body_util::{BodyStream, Channel, Collected, Either, Empty, Full, Limite
 /// A request body that may be able to be sent again.
 ///
 /// Called before any of the body has been read, and cheap: reference counts, not copies of data. A body that
-/// cannot be sent again says `None`; its request is sent once.
+/// cannot be sent again says `None`; its request is sent once. Bodies of other crates' types are boxed on their way
+/// to the layer (`request.map(BodyExt::boxed_unsync)`), and then sent once as well.
 ///
 /// | body | replays |
 /// | --- | --- |

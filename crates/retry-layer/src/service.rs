@@ -18,8 +18,17 @@ use crate::{Replay, ResponseFuture, RetryBody, clock, copy};
 
 /// A service that repeats requests when that is safe and useful. Made by a [`RetryLayer`](crate::RetryLayer).
 ///
-/// Asks nothing of the inner service but that it can be cloned; it may borrow, and its errors and bodies may be of any
-/// kind. A failure of its readiness carries [`NeverLeft`].
+/// Asks nothing of the inner service but that it can be cloned: it may borrow, and its bodies may be of any kind.
+///
+/// # Errors
+///
+/// The inner service's own, boxed and otherwise as it was; [`DeadlineExceeded`](crate::DeadlineExceeded). A failure to
+/// become ready for the first attempt carries [`NeverLeft`]; one for a replay is not returned at all, but the outcome that
+/// stands.
+///
+/// # Panics
+///
+/// The response future does outside of a tokio runtime with a timer, when it has to pause or to watch a deadline.
 #[derive(Clone)]
 pub struct Retry<S> {
     inner: S,

@@ -59,3 +59,11 @@ async fn the_future_of_a_sendable_stack_is_sendable() {
     let response = assert_send(service.call(crate::support::get())).await;
     assert_send(response.expect("a response"));
 }
+
+#[test]
+fn services_and_bodies_are_as_shareable_as_what_is_inside() {
+    fn assert_shareable<T: Send + Sync + Unpin>() {}
+    assert_shareable::<retry_layer::RetryLayer>();
+    assert_shareable::<retry_layer::Retry<crate::support::Script>>();
+    assert_shareable::<retry_layer::RetryBody<hyper::body::Incoming>>();
+}

@@ -8,4 +8,5 @@ mod outcomes;
 mod renewal;
 mod support;
 mod time;
+#[cfg(feature = "hyper")]
 mod wire;
