@@ -167,7 +167,7 @@ impl Limiter {
         self.tally.waited += 1;
         let ticket = self.queue.join(cost);
         let alarm = self.alarm(now, ticket);
-        self.queue.rest(ticket, alarm, waker, wakes);
+        let alarm = self.queue.rest(now, ticket, alarm, waker, wakes);
         Ok(Joined::Waits { ticket, alarm })
     }
 
@@ -190,8 +190,7 @@ impl Limiter {
                 Some(event) if changed => event,
                 _ => self.alarm(now, ticket),
             };
-            self.queue.rest(ticket, alarm, waker, wakes);
-            Look::Until(alarm)
+            Look::Until(self.queue.rest(now, ticket, alarm, waker, wakes))
         };
         if changed {
             self.call_lookouts(now, wakes);

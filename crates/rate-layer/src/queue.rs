@@ -208,15 +208,26 @@ impl Queue {
         self.line.partition_point(|&other| other < ticket)
     }
 
-    /// Lets `ticket` rest until its alarm, or until `waker` is called.
-    pub(crate) fn rest(&mut self, ticket: Ticket, alarm: Moment, waker: Waker, wakes: &mut Wakes) {
-        match self.waiters.get_mut(&ticket) {
-            Some(waiter) => {
-                waiter.alarm = alarm;
-                wakes.retire.extend(waiter.waker.replace(waker));
-            }
-            None => wakes.retire.push(waker),
+    /// Lets `ticket` rest until its alarm, or until `waker` is called. Says when its alarm is.
+    ///
+    /// An earlier alarm that is yet to come stays: a look for no reason must not put off one with a reason.
+    pub(crate) fn rest(
+        &mut self,
+        now: Moment,
+        ticket: Ticket,
+        alarm: Moment,
+        waker: Waker,
+        wakes: &mut Wakes,
+    ) -> Moment {
+        let Some(waiter) = self.waiters.get_mut(&ticket) else {
+            wakes.retire(waker);
+            return alarm;
+        };
+        if waiter.alarm <= now || alarm < waiter.alarm {
+            waiter.alarm = alarm;
         }
+        wakes.retire.extend(waiter.waker.replace(waker));
+        waiter.alarm
     }
 
     /// Calls the one with `ahead` others before it in line, if it would not look before `needed` by itself.

@@ -57,6 +57,11 @@ impl Server {
         self.state.lock().unwrap().seen.clone()
     }
 
+    /// Forgets the script: from now on there is no latency.
+    pub fn answer_at_once(&self) {
+        self.state.lock().unwrap().latencies = VecDeque::from([Duration::ZERO]);
+    }
+
     pub fn departures(&self) -> Vec<Instant> {
         self.seen().iter().map(|seen| seen.departed).collect()
     }
