@@ -3,7 +3,6 @@
 mod life;
 mod order;
 mod refusals;
-mod secrets;
 mod single_flight;
 mod support;
 mod unauthorized;

@@ -1,7 +1,13 @@
 //! Planted secrets, looked for wherever something prints.
+//!
+//! A program of its own: a subscriber to all events must be in place before the first one.
+
+#[expect(dead_code, reason = "shared with the other tests")]
+#[path = "auth/support.rs"]
+mod support;
 
 use std::fmt::{Debug, Write as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use auth_layer::{Auth, Fetch, Grant, Secret, Slot, SourceError, source_fn};
 use call_context::BoxError;
@@ -9,7 +15,7 @@ use http::{Request, Response, StatusCode};
 use tower::{Layer, ServiceExt, service_fn};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::{SECOND, Supply, at_once, chain, origin, request, to};
+use support::{SECOND, Supply, at_once, chain, origin, request, to};
 
 const CANARY: &str = "canary-7f3a";
 
@@ -54,20 +60,23 @@ impl<'a> MakeWriter<'a> for Printed {
     }
 }
 
-/// Runs the test with every event going to the returned print, on this thread.
-fn printed() -> (Printed, tracing::subscriber::DefaultGuard) {
-    let printed = Printed::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(printed.clone())
-        .finish();
-    let guard = tracing::subscriber::set_default(subscriber);
-    (printed, guard)
+/// What has been printed so far, by all tests: every event, and what they add.
+fn printed() -> &'static Printed {
+    static PRINTED: OnceLock<Printed> = OnceLock::new();
+    PRINTED.get_or_init(|| {
+        let printed = Printed::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(printed.clone())
+            .finish();
+        tracing::subscriber::set_global_default(subscriber).expect("the first one");
+        printed
+    })
 }
 
 #[test]
 fn no_type_that_holds_a_secret_prints_it() {
-    let (printed, _guard) = printed();
+    let printed = printed();
     let grant = Grant::new(CANARY).refresh_token(CANARY).expires_in(60);
     printed.show(&Secret::from(CANARY));
     printed.show(&grant);
@@ -93,7 +102,7 @@ fn no_type_that_holds_a_secret_prints_it() {
 
 #[test]
 fn no_error_of_building_prints_the_key() {
-    let (printed, _guard) = printed();
+    let printed = printed();
     for key in [
         format!("{CANARY}\n"),
         format!("{CANARY} {CANARY}"),
@@ -108,7 +117,7 @@ fn no_error_of_building_prints_the_key() {
 
 #[tokio::test(start_paused = true)]
 async fn no_refusal_event_or_request_prints_the_token() {
-    let (printed, _guard) = printed();
+    let printed = printed();
     let supply = Supply::default();
     let slot = supply.slot(|n, fetch: Fetch| {
         assert!(!format!("{fetch:?}").contains(CANARY));
