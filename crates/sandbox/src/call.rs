@@ -11,7 +11,6 @@ use serde_json::Value;
 /// Bodies above a megabyte are refused.
 const LONGEST_BODY: usize = 1 << 20;
 
-#[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::faults::Faults;
 
 /// How a Toromarket starts.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ToromarketConfig {
     /// Port on 127.0.0.1; 0 takes a free one.
     pub port: u16,

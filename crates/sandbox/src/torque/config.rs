@@ -15,7 +15,7 @@ pub enum PortfolioCredential {
 }
 
 /// How a Torque starts.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TorqueConfig {
     /// Port on 127.0.0.1; 0 takes a free one.
     pub port: u16,

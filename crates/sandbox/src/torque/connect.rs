@@ -12,7 +12,7 @@ const LIFETIME: Duration = Duration::from_secs(600);
 /// More open sessions than this are forgotten, oldest and all.
 const MOST: usize = 10_000;
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Session {
     pub(super) redirect_uri: String,
     pub(super) challenge: String,
@@ -21,7 +21,7 @@ pub(super) struct Session {
 }
 
 /// What the user's consent gives.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Consent {
     pub(super) code: String,
     pub(super) redirect_uri: String,

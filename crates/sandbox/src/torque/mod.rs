@@ -1,8 +1,10 @@
 //! Torque: capabilities, READ, DECIDE, EXECUTE, accounts and Connect behind one window per business key.
 
+mod access;
 mod config;
 mod connect;
 mod envelope;
+mod keys;
 mod routes;
 mod system;
 mod work;
