@@ -1,1 +1,1 @@
-//! Empty: everything in this package is a target of its own.
+//! Empty: each test of what crosses crates is a target of its own.
