@@ -36,6 +36,8 @@ struct Plan {
     ending: Ending,
     /// When its caller drops it, if it still waits.
     cancelled: Option<u64>,
+    /// Whether it looks whenever anything happens, for no reason, as one of several futures in a task does.
+    restless: bool,
 }
 
 impl Plan {
@@ -46,6 +48,7 @@ impl Plan {
             latency: 0,
             ending: Ending::Answered,
             cancelled: None,
+            restless: false,
         }
     }
 
@@ -71,6 +74,8 @@ struct World {
     limit: u32,
     now: u64,
     calls: Vec<(Plan, Stage, Arc<Flag>)>,
+    /// Whether those who look for no reason may.
+    stir: bool,
     /// For how long a place was free, or offered in vain, while somebody awake waited.
     idle: u64,
     polls: usize,
@@ -94,6 +99,7 @@ impl World {
                 .into_iter()
                 .map(|plan| (plan, Stage::Ahead, Arc::default()))
                 .collect(),
+            stir: false,
             idle: 0,
             polls: 0,
             order: Vec::new(),
@@ -109,8 +115,15 @@ impl World {
                 self.idle += next - self.now;
             }
             self.now = next;
+            self.stir = true;
             // Each may wake others in the same millisecond.
-            while (0..self.calls.len()).fold(false, |acted, call| self.act(call) || acted) {}
+            loop {
+                let acted = (0..self.calls.len()).filter(|&call| self.act(call)).count();
+                if acted == 0 {
+                    break;
+                }
+                self.stir = false;
+            }
         }
         self
     }
@@ -119,10 +132,11 @@ impl World {
     fn held(&mut self) -> u32 {
         let admitted = |(_, stage, _): &&(Plan, Stage, _)| matches!(stage, Stage::Admitted { .. });
         let in_flight = self.calls.iter().filter(admitted).count();
+        let in_flight = u32::try_from(in_flight).expect("few");
         let reading = self.limiter.reading(at(self.now));
-        assert!(reading.in_flight >= u32::try_from(in_flight).unwrap());
+        assert!(reading.in_flight >= in_flight, "the rest is on offer");
         assert!(reading.in_flight + reading.closing <= self.limit);
-        reading.closing + u32::try_from(in_flight).unwrap()
+        reading.closing + in_flight
     }
 
     /// When something happens next, except to those who sleep.
@@ -166,7 +180,9 @@ impl World {
             }
             Stage::Waits { ticket, alarm }
                 if !plan.sleeps
-                    && (flag.0.swap(false, Ordering::SeqCst) || rounded(alarm) <= now) =>
+                    && (flag.0.swap(false, Ordering::SeqCst)
+                        || rounded(alarm) <= now
+                        || self.stir && plan.restless) =>
             {
                 self.polls += 1;
                 match self.limiter.look(at(now), ticket, waker(), &mut wakes) {
@@ -408,12 +424,14 @@ fn plans() -> impl Strategy<Value = Vec<Plan>> {
             2 => Just(Ending::NeverLeft),
         ],
         prop::option::weighted(0.1, 0_u64..6_000),
+        prop::bool::weighted(0.1),
     )
-        .prop_map(|(arrives, latency, ending, cancelled)| Plan {
+        .prop_map(|(arrives, latency, ending, cancelled, restless)| Plan {
             arrives,
             latency,
             ending,
             cancelled,
+            restless,
             sleeps: false,
         });
     prop::collection::vec(plan, 1..60)
