@@ -15,6 +15,7 @@ use tower_service::Service;
 use crate::error::RateError;
 use crate::limits::Limit;
 use crate::place::Place;
+use crate::rolling::Ending;
 use crate::settings::Settings;
 use crate::throttle::Throttle;
 use crate::turn::Turn;
@@ -30,6 +31,9 @@ pin_project! {
         S: Service<Request<B>>,
     {
         settings: Arc<Settings>,
+        // One for all stages, so that moving from one to the next moves little.
+        #[pin]
+        timer: Option<Sleep>,
         #[pin]
         stage: Stage<S, B, S::Future>,
     }
@@ -43,22 +47,17 @@ pin_project! {
         /// Waits for a place.
         Queues {
             call: Option<(S, Request<B>)>,
-            #[pin]
             turn: Turn,
         },
         /// Waits for the inner service.
         Readies {
             call: Option<(S, Request<B>)>,
             place: Option<Place>,
-            #[pin]
-            timeout: Option<Sleep>,
         },
         /// Has departed. The inner future goes before the place, which is then given up.
         Departed {
             #[pin]
             future: F,
-            #[pin]
-            timeout: Option<Sleep>,
             place: Option<Place>,
         },
         Over,
@@ -71,24 +70,23 @@ where
 {
     pub(crate) fn new(inner: S, request: Request<B>, settings: Arc<Settings>) -> Self {
         let stage = match settings.limit_of(&request) {
-            (Limit::Window(window), _) => {
-                let context = CallContext::get(request.extensions());
-                let deadline = context.and_then(CallContext::deadline);
-                Stage::Queues {
-                    turn: Turn::new(window.clone(), 1, deadline.map(Instant::from_std)),
-                    call: Some((inner, request)),
-                }
-            }
+            (Limit::Window(window), _) => Stage::Queues {
+                turn: Turn::new(window.clone(), 1),
+                call: Some((inner, request)),
+            },
             (Limit::Unlimited, _) => Stage::Readies {
                 call: Some((inner, request)),
                 place: None,
-                timeout: None,
             },
             (Limit::Refused, slot) => Stage::Refused {
                 error: Some(RateError::no_window(slot.cloned())),
             },
         };
-        Self { settings, stage }
+        Self {
+            settings,
+            timer: None,
+            stage,
+        }
     }
 }
 
@@ -108,25 +106,22 @@ where
                     this.stage.set(Stage::Over);
                     return Poll::Ready(Err(error.into()));
                 }
-                StageProj::Queues { call, turn } => match ready!(turn.poll(cx, this.settings)) {
-                    Ok(place) => {
-                        let mut call = call.take();
-                        if let Some((_, request)) = &mut call {
-                            CallContext::of(request.extensions_mut()).enter(Guard::Place);
+                StageProj::Queues { call, turn } => {
+                    let deadline = || deadline_of(&call.as_ref()?.1);
+                    match ready!(turn.poll(cx, this.settings, deadline, this.timer.as_mut())) {
+                        Ok(place) => {
+                            if let Some((_, request)) = call {
+                                CallContext::of(request.extensions_mut()).enter(Guard::Place);
+                            }
+                            Stage::Readies {
+                                call: call.take(),
+                                place: Some(place),
+                            }
                         }
-                        Stage::Readies {
-                            call,
-                            place: Some(place),
-                            timeout: None,
-                        }
+                        Err(error) => Stage::Refused { error: Some(error) },
                     }
-                    Err(error) => Stage::Refused { error: Some(error) },
-                },
-                StageProj::Readies {
-                    call,
-                    place,
-                    mut timeout,
-                } => {
+                }
+                StageProj::Readies { call, place } => {
                     let (inner, _) = call.as_mut().expect("taken once");
                     match inner.poll_ready(cx) {
                         Poll::Ready(Ok(())) => {}
@@ -136,7 +131,7 @@ where
                         }
                         Poll::Pending => {
                             let within = this.settings.ready_within;
-                            ready!(poll_timeout(timeout.as_mut(), within, cx));
+                            ready!(poll_timeout(this.timer.as_mut(), within, cx));
                             this.stage.set(Stage::Over);
                             return Poll::Ready(Err(RateError::not_ready(within).into()));
                         }
@@ -148,21 +143,16 @@ where
                     Stage::Departed {
                         place: place.take(),
                         future: inner.call(request),
-                        timeout: None,
                     }
                 }
-                StageProj::Departed {
-                    future,
-                    mut timeout,
-                    place,
-                } => {
+                StageProj::Departed { future, place } => {
                     let outcome = match future.poll(cx) {
                         Poll::Ready(outcome) => {
                             settle(place.take(), outcome.map_err(Into::into), this.settings)
                         }
                         Poll::Pending => {
                             let within = this.settings.answer_within;
-                            ready!(poll_timeout(timeout.as_mut(), within, cx));
+                            ready!(poll_timeout(this.timer.as_mut(), within, cx));
                             Err(RateError::answer_timeout(within).into())
                         }
                     };
@@ -171,9 +161,16 @@ where
                 }
                 StageProj::Over => panic!("polled after it was over"),
             };
+            // Each stage has its own time.
+            this.timer.set(None);
             this.stage.set(next);
         }
     }
+}
+
+fn deadline_of<B>(request: &Request<B>) -> Option<Instant> {
+    let context = CallContext::get(request.extensions())?;
+    context.deadline().map(Instant::from_std)
 }
 
 /// Ends the place as the outcome says.
@@ -182,14 +179,15 @@ fn settle<R>(
     outcome: Result<Response<R>, BoxError>,
     settings: &Settings,
 ) -> Result<Response<R>, BoxError> {
-    let Some(place) = place else { return outcome };
+    let Some(mut place) = place else {
+        return outcome;
+    };
     match &outcome {
         Ok(response) => {
-            let window = place.window().clone();
-            place.answered();
+            place.end(Ending::Answered);
             if let Throttle::Ours { retry_after } = settings.throttle(response) {
                 tracing::warn!(pause = ?retry_after, "the server says that the limit is exceeded");
-                window.throttled(retry_after);
+                place.window().throttled(retry_after);
             }
         }
         Err(error) if NeverLeft::find(&**error).is_some() => place.give_back(),

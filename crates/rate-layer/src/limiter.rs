@@ -24,7 +24,7 @@ use std::time::Duration;
 use crate::moment::Moment;
 use crate::queue::{Queue, Ticket, Wakes};
 use crate::quota::Quota;
-use crate::rolling::{Admission, Ending, Rolling};
+use crate::rolling::{Ending, Rolling};
 
 /// How long a place stays offered to one waiter.
 const CLAIM_WITHIN: Duration = Duration::from_millis(50);
@@ -129,14 +129,9 @@ impl Limiter {
         cost: u32,
         wakes: &mut Wakes,
     ) -> Result<(), Denied> {
-        self.tend(now, wakes);
-        let denied = match self.admit_newcomer(now, cost) {
-            Admission::Admitted => return Ok(()),
-            Admission::Wait => Denied::TooLate(self.newcomers_turn(now, cost)),
-            Admission::Never => Denied::Never,
-        };
-        self.tally.refused += 1;
-        Err(denied)
+        let outcome = self.decide(now, cost, wakes);
+        self.tally.refused += u64::from(outcome.is_err());
+        outcome
     }
 
     /// Admits at once, or puts the request in the queue.
@@ -148,27 +143,30 @@ impl Limiter {
         waker: Waker,
         wakes: &mut Wakes,
     ) -> Result<Joined, Denied> {
-        let turn = match self.admit(now, cost, wakes) {
+        let denied = match self.decide(now, cost, wakes) {
             Ok(()) => {
                 wakes.retire(waker);
                 return Ok(Joined::Admitted);
             }
-            Err(Denied::TooLate(turn)) if turn <= patience.until => turn,
-            Err(denied) => {
-                wakes.retire(waker);
-                return Err(denied);
+            Err(Denied::TooLate(turn)) if turn <= patience.until => {
+                if self.queue.len() < patience.queue {
+                    return Ok(self.queue_up(now, cost, waker, wakes));
+                }
+                Denied::Full(turn)
             }
+            Err(denied) => denied,
         };
-        if self.queue.len() >= patience.queue {
-            wakes.retire(waker);
-            return Err(Denied::Full(turn));
-        }
-        self.tally.refused -= 1;
+        wakes.retire(waker);
+        self.tally.refused += 1;
+        Err(denied)
+    }
+
+    fn queue_up(&mut self, now: Moment, cost: u32, waker: Waker, wakes: &mut Wakes) -> Joined {
         self.tally.waited += 1;
         let ticket = self.queue.join(cost);
         let alarm = self.alarm(now, ticket);
         let alarm = self.queue.rest(now, ticket, alarm, waker, wakes);
-        Ok(Joined::Waits { ticket, alarm })
+        Joined::Waits { ticket, alarm }
     }
 
     /// Has a waiter look after the queue, and take what it has been offered.
@@ -267,14 +265,16 @@ impl Limiter {
         self.rolling.turn(now, places).at
     }
 
-    fn admit_newcomer(&mut self, now: Moment, cost: u32) -> Admission {
-        let admission = if self.queue.in_line() == 0 || cost > self.rolling.limit() {
-            self.rolling.admit(now, cost)
-        } else {
-            Admission::Wait
-        };
-        self.tally.admitted += u64::from(admission == Admission::Admitted);
-        admission
+    fn decide(&mut self, now: Moment, cost: u32, wakes: &mut Wakes) -> Result<(), Denied> {
+        if cost > self.rolling.limit() {
+            return Err(Denied::Never);
+        }
+        self.tend(now, wakes);
+        if self.queue.in_line() == 0 && self.rolling.admit(now, cost) {
+            self.tally.admitted += 1;
+            return Ok(());
+        }
+        Err(Denied::TooLate(self.newcomers_turn(now, cost)))
     }
 
     /// Looks after the queue on behalf of somebody who does not stand in it.
@@ -296,7 +296,7 @@ impl Limiter {
             changed = true;
         }
         while let Some(cost) = self.queue.first_cost()
-            && self.rolling.admit(now, cost) == Admission::Admitted
+            && self.rolling.admit(now, cost)
         {
             self.queue.offer(now.after(CLAIM_WITHIN), wakes);
             changed = true;

@@ -60,7 +60,8 @@ impl Place {
         &self.window
     }
 
-    fn end(&mut self, ending: Ending) {
+    /// Ends it, once.
+    pub(crate) fn end(&mut self, ending: Ending) {
         let free_at = match self.stage {
             Stage::Ended => return,
             Stage::Admitted => None,

@@ -29,17 +29,6 @@ struct Closing {
     places: u32,
 }
 
-/// What a window says to a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Admission {
-    /// The places are the request's, in flight from now on.
-    Admitted,
-    /// Not now.
-    Wait,
-    /// The request costs more than the window has.
-    Never,
-}
-
 /// When places free, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Turn {
@@ -77,16 +66,9 @@ impl Rolling {
     }
 
     /// Takes `cost` places, if they are free at `now`.
-    pub(crate) fn admit(&mut self, now: Moment, cost: u32) -> Admission {
-        if cost > self.quota.limit() {
-            return Admission::Never;
-        }
+    pub(crate) fn admit(&mut self, now: Moment, cost: u32) -> bool {
         self.expire(now);
-        if self.admit_unseen(cost) {
-            Admission::Admitted
-        } else {
-            Admission::Wait
-        }
+        self.admit_unseen(cost)
     }
 
     /// Takes `cost` places if they were free when the window was last told the time.

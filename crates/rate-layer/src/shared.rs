@@ -11,7 +11,7 @@ use crate::sync::Mutex;
 
 /// A limiter that many threads use.
 ///
-/// The time is an argument throughout. It is read before the lock is taken and may be a little old when it counts, which is
+/// The time is an argument throughout. It may be read before the lock is taken, and be a little old when it counts. That is
 /// safe: an admission sees fewer places free, and a place answered at the time given was not free in between.
 #[derive(Debug)]
 pub(crate) struct Shared(Mutex<Limiter>);
@@ -25,8 +25,15 @@ impl Shared {
         self.0.lock().admit_unseen(cost)
     }
 
-    pub(crate) fn admit(&self, now: Moment, cost: u32) -> Result<(), Denied> {
-        self.with(|limiter, wakes| limiter.admit(now, cost, wakes))
+    /// Admits, or says when it could. Looks at the clock only where it must, and then with the lock in hand.
+    pub(crate) fn admit(&self, cost: u32, now: impl FnOnce() -> Moment) -> Result<(), Denied> {
+        self.with(|limiter, wakes| {
+            if limiter.admit_unseen(cost) {
+                Ok(())
+            } else {
+                limiter.admit(now(), cost, wakes)
+            }
+        })
     }
 
     pub(crate) fn join(

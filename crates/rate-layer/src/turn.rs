@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use crate::error::RateError;
@@ -16,17 +15,11 @@ use crate::queue::Ticket;
 use crate::settings::{Settings, Waiting};
 use crate::window::Window;
 
-pin_project! {
-    /// Waits for places in a window.
-    ///
-    /// Takes its ticket when it is first polled, and wakes itself by a timer of its own, so that it depends on nobody.
-    #[derive(Debug)]
-    pub(crate) struct Turn {
-        stage: Stage,
-        #[pin]
-        alarm: Option<Sleep>,
-    }
-}
+/// Waits for places in a window.
+///
+/// Takes its ticket when it is first polled, and wakes itself by a timer of its own, so that it depends on nobody.
+#[derive(Debug)]
+pub(crate) struct Turn(Stage);
 
 #[derive(Debug)]
 enum Stage {
@@ -39,7 +32,6 @@ enum Stage {
 struct Arrival {
     window: Window,
     cost: u32,
-    deadline: Option<Instant>,
 }
 
 /// One who stands in the queue. Leaves it without a trace when dropped.
@@ -61,28 +53,24 @@ enum Entry {
 }
 
 impl Turn {
-    /// Asks for `cost` places in `window`, before `deadline` if there is one.
-    pub(crate) fn new(window: Window, cost: u32, deadline: Option<Instant>) -> Self {
-        Self {
-            stage: Stage::Arrives(Arrival {
-                window,
-                cost,
-                deadline,
-            }),
-            alarm: None,
-        }
+    /// Asks for `cost` places in `window`.
+    pub(crate) fn new(window: Window, cost: u32) -> Self {
+        Self(Stage::Arrives(Arrival { window, cost }))
     }
 
     /// Takes the next step. Ready once.
+    ///
+    /// `deadline` is asked for only where the request has to wait; `timer` is used only then.
     pub(crate) fn poll(
-        self: Pin<&mut Self>,
+        &mut self,
         cx: &mut Context<'_>,
         settings: &Settings,
+        deadline: impl Fn() -> Option<Instant>,
+        mut timer: Pin<&mut Option<Sleep>>,
     ) -> Poll<Result<Place, RateError>> {
-        let mut this = self.project();
         loop {
-            let entry = match mem::replace(this.stage, Stage::Over) {
-                Stage::Arrives(arrival) => arrival.enter(settings, cx.waker())?,
+            let entry = match mem::replace(&mut self.0, Stage::Over) {
+                Stage::Arrives(arrival) => arrival.enter(settings, &deadline, cx.waker())?,
                 Stage::Waits(waiter) => waiter.look(cx.waker())?,
                 Stage::Over => panic!("polled after it was over"),
             };
@@ -90,52 +78,43 @@ impl Turn {
                 Entry::Place(place) => return Poll::Ready(Ok(place)),
                 Entry::Waiter(waiter, look_again) => (waiter, look_again),
             };
-            let instant = waiter.window.clock().instant(look_again);
-            *this.stage = Stage::Waits(waiter);
-            ready!(poll_alarm(this.alarm.as_mut(), instant, cx));
+            let alarm = match waiter.window.clock().instant(look_again) {
+                Some(instant) => sleep_until(instant),
+                None => sleep(Duration::MAX),
+            };
+            self.0 = Stage::Waits(waiter);
+            // A new timer each time, on the runtime that polls now: the one that polled before may be at a standstill.
+            timer.set(Some(alarm));
+            ready!(
+                timer
+                    .as_mut()
+                    .as_pin_mut()
+                    .map_or(Poll::Pending, |alarm| alarm.poll(cx))
+            );
         }
     }
 }
 
-/// Polls an alarm that sounds at `instant`, or some day if no clock goes so far.
-fn poll_alarm(
-    mut alarm: Pin<&mut Option<Sleep>>,
-    instant: Option<Instant>,
-    cx: &mut Context<'_>,
-) -> Poll<()> {
-    match (alarm.as_mut().as_pin_mut(), instant) {
-        (Some(set), Some(instant)) if set.deadline() == instant => {}
-        (Some(set), Some(instant)) => set.reset(instant),
-        (_, Some(instant)) => alarm.set(Some(sleep_until(instant))),
-        (_, None) => alarm.set(Some(sleep(Duration::MAX))),
-    }
-    alarm.as_pin_mut().map_or(Poll::Pending, |set| set.poll(cx))
-}
-
 impl Arrival {
-    fn enter(self, settings: &Settings, waker: &Waker) -> Result<Entry, RateError> {
-        let Self {
-            window,
-            cost,
-            deadline,
-        } = self;
+    fn enter(
+        self,
+        settings: &Settings,
+        deadline: impl Fn() -> Option<Instant>,
+        waker: &Waker,
+    ) -> Result<Entry, RateError> {
+        let Self { window, cost } = self;
+        let longest = match settings.waiting {
+            Waiting::TwiceTheWindow => window.quota().window().saturating_mul(2),
+            Waiting::AtMost(longest) => longest,
+            Waiting::Never => return window.admit(cost).map(Entry::Place),
+        };
         if window.shared().admit_unseen(cost) {
             return Ok(Entry::Place(Place::new(window, cost)));
         }
         let clock = window.clock();
         let now = clock.now();
-        let longest = match settings.waiting {
-            Waiting::TwiceTheWindow => window.quota().window().saturating_mul(2),
-            Waiting::AtMost(longest) => longest,
-            Waiting::Never => {
-                return match window.shared().admit(now, cost) {
-                    Ok(()) => Ok(Entry::Place(Place::new(window, cost))),
-                    Err(denied) => Err(RateError::would_wait(denied, now, cost, window.quota())),
-                };
-            }
-        };
         let until = now.after(longest);
-        let until = deadline.map_or(until, |deadline| until.min(clock.moment(deadline)));
+        let until = deadline().map_or(until, |deadline| until.min(clock.moment(deadline)));
         let patience = Patience {
             until,
             queue: settings.queue,
@@ -143,7 +122,7 @@ impl Arrival {
         match window.shared().join(now, cost, patience, waker) {
             Ok(Joined::Admitted) => Ok(Entry::Place(Place::new(window, cost))),
             Ok(Joined::Waits { ticket, alarm }) => {
-                tracing::debug!(turn_in = ?alarm.since(now), "a request waits for a place");
+                tracing::debug!(looks_in = ?alarm.since(now), "a request waits for a place");
                 let waiter = Waiter {
                     window,
                     cost,

@@ -128,14 +128,7 @@ impl Window {
     /// [`WouldWait`](crate::RateErrorKind::WouldWait), with the wait that would have been needed, or
     /// [`CostTooHigh`](crate::RateErrorKind::CostTooHigh).
     pub fn try_admit(&self, cost: NonZeroU32) -> Result<Place, RateError> {
-        let cost = cost.get();
-        if !self.shared().admit_unseen(cost) {
-            let now = self.clock().now();
-            self.shared()
-                .admit(now, cost)
-                .map_err(|denied| RateError::would_wait(denied, now, cost, self.quota()))?;
-        }
-        Ok(Place::new(self.clone(), cost))
+        self.clone().admit(cost.get())
     }
 
     /// Looks at the window: one short lock, and no change to what it does.
@@ -163,6 +156,20 @@ impl Window {
     /// What the window was made for.
     pub fn quota(&self) -> &Quota {
         &self.0.quota
+    }
+
+    /// Takes `cost` places, or says in what time they could be had.
+    pub(crate) fn admit(self, cost: u32) -> Result<Place, RateError> {
+        let mut asked_at = Moment::START;
+        let clock = self.clock();
+        let admitted = self.shared().admit(cost, || {
+            asked_at = clock.now();
+            asked_at
+        });
+        match admitted {
+            Ok(()) => Ok(Place::new(self, cost)),
+            Err(denied) => Err(RateError::would_wait(denied, asked_at, cost, self.quota())),
+        }
     }
 
     /// Notes a response that says that this window's limit was exceeded, and admits nothing for `pause`.

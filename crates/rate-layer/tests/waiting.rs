@@ -128,14 +128,12 @@ fn a_waiter_on_a_runtime_that_nobody_drives_holds_nobody_up() {
         .layer(server.clone());
     let (parked, driven) = (runtime(), runtime());
     parked.block_on(call(&client)).expect("at once");
-    let stuck = parked.block_on(async {
-        let client = client.clone();
-        let stuck = tokio::spawn(async move { call(&client).await });
-        // Let it take its ticket; after that, nobody drives this runtime.
+    let stuck = parked.spawn(call(&client));
+    // Let it take its ticket; after that, nobody drives this runtime.
+    parked.block_on(async {
         while window.snapshot().waiting == 0 {
             tokio::task::yield_now().await;
         }
-        stuck
     });
     let (done, served) = mpsc::channel();
     let other = std::thread::spawn({
