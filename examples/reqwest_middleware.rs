@@ -6,7 +6,6 @@
 use std::process::ExitCode;
 
 use bytes::Bytes;
-use clap::Parser;
 use examples::args::{Args, Part};
 use examples::client::{Client, failed};
 use examples::tally::Outcome;
@@ -49,8 +48,15 @@ impl Client for Reqwest {
 }
 
 #[tokio::main]
-async fn main() -> Result<ExitCode, BoxError> {
-    let run = Run::start("reqwest_middleware", Args::parse()).await?;
+async fn main() -> ExitCode {
+    examples::exit::code(run().await)
+}
+
+async fn run() -> Result<ExitCode, BoxError> {
+    let Some(args) = Args::from_command_line()? else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let run = Run::start("reqwest_middleware", args).await?;
     let stack = run.stack();
     // Nothing below the stack may follow redirects or repeat: `send_once` sees to it, `sends_once` says so.
     let client = reqwest_layer::send_once(reqwest::Client::builder().no_proxy()).build()?;

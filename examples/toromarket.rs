@@ -6,7 +6,6 @@
 use std::process::ExitCode;
 
 use bytes::Bytes;
-use clap::Parser;
 use examples::args::{Args, Part};
 use examples::client::Tower;
 use examples::toromarket_run::Run;
@@ -17,8 +16,15 @@ use tollgate::context::BoxError;
 use tower::ServiceBuilder;
 
 #[tokio::main]
-async fn main() -> Result<ExitCode, BoxError> {
-    let run = Run::start(Args::parse()).await?;
+async fn main() -> ExitCode {
+    examples::exit::code(run().await)
+}
+
+async fn run() -> Result<ExitCode, BoxError> {
+    let Some(args) = Args::from_command_line()? else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let run = Run::start(args).await?;
     let json = run.args().json;
     if !json {
         println!("the operator claims this agent at {}", run.claim_url());

@@ -6,7 +6,6 @@
 use std::process::ExitCode;
 
 use bytes::Bytes;
-use clap::Parser;
 use examples::args::{Args, Part};
 use examples::client::Tower;
 use examples::torque_run::Run;
@@ -17,8 +16,15 @@ use tollgate::context::BoxError;
 use tower::ServiceBuilder;
 
 #[tokio::main]
-async fn main() -> Result<ExitCode, BoxError> {
-    let run = Run::start("torque", Args::parse()).await?;
+async fn main() -> ExitCode {
+    examples::exit::code(run().await)
+}
+
+async fn run() -> Result<ExitCode, BoxError> {
+    let Some(args) = Args::from_command_line()? else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let run = Run::start("torque", args).await?;
     let client = Client::builder(TokioExecutor::new())
         .retry_canceled_requests(false)
         .build_http::<Full<Bytes>>();

@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod client;
+pub mod exit;
 pub mod pace;
 pub mod progress;
 pub mod report;

@@ -100,7 +100,12 @@ impl Run {
         match self.args.without {
             Some(Part::Rate) => RateLayer::by_slot().otherwise(Limit::Unlimited),
             // Without a gate nobody has chosen a slot, and what has none is counted with the agent.
-            Some(Part::Gate) => self.stack.stack().rate().clone().without_slot(self.window.clone()),
+            Some(Part::Gate) => self
+                .stack
+                .stack()
+                .rate()
+                .clone()
+                .without_slot(self.window.clone()),
             _ => self.stack.stack().rate().clone(),
         }
     }
@@ -111,7 +116,13 @@ impl Run {
         let (eager, paced) = (calls - calls * 3 / 10, calls - calls / 10);
         let counted = (0..eager).map(|n| self.counted(n));
         // Some come one by one, so that the token is in use all the time.
-        let slowly = (eager..calls).map(|n| if n < paced { self.counted(n) } else { self.markets() });
+        let slowly = (eager..calls).map(|n| {
+            if n < paced {
+                self.counted(n)
+            } else {
+                self.markets()
+            }
+        });
         let windows = f64::from(paced) / f64::from(self.args.limit) - 0.9;
         let crowd = Crowd {
             eager: counted.collect(),
@@ -161,7 +172,10 @@ impl Run {
 
     /// A call to a public route.
     fn markets(&self) -> Call {
-        ("markets", self.request(Method::GET, "/markets", String::new()))
+        (
+            "markets",
+            self.request(Method::GET, "/markets", String::new()),
+        )
     }
 
     fn request(&self, method: Method, path: &str, body: String) -> Request<Full<Bytes>> {

@@ -154,7 +154,7 @@ impl Run {
             }
             8 => ("account", self.get("/accounts/business")),
             _ => {
-                let mut trade = self.trade("/execute/trades", n);
+                let mut trade = self.trade("/execute/trades", "merchant", n);
                 trade.extensions_mut().insert(Torque::as_merchant());
                 (TRADES, trade)
             }
@@ -164,8 +164,8 @@ impl Run {
     /// A call with the wallet's JWT, or with nothing.
     fn uncounted(&self, n: u32) -> Call {
         match n % 10 {
-            0..4 => (TRADES, self.trade("/execute/trades", n)),
-            4..7 => (TRADES, self.trade("/actions/transfers/evm", n)),
+            0..4 => (TRADES, self.trade("/execute/trades", "onchain", n)),
+            4..7 => (TRADES, self.trade("/actions/transfers/evm", "onchain", n)),
             7 => ("portfolio", self.get("/read/portfolio")),
             8 => ("wallet", self.get("/wallet/me")),
             _ => ("capabilities", self.get("/capabilities")),
@@ -180,9 +180,11 @@ impl Run {
         self.request(Method::POST, path, body)
     }
 
-    /// A trade with an identity of its own, and an idempotency key as an SDK would mint it: once a trade.
-    fn trade(&self, path: &str, n: u32) -> Request<Full<Bytes>> {
-        let body = format!(r#"{{"clientTradeId":"trade-{n}","pair":"ETH-USDC","amount":"1"}}"#);
+    /// A trade with an identity of its own, the channel that the sandbox is to hold it against, and an idempotency key as an SDK would mint it: once a trade.
+    fn trade(&self, path: &str, channel: &str, n: u32) -> Request<Full<Bytes>> {
+        let body = format!(
+            r#"{{"clientTradeId":"trade-{n}","channel":"{channel}","pair":"ETH-USDC","amount":"1"}}"#
+        );
         let mut request = self.post(path, body);
         let key = format!("{n:08x}-7a1e-4b2c-8d3f-{:012x}", self.args.seed);
         if let Ok(key) = key.parse() {
