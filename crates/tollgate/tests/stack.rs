@@ -1,0 +1,73 @@
+//! What a stack says when it cannot be built.
+
+use std::error::Error;
+
+use http::Method;
+use tollgate::auth::Slot;
+use tollgate::{MINUTE, Quota, Route, Stack, StackBuilder};
+
+fn stack() -> StackBuilder {
+    Stack::new("https://api.example.com".parse().expect("an origin"))
+}
+
+fn refusal(builder: StackBuilder) -> String {
+    let error = builder.build().expect_err("no stack");
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+#[test]
+fn mistakes_are_caught_when_a_stack_is_built() {
+    let read = || Route::new(Method::GET, "/read", "read");
+    for (builder, expected) in [
+        (stack(), "without routes there must be exactly one slot"),
+        (
+            stack().key("a").key("b"),
+            "credential slot `key`: the name is used twice",
+        ),
+        (
+            stack().key("line\nbreak"),
+            "credential slot `key`: the key cannot stand in a header: the secret contains a line break; trim what was read from a file",
+        ),
+        (
+            stack().key("a").route(read()),
+            "the class `read` has no slot; give it one, `Slot::none` if it needs no credential",
+        ),
+        (
+            stack().key("a").class("read", "key"),
+            "classes are given slots, but there are no routes to tell a class",
+        ),
+        (
+            stack().key("a").route(read()).class("read", "wallet"),
+            "credential slot `wallet`: the class `read` asks for it, but there is no such slot",
+        ),
+        (
+            stack()
+                .key("a")
+                .route(read())
+                .route(read())
+                .class("read", "key"),
+            "the route GET /read matches the same requests as /read",
+        ),
+        (
+            Stack::new("http://api.example.com".parse().expect("an origin")).key("a"),
+            "credential slot `key`: http://api.example.com is plain http to another machine; use https, or declare it with `plain_http`",
+        ),
+    ] {
+        assert_eq!(refusal(builder), expected);
+    }
+}
+
+#[test]
+fn a_slot_keeps_an_origin_of_its_own() {
+    let own = Slot::key("a", "key").origin("https://other.example".parse().expect("an origin"));
+    let built = stack().slot(own).limit(Quota::rolling(1, MINUTE)).build();
+    let shown = format!("{:?}", built.expect("a stack").auth());
+    assert!(shown.contains("https://other.example"), "{shown}");
+    assert!(!shown.contains("https://api.example.com"), "{shown}");
+}
