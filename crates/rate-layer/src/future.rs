@@ -42,16 +42,12 @@ pin_project! {
 pin_project! {
     #[project = StageProj]
     enum Stage<S, B, F> {
-        /// Turned away.
+        /// Turned away, or over.
         Refused { error: Option<RateError> },
-        /// Waits for a place.
-        Queues {
+        /// Waits for a place, where it needs one, and then for the inner service.
+        Prepares {
             call: Option<(S, Request<B>)>,
-            turn: Turn,
-        },
-        /// Waits for the inner service.
-        Readies {
-            call: Option<(S, Request<B>)>,
+            turn: Option<Turn>,
             place: Option<Place>,
         },
         /// Has departed. The inner future goes before the place, which is then given up.
@@ -60,7 +56,6 @@ pin_project! {
             future: F,
             place: Option<Place>,
         },
-        Over,
     }
 }
 
@@ -70,11 +65,13 @@ where
 {
     pub(crate) fn new(inner: S, request: Request<B>, settings: Arc<Settings>) -> Self {
         let stage = match settings.limit_of(&request) {
-            (Limit::Window(window), _) => Stage::Queues {
-                turn: Turn::new(window.clone(), 1),
+            (Limit::Window(window), _) => Stage::Prepares {
+                turn: Some(Turn::new(window.clone(), 1)),
                 call: Some((inner, request)),
+                place: None,
             },
-            (Limit::Unlimited, _) => Stage::Readies {
+            (Limit::Unlimited, _) => Stage::Prepares {
+                turn: None,
                 call: Some((inner, request)),
                 place: None,
             },
@@ -100,70 +97,82 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
-            let next = match this.stage.as_mut().project() {
+            let outcome = match this.stage.as_mut().project() {
                 StageProj::Refused { error } => {
-                    let error = error.take().expect("taken once");
-                    this.stage.set(Stage::Over);
-                    return Poll::Ready(Err(error.into()));
+                    Err(error.take().expect("polled after it was over").into())
                 }
-                StageProj::Queues { call, turn } => {
-                    let deadline = || deadline_of(&call.as_ref()?.1);
-                    match ready!(turn.poll(cx, this.settings, deadline, this.timer.as_mut())) {
-                        Ok(place) => {
-                            if let Some((_, request)) = call {
-                                CallContext::of(request.extensions_mut()).enter(Guard::Place);
+                StageProj::Prepares { call, turn, place } => {
+                    let prepared = ready!(prepare(
+                        call,
+                        turn,
+                        place,
+                        this.settings,
+                        this.timer.as_mut(),
+                        cx
+                    ));
+                    match prepared {
+                        Ok((mut inner, request)) => {
+                            if let Some(place) = place {
+                                place.depart();
                             }
-                            Stage::Readies {
-                                call: call.take(),
-                                place: Some(place),
-                            }
+                            let departed = Stage::Departed {
+                                // If this panics, the place has departed, and is dropped.
+                                place: place.take(),
+                                future: inner.call(request),
+                            };
+                            this.timer.set(None);
+                            this.stage.set(departed);
+                            continue;
                         }
-                        Err(error) => Stage::Refused { error: Some(error) },
+                        Err(error) => Err(error),
                     }
                 }
-                StageProj::Readies { call, place } => {
-                    let (inner, _) = call.as_mut().expect("taken once");
-                    match inner.poll_ready(cx) {
-                        Poll::Ready(Ok(())) => {}
-                        Poll::Ready(Err(error)) => {
-                            this.stage.set(Stage::Over);
-                            return Poll::Ready(Err(not_ready(error.into())));
-                        }
-                        Poll::Pending => {
-                            let within = this.settings.ready_within;
-                            ready!(poll_timeout(this.timer.as_mut(), within, cx));
-                            this.stage.set(Stage::Over);
-                            return Poll::Ready(Err(RateError::not_ready(within).into()));
-                        }
+                StageProj::Departed { future, place } => match future.poll(cx) {
+                    Poll::Ready(outcome) => {
+                        settle(place.take(), outcome.map_err(Into::into), this.settings)
                     }
-                    let (mut inner, request) = call.take().expect("taken once");
-                    if let Some(place) = place {
-                        place.depart();
+                    Poll::Pending => {
+                        let within = this.settings.answer_within;
+                        ready!(poll_timeout(this.timer.as_mut(), within, cx));
+                        Err(RateError::answer_timeout(within).into())
                     }
-                    Stage::Departed {
-                        place: place.take(),
-                        future: inner.call(request),
-                    }
-                }
-                StageProj::Departed { future, place } => {
-                    let outcome = match future.poll(cx) {
-                        Poll::Ready(outcome) => {
-                            settle(place.take(), outcome.map_err(Into::into), this.settings)
-                        }
-                        Poll::Pending => {
-                            let within = this.settings.answer_within;
-                            ready!(poll_timeout(this.timer.as_mut(), within, cx));
-                            Err(RateError::answer_timeout(within).into())
-                        }
-                    };
-                    this.stage.set(Stage::Over);
-                    return Poll::Ready(outcome);
-                }
-                StageProj::Over => panic!("polled after it was over"),
+                },
             };
-            // Each stage has its own time.
-            this.timer.set(None);
-            this.stage.set(next);
+            this.stage.set(Stage::Refused { error: None });
+            return Poll::Ready(outcome);
+        }
+    }
+}
+
+/// Waits until `call` holds its place and its service is ready, and hands it out.
+fn prepare<S, B>(
+    call: &mut Option<(S, Request<B>)>,
+    turn: &mut Option<Turn>,
+    place: &mut Option<Place>,
+    settings: &Settings,
+    mut timer: Pin<&mut Option<Sleep>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(S, Request<B>), BoxError>>
+where
+    S: Service<Request<B>>,
+    S::Error: Into<BoxError>,
+{
+    let (inner, request) = call.as_mut().expect("handed out once");
+    if let Some(waiting) = turn {
+        let deadline = || deadline_of(request);
+        let admitted = ready!(waiting.poll(cx, settings, deadline, timer.as_mut()))?;
+        CallContext::of(request.extensions_mut()).enter(Guard::Place);
+        *place = Some(admitted);
+        *turn = None;
+        timer.set(None);
+    }
+    match inner.poll_ready(cx) {
+        Poll::Ready(Ok(())) => Poll::Ready(Ok(call.take().expect("handed out once"))),
+        Poll::Ready(Err(error)) => Poll::Ready(Err(not_ready(error.into()))),
+        Poll::Pending => {
+            let within = settings.ready_within;
+            ready!(poll_timeout(timer, within, cx));
+            Poll::Ready(Err(RateError::not_ready(within).into()))
         }
     }
 }

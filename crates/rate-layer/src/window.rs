@@ -128,7 +128,7 @@ impl Window {
     /// [`WouldWait`](crate::RateErrorKind::WouldWait), with the wait that would have been needed, or
     /// [`CostTooHigh`](crate::RateErrorKind::CostTooHigh).
     pub fn try_admit(&self, cost: NonZeroU32) -> Result<Place, RateError> {
-        self.clone().admit(cost.get())
+        self.admit(cost.get())
     }
 
     /// Looks at the window: one short lock, and no change to what it does.
@@ -159,7 +159,7 @@ impl Window {
     }
 
     /// Takes `cost` places, or says in what time they could be had.
-    pub(crate) fn admit(self, cost: u32) -> Result<Place, RateError> {
+    pub(crate) fn admit(&self, cost: u32) -> Result<Place, RateError> {
         let mut asked_at = Moment::START;
         let clock = self.clock();
         let admitted = self.shared().admit(cost, || {
@@ -167,7 +167,7 @@ impl Window {
             asked_at
         });
         match admitted {
-            Ok(()) => Ok(Place::new(self, cost)),
+            Ok(()) => Ok(Place::new(self.clone(), cost)),
             Err(denied) => Err(RateError::would_wait(denied, asked_at, cost, self.quota())),
         }
     }
