@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use call_context::{NeverLeft, Refusal, SlotName};
 
-use crate::limiter::Denied;
 use crate::moment::Moment;
+use crate::outcome::Denied;
 use crate::quota::Quota;
 
 /// A request that this layer turned away or gave up.

@@ -28,7 +28,8 @@
 //! | --- | --- |
 //! | `rolling` | how many places are taken, and when they free; pure |
 //! | `queue` | who waits, in which order, who has been offered a place; pure |
-//! | `limiter` | brings the two together; pure |
+//! | `lookouts` | who looks after the queue, and when; pure |
+//! | `limiter` | brings them together; pure |
 //! | `shared` | one short lock around it; wakes outside of it |
 //! | `turn`, `place` | a waiter and a holder, with tokio's timers and clock |
 //! | `layer`, `limits`, `service`, `future` | the Tower shell |
@@ -45,7 +46,9 @@ mod future;
 mod layer;
 mod limiter;
 mod limits;
+mod lookouts;
 mod moment;
+mod outcome;
 mod place;
 mod queue;
 mod quota;

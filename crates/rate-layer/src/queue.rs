@@ -6,7 +6,7 @@
 //! once.
 //!
 //! This module keeps the order; when a place frees is [`rolling`](crate::rolling)'s business, and who is to look after the
-//! queue when, [`limiter`](crate::limiter)'s. Nothing of a caller's runs in here: wakers go into [`Wakes`], which their
+//! queue when, [`lookouts`](crate::lookouts)'s. Nothing of a caller's runs in here: wakers go into [`Wakes`], which their
 //! owner fires, or drops, outside of the lock.
 
 use std::collections::{BTreeMap, VecDeque};

@@ -3,6 +3,7 @@
 //! Why it is safe to admit when this says so is proved at [`Window`](crate::Window).
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::moment::Moment;
 use crate::quota::Quota;
@@ -14,6 +15,8 @@ use crate::quota::Quota;
 #[derive(Debug)]
 pub(crate) struct Rolling {
     quota: Quota,
+    /// The quota's, added up once.
+    hold: Duration,
     in_flight: u32,
     closing: VecDeque<Closing>,
     /// The sum of the closing places.
@@ -53,6 +56,7 @@ impl Rolling {
     pub(crate) fn new(quota: Quota, now: Moment) -> Self {
         let mut rolling = Self {
             quota,
+            hold: quota.hold(),
             in_flight: 0,
             closing: VecDeque::new(),
             closing_places: 0,
@@ -94,7 +98,7 @@ impl Rolling {
     pub(crate) fn end(&mut self, now: Moment, cost: u32, free_at: Option<Moment>, ending: Ending) {
         self.expire(now);
         let wanted = match ending {
-            Ending::Answered => Some(now.after(self.quota.hold())),
+            Ending::Answered => Some(now.after(self.hold)),
             Ending::Abandoned => Some(now.after(self.quota.after_abandonment())),
             Ending::NeverLeft => None,
         };
@@ -125,17 +129,17 @@ impl Rolling {
     /// f(n) + r·hold a place up to n has been taken at most r + 1 times, and the others r times; before
     /// f(1) + (r + 1)·hold likewise. So the (r·N + n)th taking is no earlier than the smaller of the two.
     pub(crate) fn turn(&self, now: Moment, places: u64) -> Turn {
-        let limit = u64::from(self.quota.limit());
+        let first = self.nth_free(now, 0);
         let before = places.saturating_sub(1);
-        let (rounds, nth) = (before / limit, before % limit);
-        let again = self.nth_free(now, 0).at.after(self.quota.hold());
-        let nth = self.nth_free(now, nth);
-        let rounds = u32::try_from(rounds).unwrap_or(u32::MAX);
+        if before == 0 {
+            return first;
+        }
+        let limit = u64::from(self.quota.limit());
+        let rounds = u32::try_from(before / limit).unwrap_or(u32::MAX);
+        let nth = self.nth_free(now, before % limit);
+        let again = first.at.after(self.hold);
         Turn {
-            at: nth
-                .at
-                .min(again)
-                .after(self.quota.hold().saturating_mul(rounds)),
+            at: nth.at.min(again).after(self.hold.saturating_mul(rounds)),
             in_sight: nth.in_sight && nth.at <= again && rounds == 0,
         }
     }
@@ -150,7 +154,7 @@ impl Rolling {
                 in_sight: true,
             };
         }
-        let answered_now = now.after(self.quota.hold());
+        let answered_now = now.after(self.hold);
         // An answer that comes now frees its place no sooner than that, and may free it before a late one.
         let may_be_answered = self.in_flight > 0 || self.quota.after_departure().is_some();
         let in_sight = self

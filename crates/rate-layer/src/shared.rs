@@ -2,8 +2,9 @@
 
 use std::task::Waker;
 
-use crate::limiter::{Denied, Joined, Leaving, Limiter, Look, Patience, Reading};
+use crate::limiter::Limiter;
 use crate::moment::Moment;
+use crate::outcome::{Denied, Joined, Leaving, Look, Patience, Reading};
 use crate::queue::{Ticket, Wakes};
 use crate::quota::Quota;
 use crate::rolling::Ending;

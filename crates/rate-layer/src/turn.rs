@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use crate::error::RateError;
-use crate::limiter::{Joined, Leaving, Look, Patience};
 use crate::moment::Moment;
+use crate::outcome::{Joined, Leaving, Look, Patience};
 use crate::place::Place;
 use crate::queue::Ticket;
 use crate::settings::{Settings, Waiting};

@@ -12,8 +12,12 @@
 
 #[path = "../src/limiter.rs"]
 mod limiter;
+#[path = "../src/lookouts.rs"]
+mod lookouts;
 #[path = "../src/moment.rs"]
 mod moment;
+#[path = "../src/outcome.rs"]
+mod outcome;
 #[path = "../src/queue.rs"]
 mod queue;
 #[path = "../src/quota.rs"]
@@ -32,8 +36,8 @@ use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::sync::{Arc, Notify};
 use loom::thread;
 
-use limiter::{Joined, Leaving, Look, Patience};
 use moment::Moment;
+use outcome::{Joined, Leaving, Look, Patience};
 use quota::{Quota, SECOND};
 use rolling::Ending;
 use shared::Shared;
