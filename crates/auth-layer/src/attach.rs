@@ -10,6 +10,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 pub use self::future::AttachFuture;
+use self::future::Departure;
 pub(crate) use self::future::Sent;
 use crate::auth::Load;
 use crate::error::not_ready;
@@ -65,14 +66,14 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         match self.put_on(&mut request) {
-            Ok(sent) => AttachFuture::sent(self.inner.call(request), sent),
+            Ok(departure) => AttachFuture::sent(self.inner.call(request), departure),
             Err(error) => AttachFuture::refused(error),
         }
     }
 }
 
 impl<S> Attach<S> {
-    fn put_on<B>(&self, request: &mut Request<B>) -> Result<Option<Sent>, AuthError> {
+    fn put_on<B>(&self, request: &mut Request<B>) -> Result<Option<Departure>, AuthError> {
         if CallContext::of(request.extensions_mut()).inside(Guard::Attach) {
             return Err(AuthError::new(Reason::AttachedTwice));
         }
@@ -82,7 +83,8 @@ impl<S> Attach<S> {
             None => Err(AuthError::new(reason)),
         };
         let context = CallContext::of(request.extensions_mut());
-        if context.inside(Guard::Gate) && context.slot() != chosen.name {
+        let gated = context.inside(Guard::Gate);
+        if gated && context.slot() != chosen.name {
             return refuse(Reason::SlotChanged);
         }
         context.enter(Guard::Attach);
@@ -102,7 +104,7 @@ impl<S> Attach<S> {
                     return refuse(Reason::NotUsable);
                 };
                 headers.insert(header, value);
-                return Ok(Some(Sent::new(slot.clone(), generation)));
+                return Ok(Some(Departure::new(slot, generation, gated)));
             }
         }
         Ok(None)

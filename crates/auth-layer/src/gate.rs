@@ -13,7 +13,7 @@ use tower_service::Service;
 pub use self::future::GateFuture;
 use crate::auth::Load;
 use crate::error::not_ready;
-use crate::token::Wait;
+use crate::token::{Tally, Wait};
 use crate::{Auth, AuthError, Reason};
 
 /// Makes [`Gate`]: chooses the slot of each request, and waits for a usable token.
@@ -42,7 +42,10 @@ impl<S> Layer<S> for GateLayer {
     }
 }
 
-/// Chooses the slot of each request, waits for a usable token, and after a 401 for a newer one.
+/// Chooses the slot of each request, waits for a usable token, and after a 401 for a newer one: then it leaves the mark
+/// [`Renewed`](call_context::Renewed) and the [`SlotName`](call_context::SlotName) in the response's extensions.
+///
+/// As long as requests wait between gate and attacher, the token renews itself in time, also when no others come to the gate.
 ///
 /// With a fresh token the request goes on at once, by the readiness that `poll_ready` has seen. Where it has to wait, that
 /// readiness is given back, and a clone of the inner service is driven ready afterwards.
@@ -75,16 +78,16 @@ where
             Err(error) => GateFuture::refused(error),
             Ok(Admission {
                 wait: None,
-                deadline,
-            }) => GateFuture::calling(self.inner.call(request), deadline),
+                passage,
+            }) => GateFuture::calling(self.inner.call(request), passage),
             Ok(Admission {
                 wait: Some(wait),
-                deadline,
+                passage,
             }) => {
                 let inner = self.inner.clone();
                 // Drops the one that is ready: it may sit on the very permit that the clone will need.
                 self.inner = inner.clone();
-                GateFuture::waiting(wait, inner, request, deadline)
+                GateFuture::waiting(wait, inner, request, passage)
             }
         }
     }
@@ -92,7 +95,14 @@ where
 
 struct Admission {
     wait: Option<Wait>,
+    passage: Passage,
+}
+
+/// What the gate remembers of a request while it is below.
+struct Passage {
     deadline: Option<Instant>,
+    /// Where the request takes a renewing token.
+    demand: Option<Tally>,
 }
 
 impl<S> Gate<S> {
@@ -109,13 +119,18 @@ impl<S> Gate<S> {
         context.enter(Guard::Gate);
         self.auth.note(&chosen, context);
         let deadline = context.deadline().map(Instant::from_std);
-        let wait = match chosen.load {
+        let (wait, demand) = match chosen.load {
             Load::Token(_, slot) if slot.is_fetching_here() => {
                 return Err(AuthError::new(Reason::OwnFetch).of(slot.name()));
             }
-            Load::Token(_, slot) if !slot.is_ready() => Some(slot.wait(0, deadline)),
-            Load::Token(..) | Load::Bare { .. } | Load::CallersOwn | Load::Key(..) => None,
+            Load::Token(_, slot) => {
+                let demand = Some(slot.gated());
+                let wait = (!slot.is_ready()).then(|| slot.wait(0, deadline));
+                (wait, demand)
+            }
+            Load::Bare { .. } | Load::CallersOwn | Load::Key(..) => (None, None),
         };
-        Ok(Admission { wait, deadline })
+        let passage = Passage { deadline, demand };
+        Ok(Admission { wait, passage })
     }
 }

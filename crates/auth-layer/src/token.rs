@@ -1,7 +1,9 @@
 //! A renewing token: its state, and the shell around the pure parts.
 
+mod demand;
 mod failure;
 mod fetch;
+mod keep;
 mod life;
 mod timing;
 mod wait;
@@ -18,10 +20,12 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+pub(crate) use self::demand::Tally;
 pub use self::life::Counts;
 pub(crate) use self::timing::Timing;
 pub(crate) use self::wait::Wait;
 
+use self::demand::Demand;
 use self::life::Life;
 use self::timing::Expiry;
 use crate::clock::{Clock, Moment};
@@ -43,7 +47,15 @@ struct Shared {
     /// Written under the lock of `book` alone, so that generations never run backwards.
     current: ArcSwapOption<Current>,
     book: Mutex<Book>,
-    changed: Notify,
+    demand: Demand,
+    changed: Arc<Notify>,
+}
+
+impl Drop for Shared {
+    /// The keeper holds no slot, and would sleep on.
+    fn drop(&mut self) {
+        self.changed.notify_waiters();
+    }
 }
 
 /// What changes seldom, under one short lock.
@@ -93,7 +105,8 @@ impl TokenSlot {
                 clock,
                 current: ArcSwapOption::empty(),
                 book: Mutex::new(book),
-                changed: Notify::new(),
+                demand: Demand::default(),
+                changed: Arc::default(),
             }),
         }
     }
@@ -108,10 +121,13 @@ impl TokenSlot {
         self.shared.book.lock().life.counts()
     }
 
-    /// Throws the token away, so that the next request waits for a new one. A fetch that runs already may bring it.
+    /// Throws the token away, so that the next request waits for a new one. A fetch that runs already may bring it; for
+    /// requests that wait between gate and attacher one starts at once.
     pub fn invalidate(&self) {
-        let _book = self.shared.book.lock();
+        let book = self.shared.book.lock();
         self.shared.current.store(None);
+        drop(book);
+        self.shared.changed.notify_waiters();
     }
 
     /// Says that something has changed: a permanent refusal is forgotten, and a pause ends.
@@ -122,6 +138,17 @@ impl TokenSlot {
 
     pub(crate) fn through(&self) -> Option<SlotName> {
         self.shared.source.through()
+    }
+
+    /// Counts a call at the gate until the tally is dropped. Belongs before [`is_ready`](Self::is_ready): the keeper that
+    /// finds nobody has then found the token due, and so will the call.
+    pub(crate) fn gated(&self) -> Tally {
+        self.shared.demand.gated.clone()
+    }
+
+    /// Counts a call of the gate as departed until the tally is dropped.
+    pub(crate) fn departed(&self) -> Tally {
+        self.shared.demand.departed.clone()
     }
 
     /// Whether the token can be used now. Where it is due, starts a renewal behind it; outside of a runtime that is left
@@ -184,6 +211,7 @@ impl TokenSlot {
             .reject(accepted, current.published, now, fastrand::f64());
         self.shared.current.store(None);
         drop(book);
+        self.shared.changed.notify_waiters();
         tracing::debug!(slot = %self.shared.name, generation, accepted, "the server refused the token");
     }
 }

@@ -3,12 +3,12 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use call_context::{BoxError, Renewed};
+use call_context::{BoxError, Renewed, SlotName};
 use http::Response;
 use pin_project_lite::pin_project;
-use tokio::time::Instant;
 use tower_service::Service;
 
+use super::Passage;
 use crate::AuthError;
 use crate::attach::Sent;
 use crate::error::not_ready;
@@ -21,7 +21,7 @@ pin_project! {
     where
         S: Service<Q>,
     {
-        deadline: Option<Instant>,
+        passage: Passage,
         #[pin]
         state: State<S, Q, S::Future, S::Response>,
     }
@@ -37,7 +37,7 @@ pin_project! {
         Readying { parts: Option<(S, Q)> },
         Calling { #[pin] future: F },
         /// After a 401, for a newer token.
-        Renewing { wait: Wait, response: Option<R> },
+        Renewing { wait: Wait, slot: SlotName, response: Option<R> },
     }
 }
 
@@ -47,20 +47,24 @@ where
 {
     pub(super) fn refused(error: AuthError) -> Self {
         let error = Some(error);
-        Self::new(State::Refused { error }, None)
+        let passage = Passage {
+            deadline: None,
+            demand: None,
+        };
+        Self::new(State::Refused { error }, passage)
     }
 
-    pub(super) fn waiting(wait: Wait, inner: S, request: Q, deadline: Option<Instant>) -> Self {
+    pub(super) fn waiting(wait: Wait, inner: S, request: Q, passage: Passage) -> Self {
         let parts = Some((inner, request));
-        Self::new(State::Waiting { wait, parts }, deadline)
+        Self::new(State::Waiting { wait, parts }, passage)
     }
 
-    pub(super) fn calling(future: S::Future, deadline: Option<Instant>) -> Self {
-        Self::new(State::Calling { future }, deadline)
+    pub(super) fn calling(future: S::Future, passage: Passage) -> Self {
+        Self::new(State::Calling { future }, passage)
     }
 
-    fn new(state: State<S, Q, S::Future, S::Response>, deadline: Option<Instant>) -> Self {
-        Self { deadline, state }
+    fn new(state: State<S, Q, S::Future, S::Response>, passage: Passage) -> Self {
+        Self { passage, state }
     }
 }
 
@@ -81,32 +85,48 @@ where
                     return Poll::Ready(Err(error.take().expect(DONE).into()));
                 }
                 StateProjection::Waiting { wait, parts } => {
-                    ready!(wait.as_mut().poll(cx))?;
+                    let outcome = ready!(wait.as_mut().poll(cx));
+                    outcome.inspect_err(|_| this.passage.demand = None)?;
                     let parts = parts.take();
                     State::Readying { parts }
                 }
                 StateProjection::Readying { parts } => {
                     let (inner, _) = parts.as_mut().expect(DONE);
-                    ready!(inner.poll_ready(cx)).map_err(not_ready)?;
+                    let outcome = ready!(inner.poll_ready(cx));
+                    outcome.map_err(|error| {
+                        this.passage.demand = None;
+                        not_ready(error)
+                    })?;
                     let (mut inner, request) = parts.take().expect(DONE);
                     let future = inner.call(request);
                     State::Calling { future }
                 }
                 StateProjection::Calling { future } => {
-                    let mut response = ready!(future.poll(cx)).map_err(Into::into)?;
+                    let outcome = ready!(future.poll(cx));
+                    this.passage.demand = None;
+                    let mut response = outcome.map_err(Into::into)?;
                     let Some(refused) = response.extensions_mut().remove::<Sent>() else {
                         return Poll::Ready(Ok(response));
                     };
-                    let wait = refused.slot.wait(refused.generation, *this.deadline);
-                    let response = Some(response);
-                    State::Renewing { wait, response }
+                    let wait = refused.slot.wait(refused.generation, this.passage.deadline);
+                    State::Renewing {
+                        wait,
+                        slot: refused.slot.name().clone(),
+                        response: Some(response),
+                    }
                 }
-                StateProjection::Renewing { wait, response } => {
+                StateProjection::Renewing {
+                    wait,
+                    slot,
+                    response,
+                } => {
                     let outcome = ready!(wait.as_mut().poll(cx));
                     let mut response = response.take().expect(DONE);
                     // Without a newer token the 401 itself is the answer.
                     if outcome.is_ok() {
-                        response.extensions_mut().insert(Renewed);
+                        let extensions = response.extensions_mut();
+                        extensions.insert(Renewed);
+                        extensions.insert(slot.clone());
                     }
                     return Poll::Ready(Ok(response));
                 }

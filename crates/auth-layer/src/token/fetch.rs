@@ -1,4 +1,4 @@
-//! One fetch: a task that no caller can cancel, and that always reports how it ended.
+//! One fetch: a task that no caller can cancel, and that always reports how it ended. Then it is the keeper.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use http::HeaderValue;
 use tokio::runtime::Handle;
 
 use super::failure::Failure;
+use super::keep::keep;
 use super::timing::Expiry;
 use super::{Current, TokenSlot};
 use crate::clock::Moment;
@@ -40,7 +41,16 @@ impl TokenSlot {
             epoch,
             landed: false,
         };
-        runtime.spawn(FETCHING.scope(slots, run(landing)));
+        let keeper = keep(
+            Arc::downgrade(&self.shared),
+            Arc::clone(&self.shared.changed),
+            epoch,
+        );
+        let fetch = FETCHING.scope(slots, run(landing));
+        runtime.spawn(async move {
+            fetch.await;
+            keeper.await;
+        });
     }
 }
 

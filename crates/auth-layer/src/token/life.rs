@@ -112,6 +112,20 @@ impl Life {
         }
     }
 
+    /// Whether somebody who needs a token would start a fetch now.
+    pub(super) fn may_start(&self, now: Instant) -> bool {
+        match self.phase {
+            Phase::Idle | Phase::Lost => true,
+            Phase::BackingOff { until, .. } => until <= now,
+            Phase::Fetching { .. } | Phase::Refused { .. } => false,
+        }
+    }
+
+    /// Whether no fetch was started after the one of `epoch`.
+    pub(super) fn is_newest(&self, epoch: u64) -> bool {
+        epoch == self.epoch
+    }
+
     /// The epoch of a renewal to start behind a token that is still in use, where it is time for one.
     pub(super) fn renew(&mut self, now: Instant, jitter: f64) -> Option<u64> {
         match self.next(now, None, jitter) {

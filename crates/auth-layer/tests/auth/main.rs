@@ -1,5 +1,6 @@
 //! The layers through their public face.
 
+mod demand;
 mod life;
 mod order;
 mod refusals;

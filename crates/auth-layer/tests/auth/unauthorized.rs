@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use auth_layer::{Auth, AuthLayer, Slot, SourceError};
-use call_context::{BoxError, Renewed};
+use call_context::{BoxError, Renewed, SlotName};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{Request, Response, StatusCode};
 use tokio::sync::Barrier;
@@ -44,6 +44,10 @@ async fn a_refused_token_is_replaced_and_the_401_marked() {
     let refused = answer(&client).await;
     assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
     assert!(is_renewed(&refused));
+    assert_eq!(
+        refused.extensions().get::<SlotName>(),
+        Some(&"wallet".into())
+    );
     assert_eq!(start.elapsed(), SECOND);
     assert_eq!(send(&client).await.expect("a token"), "Bearer t2");
     let counts = auth.token("wallet").expect("a token slot").counts();
