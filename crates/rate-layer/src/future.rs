@@ -115,8 +115,8 @@ where
                             if let Some(place) = place {
                                 place.depart();
                             }
+                            // Should the call panic, the place goes as one that has departed.
                             let departed = Stage::Departed {
-                                // If this panics, the place has departed, and is dropped.
                                 place: place.take(),
                                 future: inner.call(request),
                             };
