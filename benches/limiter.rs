@@ -63,7 +63,11 @@ fn reject(criterion: &mut Criterion) {
         place.answered();
     }
     group.bench_function("tollgate", |bencher| {
-        bencher.iter(|| window.try_admit(NonZeroU32::MIN).expect_err("there is no place"));
+        bencher.iter(|| {
+            window
+                .try_admit(NonZeroU32::MIN)
+                .expect_err("there is no place")
+        });
     });
     let limiter = governor(
         governor::Quota::with_period(36 * MINUTE)
