@@ -92,7 +92,8 @@ impl Slot {
 
     /// Deliberately nothing: requests of this slot carry no credential of ours.
     ///
-    /// The slot needs no origin; where it has some, it is bound to them. A caller's own `Authorization` is refused here
+    /// The slot needs no origin; where it has some, or its table [has one](crate::AuthBuilder::origin), it is bound to
+    /// them. A caller's own `Authorization` is refused here
     /// too, unless [`callers_own`](Self::callers_own) says otherwise.
     pub fn none(name: impl Into<SlotName>) -> Self {
         Self::new(name.into(), Content::Nothing)

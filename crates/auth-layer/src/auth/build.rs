@@ -28,7 +28,20 @@ pub struct AuthBuilder {
 }
 
 impl AuthBuilder {
-    /// Binds slots that name no origin of their own to `origin`.
+    /// Binds slots that name no origin of their own to `origin`: https, or plain http on this machine.
+    ///
+    /// That goes for [`Slot::none`] too, whose requests are then at home there alone. A slot that names an origin, be it with
+    /// [`Slot::plain_http`], is bound to its own only.
+    ///
+    /// ```
+    /// use auth_layer::{Auth, Slot};
+    ///
+    /// let auth = Auth::builder()
+    ///     .origin("https://api.example.com".parse()?)
+    ///     .slot(Slot::key("business", "sk_live_1"))
+    ///     .build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn origin(mut self, origin: Origin) -> Self {
         self.origin = Some(origin);
@@ -67,8 +80,8 @@ impl AuthBuilder {
     ///
     /// # Errors
     ///
-    /// Where a slot with a credential is bound to no origin, or to a plain-http one off this machine that is not declared
-    /// so; a key cannot stand in a header; a class has no slot, or no route has that class; names are used twice or are
+    /// Where a slot with a credential is bound to no origin; any slot to a plain-http one off this machine that is not
+    /// declared so; a key cannot stand in a header; a class has no slot, or no route has that class; names are used twice or are
     /// unknown; a source would go through its own slot, directly or through others; or durations contradict each other.
     pub fn build(self) -> Result<Auth, BuildError> {
         let names: Vec<SlotName> = self.slots.iter().map(|slot| slot.name.clone()).collect();

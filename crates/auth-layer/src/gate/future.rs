@@ -70,14 +70,30 @@ where
 
 const DONE: &str = "polled after completion";
 
+/// What a call comes to at the gate.
+type Outcome<R> = Result<Response<R>, BoxError>;
+
 impl<S, Q, R> Future for GateFuture<S, Q>
 where
     S: Service<Q, Response = Response<R>>,
     S::Error: Into<BoxError>,
 {
-    type Output = Result<Response<R>, BoxError>;
+    type Output = Outcome<R>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<R>> {
+        let outcome = ready!(self.as_mut().step(cx));
+        // Not only when the future is dropped: who keeps it wants no token any more.
+        self.project().passage.demand = None;
+        Poll::Ready(outcome)
+    }
+}
+
+impl<S, Q, R> GateFuture<S, Q>
+where
+    S: Service<Q, Response = Response<R>>,
+    S::Error: Into<BoxError>,
+{
+    fn step(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<R>> {
         let mut this = self.project();
         loop {
             let next = match this.state.as_mut().project() {
@@ -85,26 +101,19 @@ where
                     return Poll::Ready(Err(error.take().expect(DONE).into()));
                 }
                 StateProjection::Waiting { wait, parts } => {
-                    let outcome = ready!(wait.as_mut().poll(cx));
-                    outcome.inspect_err(|_| this.passage.demand = None)?;
+                    ready!(wait.as_mut().poll(cx))?;
                     let parts = parts.take();
                     State::Readying { parts }
                 }
                 StateProjection::Readying { parts } => {
                     let (inner, _) = parts.as_mut().expect(DONE);
-                    let outcome = ready!(inner.poll_ready(cx));
-                    outcome.map_err(|error| {
-                        this.passage.demand = None;
-                        not_ready(error)
-                    })?;
+                    ready!(inner.poll_ready(cx)).map_err(not_ready)?;
                     let (mut inner, request) = parts.take().expect(DONE);
                     let future = inner.call(request);
                     State::Calling { future }
                 }
                 StateProjection::Calling { future } => {
-                    let outcome = ready!(future.poll(cx));
-                    this.passage.demand = None;
-                    let mut response = outcome.map_err(Into::into)?;
+                    let mut response = ready!(future.poll(cx)).map_err(Into::into)?;
                     let Some(refused) = response.extensions_mut().remove::<Sent>() else {
                         return Poll::Ready(Ok(response));
                     };

@@ -17,7 +17,7 @@ impl Tally {
 /// The calls of a slot on their way.
 #[derive(Debug, Default)]
 pub(super) struct Demand {
-    /// Came to the gate, and have no answer yet.
+    /// Came to the gate, which has not given them an answer yet.
     pub(super) gated: Tally,
     /// Of these, the ones that carry the token already.
     pub(super) departed: Tally,

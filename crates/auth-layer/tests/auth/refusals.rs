@@ -254,6 +254,74 @@ async fn a_slot_without_origins_is_at_home_anywhere() {
     }
 }
 
+/// A table with an origin for all slots that name none.
+fn at(origin: &str) -> AuthBuilder {
+    Auth::builder().origin(origin.parse().expect("an origin"))
+}
+
+#[tokio::test]
+async fn a_tables_origin_binds_the_slots_that_name_none() {
+    let slots: [fn() -> Slot; 3] = [
+        || Slot::key("business", "k1"),
+        || Slot::token("business", source()),
+        || Slot::none("business"),
+    ];
+    for (slot, sent) in slots.into_iter().zip(["Bearer k1", "Bearer t1", ""]) {
+        let auth = at("https://api.example.com").slot(slot());
+        let auth = auth.build().expect("a valid slot");
+        assert_eq!(outcome(&auth, request()).await.expect("at home"), sent);
+        for (uri, reason) in [
+            ("https://evil.example/a", Reason::Elsewhere),
+            ("http://api.example.com/a", Reason::PlainHttp),
+            ("/a", Reason::RelativeUri),
+        ] {
+            assert_eq!(refusal(&auth, to(uri)).await.0, reason, "{uri}");
+        }
+
+        let local = at("http://127.0.0.1:3000").slot(slot());
+        let local = local.build().expect("loopback");
+        let got = outcome(&local, to("http://127.0.0.1:3000/a")).await;
+        assert_eq!(got.expect("at home"), sent);
+    }
+}
+
+#[tokio::test]
+async fn a_tables_origin_adds_nothing_to_a_slot_that_names_its_own() {
+    let own: [fn(Slot) -> Slot; 2] = [
+        |slot| slot.origin("https://api.example.com".parse().expect("an origin")),
+        |slot| slot.plain_http("http://api.example.com".parse().expect("an origin")),
+    ];
+    for (own, uri) in own
+        .into_iter()
+        .zip(["https://api.example.com/a", "http://api.example.com/a"])
+    {
+        let auth = at("https://other.example").slot(own(Slot::key("business", "k1")));
+        let auth = auth.build().expect("a valid slot");
+        let got = outcome(&auth, to(uri)).await;
+        assert_eq!(got.expect("at home"), "Bearer k1");
+        let got = refusal(&auth, to("https://other.example/a")).await;
+        assert_eq!(got.0, Reason::Elsewhere);
+    }
+}
+
+#[test]
+fn a_tables_plain_http_origin_off_this_machine_is_refused() {
+    for slot in [
+        Slot::key("business", "k1"),
+        Slot::token("business", source()),
+        Slot::none("business"),
+    ] {
+        let error = at("http://api.example.com").slot(slot).build();
+        let error = error.expect_err("readable on the way");
+        assert_eq!(error.slot(), Some(&"business".into()));
+        assert_eq!(
+            error.to_string(),
+            "credential slot `business`: http://api.example.com is plain http to another machine; use https, or declare \
+             it with `plain_http`"
+        );
+    }
+}
+
 fn routes() -> Arc<Routes> {
     let routes = Routes::new([
         Route::new(Method::GET, "/capabilities", "public"),
