@@ -13,6 +13,7 @@ use http::{Request, Response};
 use rate_layer::{Quota, RateError, RateErrorKind, RateLayer, SECOND, Window};
 use support::{MS, Server, request};
 use tokio::time::{Instant, advance};
+use tower::limit::ConcurrencyLimit;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 /// One place a second, held for 1010 ms, and for 3010 ms after abandonment.
@@ -156,6 +157,32 @@ async fn an_answer_that_does_not_come_is_given_up_and_its_place_abandoned() {
         assert_eq!(error.kind(), RateErrorKind::AnswerTimeout);
         assert!(error.source().is_none());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_stage_of_a_request_has_its_own_time() {
+    let window = one();
+    let server = Server::with_latency(600 * SECOND);
+    let limited = ConcurrencyLimit::new(server.clone(), 1);
+    // Held by somebody else until 1.31 s: the place comes at 1.01 s, and readiness 300 ms later.
+    let permit = limited.clone().oneshot(request());
+    RateLayer::new(window.clone())
+        .layer(Server::with_latency(Duration::ZERO))
+        .oneshot(request())
+        .await
+        .expect("the only place");
+    let client = RateLayer::new(window.clone())
+        .ready_within(400 * MS)
+        .answer_within(5 * SECOND)
+        .layer(limited);
+    let start = Instant::now();
+    let busy = tokio::time::timeout(1_310 * MS, permit);
+    let (_, outcome) = tokio::join!(busy, client.oneshot(request()));
+    let error = outcome.expect_err("hung");
+    let error = error.downcast_ref::<RateError>().expect("ours");
+    assert_eq!(error.kind(), RateErrorKind::AnswerTimeout);
+    assert_eq!(server.departures()[1] - start, 1_310 * MS);
+    assert_eq!(start.elapsed(), 6_310 * MS);
 }
 
 #[tokio::test(start_paused = true)]

@@ -333,6 +333,22 @@ fn a_newcomer_overtakes_nobody_but_those_who_sleep() {
 }
 
 #[test]
+fn a_small_request_does_not_slip_past_a_large_one_that_waits() {
+    let mut limiter = Limiter::new(Quota::rolling(2, SECOND), at(0));
+    let mut wakes = Wakes::default();
+    assert!(limiter.admit_unseen(1));
+    let large = limiter.join(at(0), 2, FOREVER, Waker::noop().clone(), &mut wakes);
+    let Ok(Joined::Waits { ticket, .. }) = large else {
+        panic!("{large:?}")
+    };
+    assert!(!limiter.admit_unseen(1));
+    assert!(limiter.admit(at(0), 1, &mut wakes).is_err());
+    limiter.end(at(0), 1, None, Ending::NeverLeft, &mut wakes);
+    let look = limiter.look(at(0), ticket, Waker::noop().clone(), &mut wakes);
+    assert_eq!(look, Look::Admitted);
+}
+
+#[test]
 fn an_offer_that_is_dropped_passes_on_at_once() {
     let mut limiter = Limiter::new(ONE, at(0));
     let mut wakes = Wakes::default();
