@@ -1,9 +1,9 @@
 //! Calls that wait between gate and attacher, and the keeper that renews the token for them.
 
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use auth_layer::{Auth, Reason, Slot, SourceError};
 use call_context::BoxError;
@@ -18,7 +18,7 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 
 use crate::support::{
     Answer, Client, SECOND, Supply, after, at_once, client, never, reason, refused, request, send,
-    token,
+    token, wall,
 };
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -32,7 +32,13 @@ struct Stack {
 }
 
 impl Stack {
+    /// On a wall clock that is paused as well: some tokens here live for milliseconds.
     fn new(slot: Slot) -> Self {
+        let (_, now) = wall();
+        Self::on(slot.wall_clock(now))
+    }
+
+    fn on(slot: Slot) -> Self {
         let auth = Auth::single(slot).expect("a valid slot");
         let queue = Arc::new(Semaphore::new(0));
         let echo = service_fn(async |request: Request<String>| {
@@ -334,16 +340,9 @@ async fn a_source_of_tokens_without_any_lifetime_is_asked_at_the_pace_of_the_bac
 #[tokio::test(start_paused = true)]
 async fn a_token_that_ends_by_the_wall_clock_alone_is_renewed_for_those_who_wait() {
     let supply = Supply::default();
-    let slept = Arc::new(AtomicI64::new(0));
-    let (read, start) = (Arc::clone(&slept), Instant::now());
-    let slot = supply.steady(SECOND, SECOND * 1800).wall_clock(move || {
-        let asleep = u64::try_from(read.load(Ordering::SeqCst)).expect("forwards");
-        SystemTime::UNIX_EPOCH
-            + SECOND * 1_700_000_000
-            + start.elapsed()
-            + Duration::from_secs(asleep)
-    });
-    let stack = Stack::new(slot);
+    let (slept, now) = wall();
+    let slot = supply.steady(SECOND, SECOND * 1800);
+    let stack = Stack::on(slot.wall_clock(now));
     let calls = stack.calls(30);
     sleep(SECOND * 100).await;
     // The machine sleeps for an hour, and its monotonic clock with it.

@@ -1,8 +1,8 @@
 //! A token's life, from fresh to hard expiry, and what a failing source does to it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use auth_layer::{Grant, Reason, SourceError};
 use base64::Engine;
@@ -11,7 +11,7 @@ use tokio::time::{Instant, advance, sleep};
 
 use crate::support::{
     SECOND, Supply, after, at_once, chain, client, is_permanent, never, reason, refused, send,
-    token,
+    token, wall,
 };
 
 #[tokio::test(start_paused = true)]
@@ -92,22 +92,6 @@ async fn a_failed_renewal_keeps_serving_until_hard_expiry_and_no_longer() {
     );
 }
 
-/// Offers a wall clock that runs with the monotonic one, and jumps.
-fn wall() -> (
-    Arc<AtomicI64>,
-    impl Fn() -> SystemTime + Send + Sync + 'static,
-) {
-    let jumped = Arc::new(AtomicI64::new(0));
-    let start = Instant::now();
-    let read = Arc::clone(&jumped);
-    let now = move || {
-        let seconds = 1_700_000_000 + read.load(Ordering::SeqCst);
-        let seconds = u64::try_from(seconds).expect("after 1970");
-        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds) + start.elapsed()
-    };
-    (jumped, now)
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_token_that_ended_while_the_machine_slept_is_not_sent() {
     let supply = Supply::default();
@@ -155,7 +139,8 @@ async fn a_token_without_any_lifetime_left_is_a_failed_fetch() {
 #[tokio::test(start_paused = true)]
 async fn a_lifetime_of_a_second_serves_nine_tenths_of_it() {
     let supply = Supply::default();
-    let (_, _, client) = client(supply.steady(Duration::ZERO, SECOND));
+    let (_, now) = wall();
+    let (_, _, client) = client(supply.steady(Duration::ZERO, SECOND).wall_clock(now));
     assert_eq!(send(&client).await.expect("a token"), "Bearer t1");
     advance(Duration::from_millis(799)).await;
     assert_eq!(send(&client).await.expect("a token"), "Bearer t1");

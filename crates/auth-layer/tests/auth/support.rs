@@ -2,14 +2,15 @@
 
 use std::error::Error;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use auth_layer::{Auth, AuthError, AuthLayer, Fetch, Grant, Reason, Slot, SourceError, source_fn};
 use call_context::{BoxError, NeverLeft, Origin, Refusal};
 use http::header::AUTHORIZATION;
 use http::{Request, Response, StatusCode};
+use tokio::time::Instant;
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -119,6 +120,22 @@ impl Server {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A wall clock that runs with the monotonic one, paused or not, and jumps by so many seconds.
+pub(crate) fn wall() -> (
+    Arc<AtomicI64>,
+    impl Fn() -> SystemTime + Send + Sync + 'static,
+) {
+    let jumped = Arc::new(AtomicI64::new(0));
+    let start = Instant::now();
+    let read = Arc::clone(&jumped);
+    let now = move || {
+        let seconds = 1_700_000_000 + read.load(Ordering::SeqCst);
+        let seconds = u64::try_from(seconds).expect("after 1970");
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds) + start.elapsed()
+    };
+    (jumped, now)
 }
 
 /// One slot, both halves, before a fresh server.
