@@ -122,6 +122,10 @@ impl RateLayer {
     ///
     /// Counted from departure, not from the queue: so it is also the timeout of an attempt. Without it, answers that never
     /// come would hold their places for ever. It holds for unlimited requests as well.
+    ///
+    /// The timeout is the response future's own, so that future must be polled or dropped: one that has departed and then lies
+    /// forgotten keeps its place, since nobody can say whether the server has counted it. Where that can happen, state
+    /// [`Quota::counted_within`](crate::Quota::counted_within).
     pub fn answer_within(self, longest: Duration) -> Self {
         self.set(|settings| settings.answer_within = longest)
     }
