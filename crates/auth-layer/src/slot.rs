@@ -144,7 +144,8 @@ impl Slot {
     }
 
     /// Renews the token this long before its end, while it is still in use; never more than a fifth of its lifetime
-    /// before.
+    /// before. The next request at the gate starts the renewal; where requests wait between gate and attacher, it starts by
+    /// itself.
     #[must_use]
     pub fn soft(mut self, before_end: Duration) -> Self {
         self.timing_mut().soft = before_end;
