@@ -1,5 +1,6 @@
 //! What the layers know about one call.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::Extensions;
@@ -28,6 +29,7 @@ pub struct CallContext {
     attempt: u32,
     deadline: Option<Instant>,
     guards: u8,
+    until_departure: Option<Arc<()>>,
 }
 
 impl Default for CallContext {
@@ -38,6 +40,7 @@ impl Default for CallContext {
             attempt: 1,
             deadline: None,
             guards: 0,
+            until_departure: None,
         }
     }
 }
@@ -100,6 +103,18 @@ impl CallContext {
         self.deadline = Some(self.deadline.map_or(deadline, |d| d.min(deadline)));
     }
 
+    /// Holds `mark` until the call [departs](Self::depart), or is dropped on its way.
+    ///
+    /// Whoever keeps another clone of the mark reads from its reference count how many calls are on their way.
+    pub fn hold_until_departure(&mut self, mark: Arc<()>) {
+        self.until_departure = Some(mark);
+    }
+
+    /// Notes that the call departs: drops the mark that was held until now.
+    pub fn depart(&mut self) {
+        self.until_departure = None;
+    }
+
     /// Notes that the call has passed `guard`, and says whether this was the first time.
     pub fn enter(&mut self, guard: Guard) -> bool {
         let bit = guard.bit();
@@ -131,6 +146,8 @@ pub enum Guard {
     Place,
     /// The credential is on the request.
     Attach,
+    /// A rate layer has looked at the call, whether it limits it or not: who chooses the slot below comes too late.
+    Rate,
 }
 
 impl Guard {
@@ -140,6 +157,7 @@ impl Guard {
             Self::Gate => 2,
             Self::Place => 4,
             Self::Attach => 8,
+            Self::Rate => 16,
         }
     }
 }
@@ -198,6 +216,19 @@ mod tests {
         context.limit_deadline(soon);
         context.limit_deadline(late);
         assert_eq!(context.deadline(), Some(soon));
+    }
+
+    #[test]
+    fn a_mark_is_held_until_the_call_departs_or_is_dropped() {
+        let mark = Arc::new(());
+        let mut context = CallContext::default();
+        context.hold_until_departure(Arc::clone(&mark));
+        assert_eq!(Arc::strong_count(&mark), 2);
+        context.depart();
+        assert_eq!(Arc::strong_count(&mark), 1);
+        context.hold_until_departure(Arc::clone(&mark));
+        drop(context);
+        assert_eq!(Arc::strong_count(&mark), 1);
     }
 
     #[test]
