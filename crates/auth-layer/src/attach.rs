@@ -10,7 +10,6 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 pub use self::future::AttachFuture;
-use self::future::Departure;
 pub(crate) use self::future::Sent;
 use crate::auth::Load;
 use crate::error::not_ready;
@@ -66,14 +65,14 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         match self.put_on(&mut request) {
-            Ok(departure) => AttachFuture::sent(self.inner.call(request), departure),
+            Ok(sent) => AttachFuture::sent(self.inner.call(request), sent),
             Err(error) => AttachFuture::refused(error),
         }
     }
 }
 
 impl<S> Attach<S> {
-    fn put_on<B>(&self, request: &mut Request<B>) -> Result<Option<Departure>, AuthError> {
+    fn put_on<B>(&self, request: &mut Request<B>) -> Result<Option<Sent>, AuthError> {
         if CallContext::of(request.extensions_mut()).inside(Guard::Attach) {
             return Err(AuthError::new(Reason::AttachedTwice));
         }
@@ -83,11 +82,11 @@ impl<S> Attach<S> {
             None => Err(AuthError::new(reason)),
         };
         let context = CallContext::of(request.extensions_mut());
-        let gated = context.inside(Guard::Gate);
-        if gated && context.slot() != chosen.name {
+        if context.inside(Guard::Gate) && context.slot() != chosen.name {
             return refuse(Reason::SlotChanged);
         }
         context.enter(Guard::Attach);
+        context.depart();
         let headers = request.headers_mut();
         match chosen.load {
             Load::Bare { ref strip } => {
@@ -104,7 +103,7 @@ impl<S> Attach<S> {
                     return refuse(Reason::NotUsable);
                 };
                 headers.insert(header, value);
-                return Ok(Some(Departure::new(slot, generation, gated)));
+                return Ok(Some(Sent::new(slot.clone(), generation)));
             }
         }
         Ok(None)

@@ -13,7 +13,7 @@ use tower_service::Service;
 pub use self::future::GateFuture;
 use crate::auth::Load;
 use crate::error::not_ready;
-use crate::token::{Tally, Wait};
+use crate::token::Wait;
 use crate::{Auth, AuthError, Reason};
 
 /// Makes [`Gate`]: chooses the slot of each request, and waits for a usable token.
@@ -78,16 +78,16 @@ where
             Err(error) => GateFuture::refused(error),
             Ok(Admission {
                 wait: None,
-                passage,
-            }) => GateFuture::calling(self.inner.call(request), passage),
+                deadline,
+            }) => GateFuture::calling(self.inner.call(request), deadline),
             Ok(Admission {
                 wait: Some(wait),
-                passage,
+                deadline,
             }) => {
                 let inner = self.inner.clone();
                 // Drops the one that is ready: it may sit on the very permit that the clone will need.
                 self.inner = inner.clone();
-                GateFuture::waiting(wait, inner, request, passage)
+                GateFuture::waiting(wait, inner, request, deadline)
             }
         }
     }
@@ -95,14 +95,7 @@ where
 
 struct Admission {
     wait: Option<Wait>,
-    passage: Passage,
-}
-
-/// What the gate remembers of a request while it is below.
-struct Passage {
     deadline: Option<Instant>,
-    /// Where the request takes a renewing token.
-    demand: Option<Tally>,
 }
 
 impl<S> Gate<S> {
@@ -119,18 +112,17 @@ impl<S> Gate<S> {
         context.enter(Guard::Gate);
         self.auth.note(&chosen, context);
         let deadline = context.deadline().map(Instant::from_std);
-        let (wait, demand) = match chosen.load {
+        let wait = match chosen.load {
             Load::Token(_, slot) if slot.is_fetching_here() => {
                 return Err(AuthError::new(Reason::OwnFetch).of(slot.name()));
             }
             Load::Token(_, slot) => {
-                let demand = Some(slot.gated());
-                let wait = (!slot.is_ready()).then(|| slot.wait(0, deadline));
-                (wait, demand)
+                // Before the look at the token: a keeper that finds nobody has then found it due, and so will this look.
+                context.hold_until_departure(slot.demand());
+                (!slot.is_ready()).then(|| slot.wait(0, deadline))
             }
-            Load::Bare { .. } | Load::CallersOwn | Load::Key(..) => (None, None),
+            Load::Bare { .. } | Load::CallersOwn | Load::Key(..) => None,
         };
-        let passage = Passage { deadline, demand };
-        Ok(Admission { wait, passage })
+        Ok(Admission { wait, deadline })
     }
 }

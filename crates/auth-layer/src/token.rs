@@ -1,6 +1,5 @@
 //! A renewing token: its state, and the shell around the pure parts.
 
-mod demand;
 mod failure;
 mod fetch;
 mod keep;
@@ -20,12 +19,10 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-pub(crate) use self::demand::Tally;
 pub use self::life::Counts;
 pub(crate) use self::timing::Timing;
 pub(crate) use self::wait::Wait;
 
-use self::demand::Demand;
 use self::life::Life;
 use self::timing::Expiry;
 use crate::clock::{Clock, Moment};
@@ -47,7 +44,8 @@ struct Shared {
     /// Written under the lock of `book` alone, so that generations never run backwards.
     current: ArcSwapOption<Current>,
     book: Mutex<Book>,
-    demand: Demand,
+    /// Each call between gate and departure holds a clone.
+    demand: Arc<()>,
     changed: Arc<Notify>,
 }
 
@@ -105,7 +103,7 @@ impl TokenSlot {
                 clock,
                 current: ArcSwapOption::empty(),
                 book: Mutex::new(book),
-                demand: Demand::default(),
+                demand: Arc::default(),
                 changed: Arc::default(),
             }),
         }
@@ -140,15 +138,13 @@ impl TokenSlot {
         self.shared.source.through()
     }
 
-    /// Counts a call at the gate until the tally is dropped. Belongs before [`is_ready`](Self::is_ready): the keeper that
-    /// finds nobody has then found the token due, and so will the call.
-    pub(crate) fn gated(&self) -> Tally {
-        self.shared.demand.gated.clone()
+    /// What a call holds from the gate until it departs, and what it is counted by.
+    pub(crate) fn demand(&self) -> Arc<()> {
+        Arc::clone(&self.shared.demand)
     }
 
-    /// Counts a call of the gate as departed until the tally is dropped.
-    pub(crate) fn departed(&self) -> Tally {
-        self.shared.demand.departed.clone()
+    fn is_in_demand(&self) -> bool {
+        Arc::strong_count(&self.shared.demand) > 1
     }
 
     /// Whether the token can be used now. Where it is due, starts a renewal behind it; outside of a runtime that is left

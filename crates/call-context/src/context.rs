@@ -168,7 +168,13 @@ mod tests {
 
     use super::*;
 
-    const GUARDS: [Guard; 4] = [Guard::Retry, Guard::Gate, Guard::Place, Guard::Attach];
+    const GUARDS: [Guard; 5] = [
+        Guard::Retry,
+        Guard::Gate,
+        Guard::Place,
+        Guard::Attach,
+        Guard::Rate,
+    ];
 
     #[test]
     fn a_new_context_is_a_first_attempt_of_which_nothing_is_known() {

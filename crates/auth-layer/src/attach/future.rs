@@ -7,7 +7,6 @@ use call_context::BoxError;
 use http::{Response, StatusCode};
 use pin_project_lite::pin_project;
 
-use crate::token::Tally;
 use crate::{AuthError, TokenSlot, challenge};
 
 pin_project! {
@@ -24,7 +23,7 @@ pin_project! {
     #[project = StateProjection]
     enum State<F> {
         Refused { error: Option<AuthError> },
-        Sent { #[pin] future: F, departure: Option<Departure> },
+        Sent { #[pin] future: F, sent: Option<Sent> },
     }
 }
 
@@ -35,20 +34,9 @@ pub(crate) struct Sent {
     pub(crate) generation: u64,
 }
 
-/// A request on its way with a token.
-pub(super) struct Departure {
-    sent: Sent,
-    /// Where it has passed a gate. Dropped as soon as there is an answer.
-    _tally: Option<Tally>,
-}
-
-impl Departure {
-    pub(super) fn new(slot: &TokenSlot, generation: u64, gated: bool) -> Self {
-        let slot = slot.clone();
-        Self {
-            _tally: gated.then(|| slot.departed()),
-            sent: Sent { slot, generation },
-        }
+impl Sent {
+    pub(super) fn new(slot: TokenSlot, generation: u64) -> Self {
+        Self { slot, generation }
     }
 }
 
@@ -60,9 +48,9 @@ impl<F> AttachFuture<F> {
         }
     }
 
-    pub(super) fn sent(future: F, departure: Option<Departure>) -> Self {
+    pub(super) fn sent(future: F, sent: Option<Sent>) -> Self {
         Self {
-            state: State::Sent { future, departure },
+            state: State::Sent { future, sent },
         }
     }
 }
@@ -80,12 +68,10 @@ where
                 let error = error.take().expect("polled after completion");
                 Poll::Ready(Err(error.into()))
             }
-            StateProjection::Sent { future, departure } => {
-                let outcome = ready!(future.poll(cx));
-                let departure = departure.take();
-                let mut response = outcome.map_err(Into::into)?;
-                if let Some(departure) = departure {
-                    judge(&mut response, departure.sent);
+            StateProjection::Sent { future, sent } => {
+                let mut response = ready!(future.poll(cx)).map_err(Into::into)?;
+                if let Some(sent) = sent.take() {
+                    judge(&mut response, sent);
                 }
                 Poll::Ready(Ok(response))
             }

@@ -6,9 +6,9 @@ use std::task::{Context, Poll, ready};
 use call_context::{BoxError, Renewed, SlotName};
 use http::Response;
 use pin_project_lite::pin_project;
+use tokio::time::Instant;
 use tower_service::Service;
 
-use super::Passage;
 use crate::AuthError;
 use crate::attach::Sent;
 use crate::error::not_ready;
@@ -21,7 +21,7 @@ pin_project! {
     where
         S: Service<Q>,
     {
-        passage: Passage,
+        deadline: Option<Instant>,
         #[pin]
         state: State<S, Q, S::Future, S::Response>,
     }
@@ -47,53 +47,33 @@ where
 {
     pub(super) fn refused(error: AuthError) -> Self {
         let error = Some(error);
-        let passage = Passage {
-            deadline: None,
-            demand: None,
-        };
-        Self::new(State::Refused { error }, passage)
+        Self::new(State::Refused { error }, None)
     }
 
-    pub(super) fn waiting(wait: Wait, inner: S, request: Q, passage: Passage) -> Self {
+    pub(super) fn waiting(wait: Wait, inner: S, request: Q, deadline: Option<Instant>) -> Self {
         let parts = Some((inner, request));
-        Self::new(State::Waiting { wait, parts }, passage)
+        Self::new(State::Waiting { wait, parts }, deadline)
     }
 
-    pub(super) fn calling(future: S::Future, passage: Passage) -> Self {
-        Self::new(State::Calling { future }, passage)
+    pub(super) fn calling(future: S::Future, deadline: Option<Instant>) -> Self {
+        Self::new(State::Calling { future }, deadline)
     }
 
-    fn new(state: State<S, Q, S::Future, S::Response>, passage: Passage) -> Self {
-        Self { passage, state }
+    fn new(state: State<S, Q, S::Future, S::Response>, deadline: Option<Instant>) -> Self {
+        Self { deadline, state }
     }
 }
 
 const DONE: &str = "polled after completion";
-
-/// What a call comes to at the gate.
-type Outcome<R> = Result<Response<R>, BoxError>;
 
 impl<S, Q, R> Future for GateFuture<S, Q>
 where
     S: Service<Q, Response = Response<R>>,
     S::Error: Into<BoxError>,
 {
-    type Output = Outcome<R>;
+    type Output = Result<Response<R>, BoxError>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<R>> {
-        let outcome = ready!(self.as_mut().step(cx));
-        // Not only when the future is dropped: who keeps it wants no token any more.
-        self.project().passage.demand = None;
-        Poll::Ready(outcome)
-    }
-}
-
-impl<S, Q, R> GateFuture<S, Q>
-where
-    S: Service<Q, Response = Response<R>>,
-    S::Error: Into<BoxError>,
-{
-    fn step(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<R>> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
             let next = match this.state.as_mut().project() {
@@ -117,7 +97,7 @@ where
                     let Some(refused) = response.extensions_mut().remove::<Sent>() else {
                         return Poll::Ready(Ok(response));
                     };
-                    let wait = refused.slot.wait(refused.generation, this.passage.deadline);
+                    let wait = refused.slot.wait(refused.generation, *this.deadline);
                     State::Renewing {
                         wait,
                         slot: refused.slot.name().clone(),

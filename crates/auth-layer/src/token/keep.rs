@@ -65,7 +65,7 @@ impl TokenSlot {
         if !book.life.is_newest(epoch) {
             return Step::End;
         }
-        let in_demand = shared.demand.is_there();
+        let in_demand = self.is_in_demand();
         if let Some(current) = shared.current.load().as_deref() {
             let Some(expiry) = current.expiry else {
                 return Step::UntilChanged;
