@@ -24,11 +24,12 @@
 //!
 //! | mistake | what happens |
 //! | --- | --- |
-//! | gate below rate | refused at run time with an error that says so: it could deadlock |
-//! | retry below rate | replays are not counted, and draw 429s |
-//! | attach above rate | tokens go stale in the queue; the server answers 401, and the gate renews for nothing |
+//! | gate below rate | refused at run time with an error that says so: it could deadlock, and a limit by slot sees no slot |
+//! | retry below rate | refused likewise: replays would not be counted, and draw 429s |
+//! | attach, or both halves in one, above rate | refused likewise: tokens would go stale in the queue |
 //! | no gate | the attacher refuses while no token is there: nobody waits for one |
-//! | a client below that follows redirects or repeats | requests leave uncounted, and a failed connection proves nothing |
+//! | redirects followed between the layers | not seen: the first server has seen the request, and a refusal of the next hop looks as if it had never left. Follow redirects above all layers, or not at all |
+//! | a client below that follows redirects or repeats | not seen: requests leave uncounted, credentials reach other hosts, and a failed connection proves nothing |
 //!
 //! ```
 //! use tollgate::auth::{Auth, Slot};

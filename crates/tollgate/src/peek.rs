@@ -6,6 +6,7 @@ mod future;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use call_context::CallContext;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use tower_layer::Layer;
@@ -29,12 +30,17 @@ struct Bounds {
 /// 429. Classifiers of the rate and retry layers see headers and extensions; with this layer below them they see the
 /// code as well. Responses of other statuses pass untouched and at once.
 ///
-/// Defaults: 429 and 403; the first 4 KiB; for one second at most. A body that trickles or fails is passed on with what has
-/// been read so far; nothing of it is lost, not even its error.
+/// Defaults: 429 and 403; the first 4 KiB, in at most 256 pieces; for one second at most, and never beyond the call's
+/// deadline. A body that trickles or fails is passed on with what has been read so far; nothing of it is lost, not even its
+/// error.
 ///
 /// # Cancellation
 ///
 /// Dropping the response future while it reads drops the response with it.
+///
+/// # Panics
+///
+/// The response future panics where it has to wait for a body outside of a tokio runtime with time enabled.
 #[derive(Clone, Copy, Debug)]
 pub struct PeekLayer {
     bounds: Bounds,
@@ -114,6 +120,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        ResponseFuture::new(self.inner.call(request), self.bounds)
+        let deadline = CallContext::get(request.extensions()).and_then(CallContext::deadline);
+        let deadline = deadline.map(tokio::time::Instant::from_std);
+        ResponseFuture::new(self.inner.call(request), self.bounds, deadline)
     }
 }

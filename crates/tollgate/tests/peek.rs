@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
-use call_context::BodyPrefix;
+use call_context::{BodyPrefix, CallContext};
 use futures_util::stream::{self, StreamExt};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::{Body, Frame};
@@ -122,4 +122,33 @@ async fn a_body_that_trickles_is_passed_on_after_the_bound() {
     let Ok(whole) = response.into_body().collect().await;
     assert_eq!(whole.to_bytes(), "012");
     assert_eq!(start.elapsed(), Duration::from_millis(1800));
+}
+
+#[tokio::test]
+async fn a_body_of_empty_pieces_is_not_read_for_ever() {
+    let empty = stream::repeat_with(|| Ok::<_, Infallible>(Frame::data(Bytes::new())));
+    let response = peek(
+        PeekLayer::new(),
+        StatusCode::TOO_MANY_REQUESTS,
+        StreamBody::new(empty),
+    )
+    .await;
+    assert_eq!(prefix(&response), Some(&b""[..]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_calls_deadline_finds_the_response_passed_on() {
+    let start = Instant::now();
+    let inner = service_fn(|_: Request<()>| {
+        let body = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
+        let response = Response::builder().status(429).body(body);
+        std::future::ready(Ok::<_, Infallible>(response.expect("a response")))
+    });
+    let service = ServiceBuilder::new().layer(PeekLayer::new()).service(inner);
+    let mut request = Request::new(());
+    let deadline = (start + Duration::from_millis(300)).into_std();
+    CallContext::of(request.extensions_mut()).limit_deadline(deadline);
+    let Ok(response) = service.oneshot(request).await;
+    assert_eq!(response.status(), 429);
+    assert_eq!(start.elapsed(), Duration::from_millis(300));
 }

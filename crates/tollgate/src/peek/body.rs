@@ -8,6 +8,9 @@ use bytes::{Buf, Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
+/// The most frames that are held. A body of frames without data must not be read for ever.
+const FRAMES: usize = 256;
+
 pin_project! {
     /// A response body, byte for byte and frame for frame as the service below gave it.
     pub struct PeekedBody<B: Body> {
@@ -56,12 +59,13 @@ impl<B: Body> Read<B> {
         }
     }
 
-    /// Reads on until `bytes` bytes of data are there, or the body has ended or failed.
+    /// Reads on until `bytes` bytes of data are there, or the body has ended or failed, or came in too many pieces.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, bytes: usize) -> Poll<()> {
-        while self.data < bytes && !self.ended {
+        while self.data < bytes && self.frames.len() < FRAMES && !self.ended {
             match std::task::ready!(self.rest.as_mut().poll_frame(cx)) {
                 Some(Ok(frame)) => {
-                    self.data += frame.data_ref().map_or(0, Buf::remaining);
+                    let data = frame.data_ref().map_or(0, Buf::remaining);
+                    self.data = self.data.saturating_add(data);
                     self.frames.push_back(Ok(frame));
                 }
                 Some(Err(error)) => {

@@ -8,7 +8,7 @@ use call_context::BodyPrefix;
 use http::{Response, response};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use super::Bounds;
 use super::body::{PeekedBody, Read};
@@ -21,6 +21,7 @@ pin_project! {
         // Boxed: few responses are read, and all futures would carry the room for it.
         reading: Option<Box<Reading<R>>>,
         bounds: Bounds,
+        deadline: Option<Instant>,
     }
 }
 
@@ -31,11 +32,12 @@ struct Reading<R: Body> {
 }
 
 impl<F, R: Body> ResponseFuture<F, R> {
-    pub(super) fn new(response: F, bounds: Bounds) -> Self {
+    pub(super) fn new(response: F, bounds: Bounds, deadline: Option<Instant>) -> Self {
         Self {
             response,
             reading: None,
             bounds,
+            deadline,
         }
     }
 }
@@ -57,10 +59,17 @@ where
                     let body = PeekedBody::untouched(body);
                     return Poll::Ready(Ok(Response::from_parts(parts, body)));
                 }
+                // The call's deadline must find the response passed on: it is the server's answer, read or not.
+                let now = Instant::now();
+                let within = this.deadline.map_or(this.bounds.within, |deadline| {
+                    this.bounds
+                        .within
+                        .min(deadline.saturating_duration_since(now))
+                });
                 Box::new(Reading {
                     parts,
                     read: Box::new(Read::new(body)),
-                    timeout: Box::pin(tokio::time::sleep(this.bounds.within)),
+                    timeout: Box::pin(tokio::time::sleep(within)),
                 })
             }
         };
