@@ -201,3 +201,56 @@ async fn a_wrong_password_is_refused_for_good_and_does_not_print() {
         "a permanent refusal is remembered"
     );
 }
+
+#[tokio::test]
+async fn every_failure_of_an_account_call_says_what_happened() {
+    let (server, base) = start().await;
+    let accounts = Accounts::new(hyper(), &base);
+    let unsendable = accounts
+        .register_approved(&agent(1), "line\nbreak", &"canary".into())
+        .await
+        .expect_err("no header");
+    assert_eq!(
+        unsendable.to_string(),
+        "a header value holds characters that cannot be sent"
+    );
+
+    // Not an account's answer at all.
+    let echo = tower::service_fn(|_: Request<Full<Bytes>>| {
+        let body = Full::<Bytes>::from(r#"{"data":{"claimUrl":"canary"}}"#);
+        std::future::ready(Ok::<_, BoxError>(http::Response::new(body)))
+    });
+    let strange = Accounts::new(echo, &base).self_register(&agent(1)).await;
+    assert_eq!(
+        strange.expect_err("no token in it").to_string(),
+        "Toromarket's answer is not of the expected form"
+    );
+
+    server.stop().await;
+    let gone = accounts
+        .self_register(&agent(1))
+        .await
+        .expect_err("nobody listens");
+    assert_eq!(gone.to_string(), "Toromarket gave no answer");
+    assert_eq!(gone.status(), None);
+}
+
+#[tokio::test]
+async fn nothing_of_an_account_prints() {
+    let (_server, base) = start().await;
+    let accounts = Accounts::new(hyper(), &base);
+    let me = Registration::new("a@example.com", "a", "canary-password");
+    let registered = accounts.self_register(&me).await.expect("registered");
+    let login = accounts
+        .login("a@example.com", "canary-password")
+        .starting_with(&registered);
+    let shown = format!("{me:?} {registered:?} {login:?}");
+    let builder = Toromarket::new(base.clone()).api_key("canary-key");
+    let shown = format!("{shown} {builder:?}");
+    let stack = builder.build().expect("a stack");
+    let shown = format!("{shown} {stack:?}");
+    let token = registered.token().expose();
+    for secret in ["canary", token, registered.claim_url()] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}

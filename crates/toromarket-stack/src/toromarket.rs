@@ -165,6 +165,7 @@ impl Toromarket {
             stack = stack.route(self.base.route(Method::POST, path, class::ACCOUNT));
         }
         for method in [
+            Method::HEAD,
             Method::GET,
             Method::POST,
             Method::PUT,
@@ -215,7 +216,7 @@ fn throttle(head: &ResponseHead<'_>) -> Throttle {
     Throttle::by_status(head)
 }
 
-/// Throttled registrations are worth another try, once `Retry-After` has passed.
+/// Throttled registrations are named for what they are. A POST without a key is not sent again for it all the same.
 fn verdict(exchange: &Exchange<'_>) -> Verdict {
     if let (Some(status), Some(extensions)) = (exchange.status(), exchange.extensions())
         && code::is_registration_throttle(status, extensions)
