@@ -8,7 +8,7 @@ use std::time::Duration;
 use auth_layer::{Auth, Reason, Slot, SourceError};
 use call_context::BoxError;
 use http::header::AUTHORIZATION;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -18,13 +18,13 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 
 use crate::support::{
     Answer, Client, SECOND, Supply, after, at_once, client, never, reason, refused, request, send,
-    token, wall,
+    to, token, wall,
 };
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// A gate above a queue above an attacher. A call leaves the queue by a permit.
+/// A gate above a queue above an attacher. A call leaves the queue by a permit, in order; `/refused` answers 401.
 struct Stack {
     auth: Auth,
     queue: Arc<Semaphore>,
@@ -44,7 +44,11 @@ impl Stack {
         let echo = service_fn(async |request: Request<String>| {
             let credential = &request.headers()[AUTHORIZATION];
             let credential = credential.to_str().expect("visible ASCII").to_owned();
-            Ok::<_, Infallible>(Response::new(credential))
+            let mut response = Response::new(credential);
+            if request.uri().path() == "/refused" {
+                *response.status_mut() = StatusCode::UNAUTHORIZED;
+            }
+            Ok::<_, Infallible>(response)
         });
         let attached = auth.attach().layer(echo);
         let places = Arc::clone(&queue);
@@ -292,6 +296,28 @@ async fn a_token_thrown_away_is_fetched_anew_for_those_who_wait() {
     sleep(SECOND).await;
     assert_eq!(supply.fetches(), 2);
     sleep(SECOND).await;
+    stack.release(30);
+    for token in calls.join_all().await {
+        assert_eq!(token.expect("a token"), "Bearer t2");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_token_is_replaced_for_those_who_wait_though_its_caller_goes_away() {
+    let supply = Supply::default();
+    let slot = supply.steady(SECOND, SECOND * 3600);
+    let stack = Stack::new(slot.backoff(SECOND * 5, SECOND * 5));
+    let refused = to("https://api.example.com/refused");
+    let caller = tokio::spawn(stack.client.clone().oneshot(refused));
+    sleep(SECOND).await;
+    let calls = stack.calls(30);
+    sleep(SECOND).await;
+    stack.release(1);
+    sleep(SECOND).await;
+    // Nothing was accepted yet, so that the caller waits for the end of a pause. It does not live to see it.
+    caller.abort();
+    sleep(SECOND * 6).await;
+    assert_eq!(supply.fetches(), 2);
     stack.release(30);
     for token in calls.join_all().await {
         assert_eq!(token.expect("a token"), "Bearer t2");
