@@ -309,7 +309,7 @@ async fn a_refused_token_is_replaced_for_those_who_wait_though_its_caller_goes_a
     let stack = Stack::new(slot.backoff(SECOND * 5, SECOND * 5));
     let refused = to("https://api.example.com/refused");
     let caller = tokio::spawn(stack.client.clone().oneshot(refused));
-    sleep(SECOND).await;
+    sleep(SECOND * 2).await;
     let calls = stack.calls(30);
     sleep(SECOND).await;
     stack.release(1);
