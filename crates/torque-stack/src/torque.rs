@@ -35,7 +35,7 @@ pub enum Portfolio {
 
 /// Builds a [`Stack`] that knows Torque's routes, credentials and limit.
 ///
-/// Requests that need a credential which was not given are refused, with an error that names the setter.
+/// Requests that need a credential which was not given are refused, with an error in whose chain the setter is named.
 ///
 /// ```
 /// use torque_stack::{Torque, tollgate::auth::{Grant, source_fn}};
