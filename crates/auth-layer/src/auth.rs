@@ -119,6 +119,11 @@ impl Auth {
         AuthLayer::new(self.clone())
     }
 
+    /// The names of all slots.
+    pub fn slots(&self) -> impl Iterator<Item = &SlotName> {
+        self.shared.slots.iter().map(|slot| &slot.name)
+    }
+
     /// The handle of the renewing token `slot`, if there is one of that name.
     pub fn token(&self, slot: &str) -> Option<&TokenSlot> {
         self.tokens().find(|token| token.name().as_str() == slot)

@@ -13,6 +13,23 @@ pub(crate) fn links<'a>(
     iter::successors(Some(error), |&link| next(link)).take(LONGEST)
 }
 
+/// Finds an error of type `E` in the chain of `error`.
+///
+/// Layers box their errors, and clients wrap them: this looks through all that, and stops where
+/// [`NeverLeft::find`](crate::NeverLeft::find) stops.
+///
+/// ```
+/// use std::io;
+/// use call_context::{BoxError, NeverLeft, Refusal, find};
+///
+/// let error: BoxError = NeverLeft::wrap(Refusal::Transient, io::Error::other("no route")).into();
+/// assert!(find::<io::Error>(&*error).is_some());
+/// assert!(find::<std::fmt::Error>(&*error).is_none());
+/// ```
+pub fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    links(error).find_map(|link| link.downcast_ref::<E>())
+}
+
 fn next<'a>(link: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     if is_from_a_connection(link) {
         return None;

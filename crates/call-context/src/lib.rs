@@ -53,6 +53,7 @@ mod routes;
 mod unprocessed;
 
 pub use body_prefix::BodyPrefix;
+pub use chain::find;
 pub use context::{CallContext, Guard};
 pub use names::{Class, ClassOverride, SlotName};
 pub use never_left::{NeverLeft, Refusal};

@@ -85,6 +85,16 @@ impl RateLayer {
         self.slot(slot, Limit::Unlimited)
     }
 
+    /// What holds for the requests of `slot`; with `None`, for those without one.
+    pub fn limit_of(&self, slot: Option<&SlotName>) -> &Limit {
+        self.settings.limits.of(slot)
+    }
+
+    /// The slots that [`slot`](Self::slot) and [`unlimited`](Self::unlimited) have named.
+    pub fn slots(&self) -> impl Iterator<Item = &SlotName> {
+        self.settings.limits.named()
+    }
+
     /// Sets what holds for slots that are not named.
     pub fn otherwise(self, limit: impl Into<Limit>) -> Self {
         self.set(|settings| settings.limits.otherwise(limit.into()))

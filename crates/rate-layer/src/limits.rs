@@ -73,6 +73,11 @@ impl Limits {
         }
     }
 
+    /// The slots that are named.
+    pub(crate) fn named(&self) -> impl Iterator<Item = &SlotName> {
+        self.named.iter().map(|(name, _)| name)
+    }
+
     /// The one limit of all requests, where their slots make no difference.
     pub(crate) fn only(&self) -> Option<&Limit> {
         (self.named.is_empty() && self.without_slot.is_none()).then_some(&self.otherwise)

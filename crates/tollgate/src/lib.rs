@@ -46,6 +46,63 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # When a call fails
+//!
+//! The error of a call is a box; what is in its chain is found with [`find`], through whatever wraps it on the way:
+//!
+//! | what is found | what it means | may it have been processed? |
+//! | --- | --- | --- |
+//! | [`AuthError`], its [`reason`](AuthError::reason) and [`slot`](AuthError::slot) | no credential may go there, or none is to be had | no |
+//! | [`RateError`], its [`kind`](RateError::kind) and [`retry_in`](RateError::retry_in) | no place in time, the client below not ready, or (`AnswerTimeout`) no answer | no, but for `AnswerTimeout` |
+//! | [`DeadlineExceeded`] | the call's deadline has passed, and the server had given no answer | yes, unless [`NeverLeft`] is found as well |
+//! | the client's own error | no connection, or one that broke | ask [`NeverLeft::find`] |
+//!
+//! [`NeverLeft::find`] answers the one question that matters for money: whether the call can have had an effect. A deadline that
+//! passes while a call waits for a token or a place is an `AuthError` or `RateError`; one that passes while it is under way is a
+//! `DeadlineExceeded`.
+//!
+//! ```
+//! use tollgate::{AuthError, DeadlineExceeded, NeverLeft, RateError, find};
+//!
+//! fn what_now(error: &(dyn std::error::Error + 'static)) -> String {
+//!     if let Some(refused) = find::<RateError>(error) {
+//!         format!("no place: {:?}, try again in {:?}", refused.kind(), refused.retry_in())
+//!     } else if let Some(refused) = find::<AuthError>(error) {
+//!         format!("no credential: {:?} of {:?}", refused.reason(), refused.slot())
+//!     } else if NeverLeft::find(error).is_some() {
+//!         "it never left: safe to send again".to_owned()
+//!     } else if find::<DeadlineExceeded>(error).is_some() {
+//!         "too late, and perhaps processed: look before you send it again".to_owned()
+//!     } else {
+//!         "perhaps processed: look before you send it again".to_owned()
+//!     }
+//! }
+//! # let stack = tollgate::Stack::new("https://a.example".parse().unwrap()).key("k").build().unwrap();
+//! # let never = tower::service_fn(|_: http::Request<String>| async { Ok::<_, std::io::Error>(http::Response::new(String::new())) });
+//! # let elsewhere = http::Request::get("https://b.example/").body(String::new()).unwrap();
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+//! # use tower::{Layer, ServiceExt};
+//! # let error = runtime.block_on(stack.layer(never).oneshot(elsewhere)).unwrap_err();
+//! # assert!(what_now(&*error).starts_with("no credential: Elsewhere"));
+//! ```
+//!
+//! A deadline for one call goes into its context:
+//!
+//! ```
+//! use std::time::Duration;
+//! use tollgate::CallContext;
+//!
+//! let mut request = http::Request::get("https://api.example.com/").body(())?;
+//! let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+//! CallContext::of(request.extensions_mut()).limit_deadline(deadline.into_std());
+//! # Ok::<(), http::Error>(())
+//! ```
+//!
+//! # What has happened
+//!
+//! [`RetryLayer::counters`](retry_layer::RetryLayer::counters), [`Auth::tokens`](auth_layer::Auth::tokens) with their counts, and
+//! [`Window::snapshot`](rate_layer::Window::snapshot): keep a clone of the `Window` that you give to the stack.
+//!
 //! # Features
 //!
 //! `hyper` (default): errors are read with knowledge of hyper, hyper-util's legacy client and h2.
@@ -55,14 +112,17 @@ mod peek;
 mod stack;
 
 pub use auth_layer as auth;
+pub use auth_layer::{AuthError, Grant, Slot, SourceError, source_fn};
 pub use base::{BaseUrl, BaseUrlError};
 pub use call_context as context;
-pub use call_context::{Class, ClassOverride, Origin, Route, Routes};
+pub use call_context::{
+    BoxError, CallContext, Class, ClassOverride, NeverLeft, Origin, Route, Routes, SlotName, find,
+};
 pub use peek::{Peek, PeekLayer, PeekedBody, ResponseFuture as PeekFuture};
 pub use rate_layer as rate;
-pub use rate_layer::{MINUTE, Quota, RateLayer, SECOND, Window};
+pub use rate_layer::{MINUTE, Quota, RateError, RateLayer, SECOND, Window};
 pub use retry_layer as retry;
-pub use retry_layer::RetryLayer;
+pub use retry_layer::{DeadlineExceeded, RetryLayer};
 pub use stack::{Stack, StackBuilder, StackError, StackService};
 
 #[cfg(doctest)]

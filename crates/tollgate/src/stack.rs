@@ -1,13 +1,15 @@
 //! The layers in the right order, as one layer.
 
 mod build;
+mod error;
 
 use auth_layer::{Attach, Auth, Gate};
 use rate_layer::{RateLayer, RateLimit};
 use retry_layer::{Retry, RetryLayer};
 use tower_layer::Layer;
 
-pub use self::build::{StackBuilder, StackError};
+pub use self::build::StackBuilder;
+pub use self::error::StackError;
 use crate::{Peek, PeekLayer};
 
 /// What a [`Stack`] makes of a service: retry → gate → rate → peek → attach → service.

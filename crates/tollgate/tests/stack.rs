@@ -4,10 +4,14 @@ use std::error::Error;
 
 use http::Method;
 use tollgate::auth::Slot;
-use tollgate::{MINUTE, Quota, Route, Stack, StackBuilder};
+use tollgate::{MINUTE, Quota, RateLayer, Route, Stack, StackBuilder};
 
 fn stack() -> StackBuilder {
     Stack::new("https://api.example.com".parse().expect("an origin"))
+}
+
+fn minute() -> Quota {
+    Quota::rolling(100, MINUTE)
 }
 
 fn refusal(builder: StackBuilder) -> String {
@@ -25,9 +29,30 @@ fn refusal(builder: StackBuilder) -> String {
 fn mistakes_are_caught_when_a_stack_is_built() {
     let read = || Route::new(Method::GET, "/read", "read");
     for (builder, expected) in [
-        (stack(), "without routes there must be exactly one slot"),
         (
-            stack().key("a").key("b"),
+            stack(),
+            "the stack has no credential; give it one with `key`, `token` or `slot`",
+        ),
+        (
+            stack().key("a").slot(Slot::none("nothing")),
+            "the stack has several credentials and nothing to choose by; add each `route`, and the slot of each `class`",
+        ),
+        (
+            stack().key("a").limit(minute()).limit(minute()),
+            "the stack has two limits, and one would be lost; give `limit` or `rate`, once",
+        ),
+        (
+            stack()
+                .key("a")
+                .rate(RateLayer::by_slot().slot("kye", minute())),
+            "the rate layer names the slot `kye`, which the stack does not have; is it misspelt?",
+        ),
+        (
+            stack().key("a").rate(RateLayer::by_slot()),
+            "the rate layer would turn away all requests of the slot `key`; give it a window, or say `unlimited`",
+        ),
+        (
+            stack().key("a").key("b").route(read()).class("read", "key"),
             "credential slot `key`: the name is used twice",
         ),
         (

@@ -1,23 +1,24 @@
 //! From what a user knows of an API to a stack.
 
-use std::error::Error;
-use std::fmt;
 use std::sync::Arc;
 
-use auth_layer::{Auth, AuthBuilder, BuildError, Elsewhere, Secret, Slot, Source};
-use call_context::{Class, Origin, Route, Routes, RoutesError, SlotName};
+use auth_layer::{Auth, AuthBuilder, Elsewhere, Secret, Slot, Source};
+use call_context::{Class, Origin, Route, Routes, SlotName};
 use rate_layer::{Limit, RateLayer, Window};
 use retry_layer::RetryLayer;
 
 use super::Stack;
+use super::error::{Fault, StackError};
 use crate::PeekLayer;
 
 /// Collects what a [`Stack`] is to know.
 #[derive(Debug)]
 pub struct StackBuilder {
     auth: AuthBuilder,
+    slots: usize,
     routes: Vec<Route>,
     rate: Option<RateLayer>,
+    limits: usize,
     peek: PeekLayer,
     retry: RetryLayer,
 }
@@ -26,8 +27,10 @@ impl StackBuilder {
     pub(super) fn new(origin: Origin) -> Self {
         Self {
             auth: Auth::builder().origin(origin),
+            slots: 0,
             routes: Vec::new(),
             rate: None,
+            limits: 0,
             peek: PeekLayer::new(),
             retry: RetryLayer::new(),
         }
@@ -49,6 +52,7 @@ impl StackBuilder {
     #[must_use]
     pub fn slot(mut self, slot: Slot) -> Self {
         self.auth = self.auth.slot(slot);
+        self.slots += 1;
         self
     }
 
@@ -84,6 +88,7 @@ impl StackBuilder {
     #[must_use]
     pub fn rate(mut self, layer: RateLayer) -> Self {
         self.rate = Some(layer);
+        self.limits += 1;
         self
     }
 
@@ -105,56 +110,57 @@ impl StackBuilder {
     ///
     /// # Errors
     ///
-    /// Where two routes match the same requests, or slots, classes and routes do not fit together: see
-    /// [`AuthBuilder::build`].
+    /// Where two routes match the same requests; slots, classes and routes do not fit together ([`AuthBuilder::build`]);
+    /// two limits are given, of which one would be lost; or a rate layer by slot names a slot that the stack does not
+    /// have, or leaves out one that it has.
     pub fn build(self) -> Result<Stack, StackError> {
+        if self.slots == 0 {
+            return Err(Fault::NoCredential.into());
+        }
+        if self.slots > 1 && self.routes.is_empty() {
+            return Err(Fault::NothingToChooseBy.into());
+        }
+        if self.limits > 1 {
+            return Err(Fault::TwoLimits.into());
+        }
         let Self {
             mut auth,
             routes,
-            rate,
-            peek,
             mut retry,
+            ..
         } = self;
         if !routes.is_empty() {
-            let routes = Routes::new(routes).map_err(|e| StackError(Fault::Routes(e)))?;
-            let routes = Arc::new(routes);
+            let routes = Arc::new(Routes::new(routes).map_err(Fault::Routes)?);
             auth = auth.routes(Arc::clone(&routes));
             retry = retry.routes(routes);
         }
+        let auth = auth.build().map_err(Fault::Auth)?;
+        let rate = self.rate.unwrap_or_else(unlimited);
+        agree(&auth, &rate)?;
         Ok(Stack {
-            auth: auth.build().map_err(|e| StackError(Fault::Auth(e)))?,
-            rate: rate.unwrap_or_else(|| RateLayer::by_slot().otherwise(Limit::Unlimited)),
-            peek,
+            auth,
+            rate,
+            peek: self.peek,
             retry,
         })
     }
 }
 
-/// Why a stack cannot be built.
-#[derive(Debug)]
-pub struct StackError(Fault);
-
-#[derive(Debug)]
-enum Fault {
-    Routes(RoutesError),
-    Auth(BuildError),
+fn unlimited() -> RateLayer {
+    RateLayer::by_slot().otherwise(Limit::Unlimited)
 }
 
-impl fmt::Display for StackError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The part that knows says what to change; a stack has nothing to add.
-        match &self.0 {
-            Fault::Routes(error) => error.fmt(f),
-            Fault::Auth(error) => error.fmt(f),
+/// A slot that only one of the two knows is a slip that would show at the first request, or as a limit that holds for nobody.
+fn agree(auth: &Auth, rate: &RateLayer) -> Result<(), StackError> {
+    for named in rate.slots() {
+        if !auth.slots().any(|slot| slot == named) {
+            return Err(Fault::LimitWithoutSlot(named.clone()).into());
         }
     }
-}
-
-impl Error for StackError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.0 {
-            Fault::Routes(error) => error.source(),
-            Fault::Auth(error) => error.source(),
+    for slot in auth.slots() {
+        if matches!(rate.limit_of(Some(slot)), Limit::Refused) {
+            return Err(Fault::SlotWithoutLimit(slot.clone()).into());
         }
     }
+    Ok(())
 }

@@ -1,0 +1,65 @@
+//! Why a stack cannot be built.
+
+use std::error::Error;
+use std::fmt;
+
+use auth_layer::BuildError;
+use call_context::{RoutesError, SlotName};
+
+/// Why a stack cannot be built. Says what to change.
+#[derive(Debug)]
+pub struct StackError(Fault);
+
+#[derive(Debug)]
+pub(super) enum Fault {
+    NoCredential,
+    NothingToChooseBy,
+    TwoLimits,
+    LimitWithoutSlot(SlotName),
+    SlotWithoutLimit(SlotName),
+    Routes(RoutesError),
+    Auth(BuildError),
+}
+
+impl From<Fault> for StackError {
+    fn from(fault: Fault) -> Self {
+        Self(fault)
+    }
+}
+
+impl fmt::Display for StackError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Fault::NoCredential => {
+                f.write_str("the stack has no credential; give it one with `key`, `token` or `slot`")
+            }
+            Fault::NothingToChooseBy => f.write_str(
+                "the stack has several credentials and nothing to choose by; add each `route`, and the slot of each `class`",
+            ),
+            Fault::TwoLimits => f.write_str(
+                "the stack has two limits, and one would be lost; give `limit` or `rate`, once",
+            ),
+            Fault::LimitWithoutSlot(slot) => write!(
+                f,
+                "the rate layer names the slot `{slot}`, which the stack does not have; is it misspelt?"
+            ),
+            Fault::SlotWithoutLimit(slot) => write!(
+                f,
+                "the rate layer would turn away all requests of the slot `{slot}`; give it a window, or say `unlimited`"
+            ),
+            // These know best what is wrong.
+            Fault::Routes(error) => error.fmt(f),
+            Fault::Auth(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for StackError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.0 {
+            Fault::Routes(error) => error.source(),
+            Fault::Auth(error) => error.source(),
+            _ => None,
+        }
+    }
+}
