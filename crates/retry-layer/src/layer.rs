@@ -157,10 +157,18 @@ impl RetryLayer {
 
     /// Declares that the servers at `origins` execute all requests with one idempotency key once.
     ///
-    /// Holds for every route there: send a key only on the routes that honour it.
+    /// Holds for every route there, unless [`keyed_class`](Self::keyed_class) names those that honour keys.
     #[must_use]
     pub fn keys_honoured_by(self, origins: impl IntoIterator<Item = Origin>) -> Self {
         self.with(|settings| settings.keys_honoured_by.extend(origins))
+    }
+
+    /// Declares that keys are honoured on routes of `class`, and of the other classes named so, alone.
+    ///
+    /// Few servers honour keys everywhere. The origin must be [named](Self::keys_honoured_by) as well.
+    #[must_use]
+    pub fn keyed_class(self, class: impl Into<Class>) -> Self {
+        self.with(|settings| settings.keyed_classes.push(class.into()))
     }
 
     /// Believes REFUSED_STREAM and GOAWAY of the servers at `origins`: requests refused so were not processed.

@@ -5,9 +5,9 @@
 //!
 //! 1. an attempt is left;
 //! 2. repeating does no harm: the request [never left](call_context::NeverLeft), or its method is idempotent, or it
-//!    carries an idempotency key that the server [honours](RetryLayer::keys_honoured_by), or its class is
-//!    [opted in](RetryLayer::idempotent_class), or it is [proven](call_context::Unprocessed) that the server did not
-//!    process it;
+//!    carries an idempotency key that the server [honours](RetryLayer::keys_honoured_by) [on this
+//!    route](RetryLayer::keyed_class), or its class is [opted in](RetryLayer::idempotent_class), or it is
+//!    [proven](call_context::Unprocessed) that the server did not process it;
 //! 3. the body can be sent again ([`Replay`]);
 //! 4. the pause is no longer than the layer is willing to wait, and ends before the call's deadline;
 //! 5. the [`Budget`] has something left. A call of which nothing has reached the server yet, since a layer below turned it

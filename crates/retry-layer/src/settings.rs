@@ -20,6 +20,8 @@ pub(crate) struct Settings {
     pub(crate) idempotent_classes: Vec<Class>,
     pub(crate) idempotency_header: HeaderName,
     pub(crate) keys_honoured_by: Vec<Origin>,
+    /// Where keys are honoured; empty for everywhere.
+    pub(crate) keyed_classes: Vec<Class>,
     pub(crate) refusals_trusted: Vec<Origin>,
     pub(crate) classifier: Arc<dyn Classify>,
 }
@@ -39,6 +41,7 @@ impl Default for Settings {
             idempotent_classes: Vec::new(),
             idempotency_header: HeaderName::from_static("idempotency-key"),
             keys_honoured_by: Vec::new(),
+            keyed_classes: Vec::new(),
             refusals_trusted: Vec::new(),
             classifier: Arc::new(Standard),
         }
@@ -56,7 +59,13 @@ impl Settings {
         is_idempotent(request.method())
             || class.is_some_and(|class| self.idempotent_classes.contains(class))
             || (request.headers().contains_key(&self.idempotency_header)
-                && is_among(&self.keys_honoured_by, request.uri()))
+                && self.honours_keys(request.uri(), class))
+    }
+
+    fn honours_keys(&self, uri: &Uri, class: Option<&Class>) -> bool {
+        let on_this_route = self.keyed_classes.is_empty()
+            || class.is_some_and(|class| self.keyed_classes.contains(class));
+        on_this_route && is_among(&self.keys_honoured_by, uri)
     }
 
     /// Whether HTTP/2 refusals of the server behind `uri` are believed.

@@ -18,7 +18,8 @@
 //! | `POST /connect/authorize/session`, `/connect/token` | [`connect`](class::CONNECT) | business key | yes |
 //!
 //! Besides, a 429 with the code `COOLDOWN` does not close the key's window, an execute request with an `Idempotency-Key` may be
-//! repeated (Torque replays its answer for 24 hours), and so may the creation of an end user, which is idempotent.
+//! repeated (Torque replays its answer for 24 hours, there and nowhere else), and so may the creation of an end user, which is
+//! idempotent.
 //!
 //! How a request says that it is on the merchant channel is not published: the caller says it, per request.
 //!

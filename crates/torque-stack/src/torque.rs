@@ -52,6 +52,11 @@ pub enum Portfolio {
 /// 100 requests in a rolling minute for one business key. Calls with a wallet JWT are not counted; whether those with a
 /// delegated JWT are is unknown, so they are not limited unless [`limit_delegated`](Self::limit_delegated) says so. The rest is in
 /// [`Quota`]'s documentation.
+///
+/// # What is repeated
+///
+/// Reads; what never left; the creation of an end user; and a POST with an `Idempotency-Key` where Torque replays the first
+/// answer: on `/execute/**` and its alias, on every channel. A key on any other route changes nothing.
 #[derive(Debug)]
 pub struct Torque {
     base: BaseUrl,
@@ -134,8 +139,10 @@ impl Torque {
         self
     }
 
-    /// Starts from `retry` instead of the defaults. Torque's codes, its idempotency keys and the calls that are idempotent
-    /// by themselves are added to it.
+    /// Starts from `retry` instead of the defaults.
+    ///
+    /// Torque's codes take the place of its classifier. The routes that honour idempotency keys, and the calls that are
+    /// idempotent by themselves, are added to those that it names.
     #[must_use]
     pub fn retry(mut self, retry: RetryLayer) -> Self {
         self.retry = retry;
@@ -160,14 +167,18 @@ impl Torque {
     pub fn build(self) -> Result<Stack, StackError> {
         let origin = self.base.origin().clone();
         let rate = self.rate();
-        let mut stack = Stack::new(origin.clone())
+        // Torque promises to replay the answer to a key on `POST /execute/**` alone.
+        let retry = self
+            .retry
+            .classifier(verdict as fn(&Exchange<'_>) -> Verdict)
+            .keys_honoured_by([origin.clone()])
+            .keyed_class(class::EXECUTE)
+            .keyed_class(class::MERCHANT)
+            .keyed_class(class::DELEGATED)
+            .idempotent_class(class::END_USERS);
+        let mut stack = Stack::new(origin)
             .rate(rate)
-            .retry(
-                self.retry
-                    .classifier(verdict as fn(&Exchange<'_>) -> Verdict)
-                    .keys_honoured_by([origin])
-                    .idempotent_class(class::END_USERS),
-            )
+            .retry(retry)
             .slot(Slot::none(slot::NOTHING))
             .slot(
                 self.business

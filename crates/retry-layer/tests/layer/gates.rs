@@ -174,6 +174,48 @@ async fn a_key_counts_only_where_the_server_honours_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_counts_only_on_the_routes_that_honour_it() {
+    let routes = || {
+        Routes::new([
+            Route::new(Method::POST, "/execute/{*rest}", "execute"),
+            Route::new(Method::POST, "/connect/token", "connect"),
+        ])
+        .expect("routes")
+    };
+    let keyed = |path: &'static str| {
+        let mut request = post();
+        let key = "k-1".parse().expect("a value");
+        request.headers_mut().insert("idempotency-key", key);
+        *request.uri_mut() = path.parse().expect("a URI");
+        request
+    };
+    let (execute, connect) = (
+        "https://api.example.com/execute/trades",
+        "https://api.example.com/connect/token",
+    );
+    let unknown = "https://api.example.com/elsewhere";
+    let everywhere = || prompt().routes(routes()).keys_honoured_by([origin()]);
+    for (layer, uri, calls) in [
+        (everywhere(), connect, 2),
+        (everywhere(), unknown, 2),
+        (everywhere().keyed_class("execute"), execute, 2),
+        (everywhere().keyed_class("execute"), connect, 1),
+        (everywhere().keyed_class("execute"), unknown, 1),
+        (
+            everywhere().keyed_class("a").keyed_class("execute"),
+            execute,
+            2,
+        ),
+        // A class says nothing about the server behind it.
+        (prompt().routes(routes()).keyed_class("execute"), execute, 1),
+    ] {
+        let script = Script::new([status(502), status(200)]);
+        let _ = run(&layer, &script, keyed(uri)).await;
+        assert_eq!(script.calls(), calls, "{layer:?} {uri}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_class_may_be_declared_idempotent() {
     let routes = || {
         Routes::new([
