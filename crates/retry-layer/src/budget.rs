@@ -165,10 +165,16 @@ impl Budget {
     }
 
     /// Takes one retry out of it though it may be empty: what is missing must come in before the next one.
+    ///
+    /// No more than its capacity is ever missing.
     pub(crate) fn charge(&self, now: Instant) {
         let scale = self.shared.scale;
         let now = self.elapsed(now, scale);
-        let take = |at: i64| Some(at.max(now - scale.full).saturating_add(scale.cost));
+        let take = |at: i64| {
+            let after = at.max(now - scale.full) + scale.cost;
+            // Never less than is missing already: another thread may have read a later clock.
+            Some(after.min(now + scale.full).max(at))
+        };
         let _ = self.shared.empty_at.fetch_update(Relaxed, Relaxed, take);
     }
 
@@ -295,6 +301,20 @@ mod tests {
         assert!(budget.withdraw(now) && !budget.withdraw(now));
         budget.refund(now);
         assert_eq!(drain(&budget, now), 1);
+    }
+
+    #[test]
+    fn no_more_is_ever_missing_than_the_capacity() {
+        let budget = Budget::new(3).per_second(1.0);
+        let now = crate::clock::now();
+        for _ in 0..1000 {
+            budget.charge(now);
+        }
+        // Three seconds until it is empty and one more until it holds a retry; charges that read an earlier clock add none.
+        budget.charge(now - SECOND);
+        assert_eq!(drain(&budget, now + SECOND * 4 - SECOND / 1000), 0);
+        assert_eq!(drain(&budget, now + SECOND * 4), 1);
+        assert_eq!(budget.balance(now + SECOND * 9), 3.0);
     }
 
     #[test]

@@ -60,9 +60,13 @@
 //! either: an unkeyed POST that met one is returned with it, unless its class is opted in.
 //!
 //! A 401 that carries [`Renewed`](call_context::Renewed) is replayed once a call and at once, for every method (the
-//! server refused the credential, and did nothing else), over and above the attempts and outside of the budget. Per
-//! slot, 100 such replays that met another 401 are allowed, and one more for each second that passes; the slot is the
-//! [`SlotName`](call_context::SlotName) in the response's extensions, where there is one.
+//! server refused the credential, and did nothing else), over and above the attempts and outside of the budget. The
+//! replays that meet another 401 are bounded per slot, which is the [`SlotName`](call_context::SlotName) in the response's
+//! extensions, where there is one: a slot has a credit of 100, each such replay takes one from it, each second brings one
+//! back, and while the credit is used up no 401 of the slot is replayed. A replay is charged when its answer is there, so
+//! that a thousand late 401s after one good renewal are all replayed; likewise all replays that are under way at once
+//! when the credit runs out go through. What they take beyond it is owed, up to 100: after such a burst the slot's next
+//! replay comes 101 seconds later at the latest.
 //!
 //! # How long it waits
 //!

@@ -8,14 +8,16 @@ use call_context::SlotName;
 
 use crate::Budget;
 
-/// How many fruitless replays a slot has to its credit.
+/// How many fruitless replays a slot has to its credit, and how many it may owe.
 const FRUITLESS: u32 = 100;
 /// How many slots are told apart. Beyond that, new ones share a credit.
 const SLOTS: usize = 1024;
 
 /// The second line behind the gate's own bounds: a server that refuses every fresh credential doubles no traffic for long.
 ///
-/// Only replays that met another 401 cost something, so that a thousand late 401s after one renewal all go through.
+/// Only replays that met another 401 cost something, so that a thousand late 401s after one renewal all go through. That
+/// they did is known when they are back: those that are under way together when the credit runs out overdraw it. What they
+/// owe is bounded by the credit itself, so that one burst locks a slot for 101 seconds and no longer.
 #[derive(Debug, Default)]
 pub(crate) struct Renewals {
     slots: Mutex<HashMap<Option<SlotName>, Budget>>,
@@ -69,6 +71,18 @@ mod tests {
         assert!(!renewals.allows(Some(&wallet), now));
         assert!(renewals.allows(Some(&business), now));
         assert!(renewals.allows(Some(&wallet), now + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn one_burst_locks_a_slot_for_no_longer_than_its_credit_takes_to_come_in() {
+        let renewals = Renewals::default();
+        let now = crate::clock::now();
+        for _ in 0..10 * FRUITLESS {
+            renewals.fruitless(None, now);
+        }
+        let after = |seconds| now + Duration::from_secs(seconds);
+        assert!(!renewals.allows(None, after(100)));
+        assert!(renewals.allows(None, after(101)));
     }
 
     #[test]

@@ -107,3 +107,23 @@ async fn a_slot_whose_fresh_credentials_are_refused_is_not_replayed_for_ever() {
     run(&layer, &script, get()).await.expect("a response");
     assert_eq!(script.calls(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_that_overdraws_the_credit_locks_the_slot_for_101_seconds() {
+    let layer = prompt();
+    // All are under way before the first one is back.
+    let burst = (0..1000).map(async |_| {
+        let soon = Duration::from_millis(100);
+        let script = Script::slow([(soon, renewed()), (soon, renewed())]);
+        run(&layer, &script, get()).await.expect("a response");
+        script.calls()
+    });
+    let sent: usize = join_all(burst).await.into_iter().sum();
+    assert_eq!(sent, 2000);
+    for (pause, calls) in [(Duration::from_secs(100), 1), (Duration::from_secs(1), 2)] {
+        tokio::time::advance(pause).await;
+        let script = Script::new([renewed(), status(200)]);
+        run(&layer, &script, get()).await.expect("a response");
+        assert_eq!(script.calls(), calls, "{pause:?}");
+    }
+}
