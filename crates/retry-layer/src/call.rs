@@ -13,7 +13,7 @@ use crate::earlier::Earlier;
 use crate::layer::Shared;
 use crate::permit::Case;
 use crate::proof::Proof;
-use crate::{Exchange, RetryBody, Stop, Verdict, retry_after};
+use crate::{DeadlineExceeded, Exchange, RetryBody, Stop, Verdict, retry_after};
 
 pub(crate) struct Call<R: Body> {
     shared: Arc<Shared>,
@@ -161,6 +161,19 @@ impl<R: Body> Call<R> {
                     None => outcome.map(|response| response.map(RetryBody::untouched)),
                 })
             }
+        }
+    }
+
+    /// Ends the call at its deadline, with an attempt under way, and returns what stands.
+    ///
+    /// An earlier response does, where the request may be repeated whatever becomes of this attempt: nobody is misled by not
+    /// hearing of it. Elsewhere, as after a 401 that an unkeyed POST met, it would hide that this attempt may have been
+    /// processed, and so would an earlier error, which may say that the request never left.
+    pub(crate) fn out_of_time(&mut self) -> Result<Response<RetryBody<R>>, BoxError> {
+        self.stopped(Stop::Deadline);
+        match self.earlier.take() {
+            Some(earlier) if self.repeatable && earlier.is_response() => earlier.into_outcome(),
+            _ => Err(DeadlineExceeded::during(self.attempt()).into()),
         }
     }
 

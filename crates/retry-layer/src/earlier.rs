@@ -41,6 +41,10 @@ impl<R: Body> Earlier<R> {
         }
     }
 
+    pub(crate) fn is_response(&self) -> bool {
+        !matches!(self, Self::Failed(_))
+    }
+
     pub(crate) fn into_outcome(self) -> Result<Response<RetryBody<R>>, BoxError> {
         match self {
             Self::Whole(response) => Ok(response.map(RetryBody::untouched)),

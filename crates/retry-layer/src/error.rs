@@ -5,10 +5,11 @@ use std::fmt;
 
 use call_context::{NeverLeft, Refusal};
 
-/// The call's deadline passed, and there was no outcome yet.
+/// The call's deadline passed, and there was no response to return.
 ///
-/// An attempt that was under way has been abandoned: the server may have processed the request, or may still do so. A
-/// call whose deadline had passed before its first attempt carries [`NeverLeft`] as its source.
+/// The attempt that was under way has been abandoned: the server may have processed the request, or may still do so. Where
+/// an earlier attempt had been answered and the request may be repeated without harm, that answer is returned instead of
+/// this error. A call whose deadline had passed before its first attempt carries [`NeverLeft`] as its source.
 #[derive(Debug)]
 pub struct DeadlineExceeded {
     attempt: u32,

@@ -163,10 +163,9 @@ where
                                 return Poll::Pending;
                             };
                             ready!(this.timer.as_mut().poll_until(deadline, cx));
-                            call.stopped(Stop::Deadline);
+                            // Dropped first: the attempt is over when the caller hears of it.
                             this.state.set(State::Done);
-                            let error = DeadlineExceeded::during(call.attempt());
-                            return Poll::Ready(Err(error.into()));
+                            return Poll::Ready(call.out_of_time());
                         }
                     };
                     let now = clock::now();

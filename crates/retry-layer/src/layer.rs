@@ -117,8 +117,9 @@ impl RetryLayer {
     /// Ends each call after `deadline`, over all attempts, queues and pauses.
     ///
     /// The earlier of this one and the deadline in the call's [`CallContext`](call_context::CallContext) counts, and the
-    /// layers below read it there. An attempt that is under way by then is abandoned, and the call fails with
-    /// [`DeadlineExceeded`](crate::DeadlineExceeded); a pause that would not end before it is not begun.
+    /// layers below read it there. An attempt that is under way by then is abandoned, and the call ends with an [earlier
+    /// response](crate#what-is-returned) or with [`DeadlineExceeded`](crate::DeadlineExceeded); a pause that would not end
+    /// before it is not begun.
     #[must_use]
     pub fn deadline(self, deadline: Duration) -> Self {
         self.with(|settings| settings.deadline = Some(deadline))

@@ -83,6 +83,12 @@
 //! body are read ahead, so that its connection is free again for the replay; they are put back in front of
 //! the rest ([`RetryBody`]). A replay waits for that at most 100 ms longer than its pause.
 //!
+//! At the call's deadline the attempt that is under way is abandoned. Nobody can tell whether the server has processed it,
+//! or will. Where that is the same to the caller, since the request may be repeated whatever becomes of it (its method, key or
+//! class says so), the earlier response stands, whole. Where there is none, or where it would hide something (the 401 before
+//! a POST without a key that is under way once more, an error that says that nothing had left), the call fails with
+//! [`DeadlineExceeded`].
+//!
 //! # Defaults
 //!
 //! | setting | default |

@@ -246,10 +246,67 @@ async fn pauses_and_the_deadline_do_not_get_into_each_others_way() {
         (20 * SECOND, status(200)),
     ]);
     let start = Instant::now();
-    assert!(run(&layer, &script, get()).await.is_err());
+    let outcome = run(&layer, &script, get()).await;
+    assert_eq!(outcome.expect("the second response").status(), 503);
     let at: Vec<_> = script.seen().iter().map(|seen| seen.at.as_secs()).collect();
     assert_eq!(at, [0, 3, 5]);
     assert_eq!(start.elapsed(), 10 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_the_deadline_the_earlier_response_stands_where_repeating_does_no_harm() {
+    let keyed = || {
+        let mut request = post();
+        let key = "k-1".parse().expect("a value");
+        request.headers_mut().insert("idempotency-key", key);
+        request
+    };
+    let origin = "https://api.example.com".parse().expect("an origin");
+    let honoured = prompt().keys_honoured_by([origin]);
+    for (layer, request) in [(prompt(), get()), (honoured, keyed())] {
+        let layer = layer.deadline(10 * SECOND);
+        let script = Script::slow([
+            (SECOND, response(503, "first")),
+            (SECOND, response(502, "second")),
+            (20 * SECOND, status(200)),
+        ]);
+        let start = Instant::now();
+        let outcome = run(&layer, &script, request).await.expect("a response");
+        assert_eq!(start.elapsed(), 10 * SECOND);
+        assert_eq!(outcome.status(), 502);
+        assert_eq!(text(outcome).await, "second");
+        assert_eq!(script.calls(), 3);
+        assert_eq!(layer.counters().stopped(Stop::Deadline), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_the_deadline_an_earlier_401_does_not_hide_that_a_post_may_have_been_processed() {
+    for (request, stands) in [(get(), true), (post(), false)] {
+        let layer = prompt().deadline(10 * SECOND);
+        let script = Script::slow([(SECOND, renewed()), (20 * SECOND, status(200))]);
+        match run(&layer, &script, request).await {
+            Ok(response) => assert!(stands && response.status() == 401),
+            Err(error) => {
+                assert!(!stands, "{error}");
+                assert_eq!(NeverLeft::find(&*error), None);
+                let error = error.downcast::<DeadlineExceeded>().expect("its own error");
+                assert_eq!(error.attempt(), 2);
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_the_deadline_no_earlier_error_stands() {
+    for first in [broken(), never_left(Refusal::Local)] {
+        let layer = prompt().deadline(10 * SECOND);
+        let script = Script::slow([(SECOND, first), (20 * SECOND, status(200))]);
+        let error = run(&layer, &script, get()).await.expect_err("too late");
+        assert_eq!(NeverLeft::find(&*error), None);
+        let error = error.downcast::<DeadlineExceeded>().expect("its own error");
+        assert_eq!(error.attempt(), 2);
+    }
 }
 
 #[tokio::test(start_paused = true)]
