@@ -8,10 +8,10 @@ use tollgate::context::BoxError;
 const HELP: &str = "\
 Drives a local server through the whole stack, and reports what the server saw.
 
-  --window 10s       the server's rolling window, 1s to 3600s
+  --window 10s       the server's rolling window in seconds, 1s to 3600s
   --limit 100        requests allowed in a window, 10 to 10000
   --requests 200     calls to make, 50 to 100000
-  --without PART     takes a layer out, to show what it was for: rate, gate or retry
+  --without PART     takes one layer out, to show what it was for: rate, gate or retry
   --seed 7           seeds the server's faults
   --json             prints one JSON object instead of tables
   --help             prints this
@@ -93,9 +93,11 @@ impl Args {
         while let Some(flag) = flags.next()? {
             match flag {
                 Arg::Long("window") => args.window = flags.value()?.parse_with(window)?,
-                Arg::Long("limit") => args.limit = within(flags.value()?.parse()?, 10, 10_000)?,
+                Arg::Long("limit") => {
+                    args.limit = within("--limit", flags.value()?.parse()?, 10, 10_000)?;
+                }
                 Arg::Long("requests") => {
-                    args.requests = within(flags.value()?.parse()?, 50, 100_000)?;
+                    args.requests = within("--requests", flags.value()?.parse()?, 50, 100_000)?;
                 }
                 Arg::Long("without") => {
                     args.without = Some(flags.value()?.parse_with(Part::from_name)?);
@@ -106,18 +108,20 @@ impl Args {
                     println!("{HELP}");
                     return Ok(None);
                 }
-                other => return Err(other.unexpected().into()),
+                other => {
+                    return Err(format!("{}; --help lists the flags", other.unexpected()).into());
+                }
             }
         }
         Ok(Some(args))
     }
 }
 
-fn within(number: u32, least: u32, most: u32) -> Result<u32, BoxError> {
+fn within(flag: &str, number: u32, least: u32, most: u32) -> Result<u32, BoxError> {
     if (least..=most).contains(&number) {
         return Ok(number);
     }
-    Err(format!("{number} is out of range; write a number from {least} to {most}").into())
+    Err(format!("{flag} {number} is out of range; write a number from {least} to {most}").into())
 }
 
 fn window(text: &str) -> Result<Duration, String> {

@@ -8,13 +8,17 @@ use tollgate::context::BoxError;
 #[must_use]
 pub fn code(result: Result<ExitCode, BoxError>) -> ExitCode {
     result.unwrap_or_else(|error| {
-        eprint!("error: {error}");
+        let mut text = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {
-            eprint!(": {error}");
+            let part = error.to_string();
+            // Some errors print their cause themselves.
+            if !text.contains(&part) {
+                text = format!("{text}: {part}");
+            }
             cause = error.source();
         }
-        eprintln!();
+        eprintln!("error: {text}");
         ExitCode::from(2)
     })
 }

@@ -27,12 +27,18 @@ pub struct Report {
     pub run: &'static str,
     /// The layer that was left out, if any.
     pub without: Option<&'static str>,
+    /// Calls that callers made, and that came back to them in one way or another.
+    pub calls: u64,
+    /// Calls that were to be made.
+    pub calls_wanted: u64,
     /// Requests that the server saw.
     pub requests: u64,
     /// Requests that the server answered 429.
     pub status_429: u64,
-    /// The most requests that the server counted for one key in any rolling window.
+    /// The most requests that the server accepted for one key in any rolling window.
     pub peak_in_window: u64,
+    /// The same, with those that it answered 429.
+    pub peak_offered: u64,
     /// The server's limit for one key in one window.
     pub limit: u64,
     /// Tokens fetched after the first of each slot.
@@ -59,8 +65,10 @@ pub struct Report {
     pub classes: BTreeMap<&'static str, Outcomes>,
     /// Requests by route and credential, as the server saw them.
     pub routes: BTreeMap<String, BTreeMap<String, u64>>,
-    /// What keeps the report from being clean.
-    pub faults: Vec<String>,
+    /// Whether nothing keeps the report from being clean.
+    pub clean: bool,
+    /// What does.
+    pub not_clean_because: Vec<String>,
 }
 
 impl Report {
@@ -76,12 +84,14 @@ impl Report {
         elapsed: Duration,
     ) -> Self {
         let wanted = classes.get(trades).cloned().unwrap_or_default();
+        let made: u64 = classes.values().map(|outcomes| outcomes.calls).sum();
         let mut report = Self {
             run,
             without: args.without.map(Part::name),
             requests: server.requests,
             status_429: server.status_429,
             peak_in_window: server.peak_in_window,
+            peak_offered: server.peak_offered,
             limit: server.limit,
             renewals: layers.renewals,
             wrong_credential: server.wrong_credential,
@@ -95,9 +105,13 @@ impl Report {
             elapsed_s: elapsed.as_secs_f64(),
             classes,
             routes: named(server),
-            faults: Vec::new(),
+            clean: false,
+            calls: made,
+            calls_wanted: args.requests.into(),
+            not_clean_because: Vec::new(),
         };
-        report.faults = report.judge();
+        report.not_clean_because = report.judge();
+        report.clean = report.not_clean_because.is_empty();
         report
     }
 
@@ -111,6 +125,13 @@ impl Report {
         fault(
             self.status_429 > 0,
             format!("{} answers 429", self.status_429),
+        );
+        fault(
+            self.calls != self.calls_wanted,
+            format!(
+                "{} calls of {}: a caller panicked",
+                self.calls, self.calls_wanted
+            ),
         );
         fault(
             self.wrong_credential > 0,
@@ -142,7 +163,7 @@ impl Report {
         } else {
             self.print_table();
         }
-        Ok(if self.faults.is_empty() {
+        Ok(if self.clean {
             ExitCode::SUCCESS
         } else {
             ExitCode::FAILURE
@@ -182,8 +203,11 @@ impl Report {
             ("requests", self.requests.to_string()),
             ("answers 429", self.status_429.to_string()),
             (
-                "peak in a window",
-                format!("{} of {}", self.peak_in_window, self.limit),
+                "peak offered, accepted",
+                format!(
+                    "{}, {} of {}",
+                    self.peak_offered, self.peak_in_window, self.limit
+                ),
             ),
             ("wrong credential", self.wrong_credential.to_string()),
             ("answers 401", self.status_401.to_string()),
@@ -200,12 +224,15 @@ impl Report {
         ] {
             println!("{name:<24}{value:>12}");
         }
-        match (self.faults.is_empty(), self.without) {
+        match (self.clean, self.without) {
             (true, _) => println!("\nclean"),
             (false, Some(part)) => {
-                println!("\nnot clean without {part}: {}", self.faults.join("; "));
+                println!(
+                    "\nnot clean without {part}: {}",
+                    self.not_clean_because.join("; ")
+                );
             }
-            (false, None) => println!("\nnot clean: {}", self.faults.join("; ")),
+            (false, None) => println!("\nnot clean: {}", self.not_clean_because.join("; ")),
         }
     }
 }

@@ -26,7 +26,7 @@ const ORDERS: &str = "order";
 /// A run that is set up: the server is listening, and the agent is registered.
 pub struct Run {
     args: Args,
-    server: Server,
+    server: Arc<Server>,
     base: BaseUrl,
     window: Window,
     stack: ToromarketStack,
@@ -40,16 +40,18 @@ impl Run {
     ///
     /// Where no loopback port is to be had.
     pub async fn start(args: Args) -> Result<Self, BoxError> {
-        let server = Server::start(ToromarketConfig {
-            limit: args.limit,
-            window: args.window,
-            public_limit: args.requests,
-            token_lifetime: args.window / 4,
-            faults: faults(),
-            seed: args.seed,
-            ..ToromarketConfig::default()
-        })
-        .await?;
+        let server = Arc::new(
+            Server::start(ToromarketConfig {
+                limit: args.limit,
+                window: args.window,
+                public_limit: args.requests,
+                token_lifetime: args.window / 4,
+                faults: faults(),
+                seed: args.seed,
+                ..ToromarketConfig::default()
+            })
+            .await?,
+        );
         let base: BaseUrl = server.base_url().parse()?;
         let client = Hyper::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
         let accounts = Accounts::new(client, &base);
@@ -128,9 +130,16 @@ impl Run {
             eager: counted.collect(),
             paced: (slowly.collect(), self.args.window.mul_f64(windows.max(1.0))),
         };
+        // In the middle of the first rush somebody signs the agent out everywhere: its token is dead, and looks fresh.
+        let server = Arc::clone(&self.server);
+        let signs_out = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            server.invalidate_all();
+        });
         let bar = crate::progress::bar(calls.into(), self.args.json);
         let tally = Arc::new(Tally::default());
         let elapsed = pace::run(client, crowd, Arc::clone(&tally), bar).await;
+        signs_out.abort();
         self.server.stop().await;
         let stack = self.stack.stack();
         let retries = stack.retry().counters();
@@ -183,7 +192,7 @@ impl Run {
     }
 }
 
-/// A slow network, and tokens that die in the middle of their life.
+/// A slow network.
 fn faults() -> Faults {
     let way = Latency::LogNormal {
         median: Duration::from_millis(20),
@@ -192,7 +201,6 @@ fn faults() -> Faults {
     Faults {
         latency_before: way,
         latency_after: way,
-        expire_early: 0.4,
         ..Faults::none()
     }
 }
