@@ -1,4 +1,4 @@
-//! The one failure that this layer adds.
+//! The failures that this layer adds.
 
 use std::error::Error;
 use std::fmt;
@@ -49,5 +49,37 @@ impl fmt::Display for DeadlineExceeded {
 impl Error for DeadlineExceeded {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.never_left.as_ref().map(|mark| mark as _)
+    }
+}
+
+/// The call came through a rate layer on its way to the retry layer: the layers are in the wrong order.
+///
+/// Replays would leave without a place in the limit, and draw 429s. The call was not sent, and never will be: the error
+/// carries [`NeverLeft`], [permanent](Refusal::Permanent), as its source. A retry layer that repeats nothing may stand
+/// anywhere.
+#[derive(Debug)]
+pub struct BelowRateLayer {
+    never_left: NeverLeft,
+}
+
+impl BelowRateLayer {
+    pub(crate) fn new() -> Self {
+        Self {
+            never_left: NeverLeft::new(Refusal::Permanent),
+        }
+    }
+}
+
+impl fmt::Display for BelowRateLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "the request has passed a rate layer, which would not count its replays; put the retry layer above the rate layer",
+        )
+    }
+}
+
+impl Error for BelowRateLayer {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.never_left)
     }
 }

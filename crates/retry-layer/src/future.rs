@@ -13,7 +13,7 @@ use tokio::time::{Sleep, sleep_until};
 use tower_service::Service;
 
 use crate::call::{Call, Step};
-use crate::{DeadlineExceeded, Replay, RetryBody, Stop, clock, copy};
+use crate::{Replay, RetryBody, Stop, clock, copy};
 
 /// How long after an outcome a replay waits at most for the outcome's connection to become free.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -55,8 +55,8 @@ pin_project! {
         Pause { pause: Pause },
         /// The replay is due as soon as the service is ready.
         Readying,
-        /// The call's deadline had passed before its first attempt.
-        Refused,
+        /// Nothing was sent.
+        Refused { error: Option<BoxError> },
         /// The outcome has been returned.
         Done,
     }
@@ -123,8 +123,9 @@ where
         Self::new(State::Attempt { future }, None, None)
     }
 
-    pub(crate) fn refused() -> Self {
-        Self::new(State::Refused, None, None)
+    pub(crate) fn refused(error: impl Into<BoxError>) -> Self {
+        let error = Some(error.into());
+        Self::new(State::Refused { error }, None, None)
     }
 
     pub(crate) fn attempting(
@@ -219,6 +220,8 @@ where
                     };
                     if let Some(stop) = stop {
                         this.state.set(State::Done);
+                        // Ready perhaps, and then on a permit that others wait for.
+                        *this.replay = None;
                         let earlier = call.give_up(stop, clock::now());
                         return Poll::Ready(earlier.expect("kept when the replay was decided on"));
                     }
@@ -235,9 +238,10 @@ where
                     *this.replay = next.map(|request| (service, request));
                     this.state.set(State::Attempt { future });
                 }
-                StateProj::Refused => {
+                StateProj::Refused { error } => {
+                    let error = error.take().expect("taken once");
                     this.state.set(State::Done);
-                    return Poll::Ready(Err(DeadlineExceeded::before_the_first().into()));
+                    return Poll::Ready(Err(error));
                 }
                 StateProj::Done => panic!("polled after it had returned the outcome"),
             }

@@ -17,8 +17,9 @@ use crate::{Budget, Classify, Counters, Retry};
 /// A layer that repeats requests when that is safe and useful.
 ///
 /// Belongs outermost: each replay passes all layers below, so that it waits for a token, is counted, and carries the
-/// newest credential. Needs no routes; with them, classes can be told apart. Budget and counters live in the layer,
-/// and all services that it or its clones make share them.
+/// newest credential. Nothing between it and the server may follow redirects: a POST could be sent twice, [as explained
+/// there](crate#where-it-stands). Needs no routes; with them, classes can be told apart. Budget and counters live in the
+/// layer, and all services that it or its clones make share them.
 ///
 /// Defaults, and what is repeated when, are in the [crate's documentation](crate).
 ///

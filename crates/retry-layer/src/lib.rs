@@ -101,6 +101,15 @@
 //! | [`budget`](RetryLayer::budget) | 10, and 0.2 for each success, and 0.1 for each second |
 //! | [`idempotency_header`](RetryLayer::idempotency_header) | `idempotency-key`, honoured by no origin |
 //!
+//! # Where it stands
+//!
+//! Outermost, so that each attempt is counted by a rate layer, and carries the newest credential. Below a rate layer that
+//! notes so in the call's context it refuses to work ([`BelowRateLayer`]).
+//!
+//! Redirects are followed above all layers or not at all. A layer or client that follows them below this one sends one
+//! request and then another: if the second is turned away on its way (a queue is full, a connection fails), its error proves
+//! that *it* never left, and a POST that the first server has executed is sent again.
+//!
 //! # Other layers that retry
 //!
 //! One layer retries a call: a second one below passes its calls through, and says so once in the log. Clients that
@@ -135,7 +144,7 @@ pub use body::RetryBody;
 pub use budget::Budget;
 pub use classify::{Classify, Exchange, Standard, Verdict};
 pub use counters::{Counters, Stop};
-pub use error::DeadlineExceeded;
+pub use error::{BelowRateLayer, DeadlineExceeded};
 pub use future::ResponseFuture;
 pub use layer::RetryLayer;
 pub use replay::Replay;

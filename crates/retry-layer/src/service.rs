@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use crate::call::Call;
 use crate::layer::Shared;
-use crate::{Replay, ResponseFuture, RetryBody, clock, copy};
+use crate::{BelowRateLayer, DeadlineExceeded, Replay, ResponseFuture, RetryBody, clock, copy};
 
 /// A service that repeats requests when that is safe and useful. Made by a [`RetryLayer`](crate::RetryLayer).
 ///
@@ -22,8 +22,8 @@ use crate::{Replay, ResponseFuture, RetryBody, clock, copy};
 ///
 /// # Errors
 ///
-/// The inner service's own, boxed and otherwise as it was; [`DeadlineExceeded`](crate::DeadlineExceeded). A failure to
-/// become ready for the first attempt carries [`NeverLeft`]; one for a replay is not returned at all, but the outcome that
+/// The inner service's own, boxed and otherwise as it was; [`DeadlineExceeded`](crate::DeadlineExceeded);
+/// [`BelowRateLayer`](crate::BelowRateLayer). A failure to become ready for the first attempt carries [`NeverLeft`]; one for a replay is not returned at all, but the outcome that
 /// stands.
 ///
 /// # Panics
@@ -67,11 +67,13 @@ where
         if settings.is_off() {
             return ResponseFuture::passing(self.inner.call(request));
         }
-        let Some((class, deadline)) = self.enter(&mut request) else {
-            return ResponseFuture::passing(self.inner.call(request));
+        let (class, deadline) = match self.enter(&mut request) {
+            Entrance::Open(class, deadline) => (class, deadline),
+            Entrance::Passing => return ResponseFuture::passing(self.inner.call(request)),
+            Entrance::BelowRateLayer => return self.refuse(BelowRateLayer::new()),
         };
         if deadline.is_some_and(|deadline| deadline <= clock::now()) {
-            return ResponseFuture::refused();
+            return self.refuse(DeadlineExceeded::before_the_first());
         }
         let call = Call::new(Arc::clone(&self.shared), &request, class, deadline);
         let copy = if settings.attempts > 1 {
@@ -90,17 +92,33 @@ where
     }
 }
 
+/// How a call enters the layer.
+enum Entrance {
+    /// With this class and this deadline.
+    Open(Option<Class>, Option<Instant>),
+    /// Another retry layer watches over the call already.
+    Passing,
+    /// A rate layer has counted the call already, and would count no replay of it.
+    BelowRateLayer,
+}
+
 impl<S> Retry<S> {
-    /// Adds this layer's part to the call's context, and reads its class and deadline; `None` where another retry layer
-    /// watches over the call already.
-    fn enter<B>(&self, request: &mut Request<B>) -> Option<(Option<Class>, Option<Instant>)> {
+    /// Adds this layer's part to the call's context, and reads its class and deadline.
+    fn enter<B>(&self, request: &mut Request<B>) -> Entrance {
         let settings = &self.shared.settings;
         let context = CallContext::of(request.extensions_mut());
-        if settings.attempts > 1 && !context.enter(Guard::Retry) {
-            if !self.shared.state.stacked.swap(true, Relaxed) {
-                tracing::warn!("a retry layer is below another one, and passes its calls through");
+        if settings.attempts > 1 {
+            if !context.enter(Guard::Retry) {
+                if !self.shared.state.stacked.swap(true, Relaxed) {
+                    tracing::warn!(
+                        "a retry layer is below another one, and passes its calls through"
+                    );
+                }
+                return Entrance::Passing;
             }
-            return None;
+            if context.inside(Guard::Rate) || context.inside(Guard::Place) {
+                return Entrance::BelowRateLayer;
+            }
         }
         let own = settings.deadline;
         if let Some(own) = own.and_then(|own| clock::now().checked_add(own)) {
@@ -112,7 +130,18 @@ impl<S> Retry<S> {
             // An ambiguous path has no class; refusing it is the business of the layer that holds the credentials.
             Some(routes) => routes.resolve(request).unwrap_or_default(),
         };
-        Some((class, deadline))
+        Entrance::Open(class, deadline)
+    }
+
+    /// Refuses a call, and lets go of the inner service that is ready for it: it may sit on a permit.
+    fn refuse<B, R>(&mut self, error: impl Into<BoxError>) -> ResponseFuture<S, B, R>
+    where
+        S: Service<Request<B>> + Clone,
+        R: Body,
+    {
+        let fresh = self.inner.clone();
+        self.inner = fresh;
+        ResponseFuture::refused(error)
     }
 }
 

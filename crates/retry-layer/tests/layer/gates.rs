@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use crate::support::*;
-use call_context::{CallContext, Class, Origin, Refusal, Route, Routes};
+use call_context::{CallContext, Class, Guard, NeverLeft, Origin, Refusal, Route, Routes};
 use http::{HeaderName, Method};
-use retry_layer::{Budget, Classify, Exchange, RetryLayer, Standard, Stop, Verdict};
+use retry_layer::{
+    BelowRateLayer, Budget, Classify, Exchange, RetryLayer, Standard, Stop, Verdict,
+};
 use tower::{Layer, ServiceExt};
 
 fn origin() -> Origin {
@@ -350,6 +352,35 @@ async fn a_retry_layer_below_another_one_is_a_no_op() {
     assert_eq!(script.calls(), 3);
     assert_eq!(outer.counters().retries(), 2);
     assert_eq!(inner.counters(), RetryLayer::new().counters());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_layer_below_a_rate_layer_refuses_to_work() {
+    for guard in [Guard::Place, Guard::Rate] {
+        let below = || {
+            let mut request = get();
+            CallContext::of(request.extensions_mut()).enter(guard);
+            request
+        };
+        let script = Script::new([]);
+        let error = run(&prompt(), &script, below()).await.expect_err("refused");
+        assert_eq!(
+            error.to_string(),
+            "the request has passed a rate layer, which would not count its replays; put the retry layer above the rate layer"
+        );
+        assert_eq!(NeverLeft::find(&*error), Some(Refusal::Permanent));
+        assert!(error.is::<BelowRateLayer>());
+        assert_eq!(script.calls(), 0);
+
+        // One that repeats nothing does no harm there: it is off, or another one watches over the call.
+        let script = Script::new([status(503), status(503)]);
+        let off = prompt().attempts(1).deadline(Duration::from_secs(9));
+        run(&off, &script, below()).await.expect("a response");
+        let mut watched = below();
+        CallContext::of(watched.extensions_mut()).enter(Guard::Retry);
+        run(&prompt(), &script, watched).await.expect("a response");
+        assert_eq!(script.calls(), 2);
+    }
 }
 
 #[tokio::test(start_paused = true)]

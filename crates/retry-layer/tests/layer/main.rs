@@ -5,6 +5,7 @@ mod borrowed;
 mod cancellation;
 mod gates;
 mod outcomes;
+mod permits;
 mod renewal;
 mod support;
 mod time;
