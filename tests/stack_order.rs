@@ -225,29 +225,43 @@ async fn a_refused_call_leaves_its_place() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn in_the_wrong_order_a_replay_is_not_counted_and_a_token_goes_stale() {
+async fn a_retry_layer_below_a_rate_layer_is_refused() {
     let seen = Seen::default();
     let window = Window::new(Quota::rolling(1, MINUTE));
+    let client = ServiceBuilder::new()
+        .layer(RateLayer::new(window.clone()))
+        .layer(RetryLayer::new())
+        .service(server(&seen, |_, _| 503));
+    let error = client
+        .oneshot(get("/a"))
+        .await
+        .expect_err("the wrong order");
+    assert_eq!(NeverLeft::find(&*error), Some(Refusal::Permanent));
+    let text = "put the retry layer above the rate layer";
+    assert!(error.to_string().contains(text), "{error}");
+    assert!(seen_of(&seen).is_empty());
+    assert_eq!(window.snapshot().used + window.snapshot().in_flight, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_the_wrong_order_a_token_goes_stale() {
+    let seen = Seen::default();
     let slot = Slot::token("token", counting(Duration::from_secs(50)));
     let auth = Auth::builder()
         .origin("https://api.example.com".parse().expect("an origin"))
         .slot(slot)
         .build()
         .expect("a slot");
-    let api = server(&seen, |n, _| if n == 1 { 503 } else { 200 });
     let client = ServiceBuilder::new()
         .layer(auth.layer())
-        .layer(RateLayer::new(window.clone()))
-        .layer(RetryLayer::new())
-        .service(api);
-    let waits = || tokio::spawn(client.clone().oneshot(get("/a")));
-    waits().await.expect("no panic").expect("a response");
-    assert_eq!(seen_of(&seen).len(), 2, "two requests");
-    assert_eq!(window.snapshot().used, 1, "and one place");
+        .layer(RateLayer::new(Quota::rolling(1, MINUTE)))
+        .service(server(&seen, |_, _| 200));
+    let call = || tokio::spawn(client.clone().oneshot(get("/a")));
+    call().await.expect("no panic").expect("a response");
 
     // The token ends at 50 s; the request that took it leaves at a minute.
-    waits().await.expect("no panic").expect("a response");
-    let (at, token) = seen_of(&seen).pop().expect("a third request");
+    call().await.expect("no panic").expect("a response");
+    let (at, token) = seen_of(&seen).pop().expect("a second request");
     assert!(at >= MINUTE);
     assert_eq!(token, "token-1");
 }
