@@ -12,6 +12,9 @@ use pin_project_lite::pin_project;
 /// How much of an earlier response's body is read ahead so that its connection is free for the replay.
 pub(crate) const READ_AHEAD: usize = 64 * 1024;
 
+/// What a frame counts as at least: no more than 1024 of them are held, or read in one poll.
+const LEAST: usize = 64;
+
 pin_project! {
     /// The body of a response that came through a [`Retry`](crate::Retry), byte for byte as the service below gave it.
     ///
@@ -48,7 +51,8 @@ impl<B: Body> RetryBody<B> {
 /// What has been read of a body, and the rest of it, pinned where it was read.
 pub(crate) struct ReadAhead<B: Body> {
     frames: VecDeque<Result<Frame<B::Data>, B::Error>>,
-    data: usize,
+    /// Bytes of data, where each frame counts as [`LEAST`] at least: a body of empty ones comes to an end too.
+    read: usize,
     /// Gone once the body has ended or failed.
     rest: Option<Pin<Box<B>>>,
 }
@@ -57,7 +61,7 @@ impl<B: Body> ReadAhead<B> {
     pub(crate) fn new(body: B) -> Self {
         Self {
             frames: VecDeque::new(),
-            data: 0,
+            read: 0,
             rest: Some(Box::pin(body)),
         }
     }
@@ -65,7 +69,7 @@ impl<B: Body> ReadAhead<B> {
     /// Reads until there is nothing left to read, or as much as is ever read ahead.
     pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while let Some(rest) = &mut self.rest {
-            if self.data >= READ_AHEAD {
+            if self.read >= READ_AHEAD {
                 break;
             }
             if rest.is_end_stream() {
@@ -74,7 +78,8 @@ impl<B: Body> ReadAhead<B> {
             }
             match ready!(rest.as_mut().poll_frame(cx)) {
                 Some(Ok(frame)) => {
-                    self.data += frame.data_ref().map_or(0, Buf::remaining);
+                    let data = frame.data_ref().map_or(0, Buf::remaining);
+                    self.read = self.read.saturating_add(data.max(LEAST));
                     self.frames.push_back(Ok(frame));
                 }
                 Some(Err(error)) => {

@@ -95,27 +95,40 @@ impl<B: Replay> Replay for Pin<Box<B>> {
     }
 }
 
+// None of the four can be taken apart: the closure comes by way of a clone, the body from itself.
 impl<B: Clone + Replay, F: Clone> Replay for MapErr<B, F> {
     fn replay(&self) -> Option<Self> {
-        self.get_ref().replay().map(|_| self.clone())
+        let body = self.get_ref().replay()?;
+        let mut second = self.clone();
+        *second.get_mut() = body;
+        Some(second)
     }
 }
 
 impl<B: Clone + Replay, F: Clone> Replay for MapFrame<B, F> {
     fn replay(&self) -> Option<Self> {
-        self.get_ref().replay().map(|_| self.clone())
+        let body = self.get_ref().replay()?;
+        let mut second = self.clone();
+        *second.get_mut() = body;
+        Some(second)
     }
 }
 
 impl<B: Clone + Replay, F: Clone> Replay for InspectErr<B, F> {
     fn replay(&self) -> Option<Self> {
-        self.get_ref().replay().map(|_| self.clone())
+        let body = self.get_ref().replay()?;
+        let mut second = self.clone();
+        *second.get_mut() = body;
+        Some(second)
     }
 }
 
 impl<B: Clone + Replay, F: Clone> Replay for InspectFrame<B, F> {
     fn replay(&self) -> Option<Self> {
-        self.get_ref().replay().map(|_| self.clone())
+        let body = self.get_ref().replay()?;
+        let mut second = self.clone();
+        *second.get_mut() = body;
+        Some(second)
     }
 }
 

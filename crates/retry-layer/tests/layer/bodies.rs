@@ -2,6 +2,8 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -88,6 +90,38 @@ async fn other_bodies_are_sent_once() {
         Ok::<Frame<Bytes>, Infallible>(Frame::data(Bytes::new()))
     }));
     assert_sent_once(&cloneable.map_err(|never| never));
+}
+
+/// A body whose clones share what is left of it; a second one is made by `replay` alone.
+#[derive(Clone)]
+struct Draining(Arc<Mutex<Full<Bytes>>>);
+
+impl Body for Draining {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut *self.0.lock().expect("no panic")).poll_frame(cx)
+    }
+}
+
+impl Replay for Draining {
+    fn replay(&self) -> Option<Self> {
+        Some(Self(Arc::new(Mutex::new(full()))))
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrapped_is_asked_for_its_second_body() {
+    let body = || Draining(Arc::new(Mutex::new(full())));
+    assert_replays(body()).await;
+    assert_replays(body().map_err(|never| never)).await;
+    assert_replays(body().map_frame(|frame: Frame<Bytes>| frame)).await;
+    assert_replays(body().inspect_err(|_| ())).await;
+    assert_replays(body().inspect_frame(|_| ())).await;
 }
 
 #[tokio::test(start_paused = true)]

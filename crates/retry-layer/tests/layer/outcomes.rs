@@ -1,7 +1,11 @@
 //! Which outcome is returned, and that it is whole.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::future::ready;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -9,7 +13,7 @@ use bytes::Bytes;
 use call_context::{NeverLeft, Refusal};
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, StreamBody};
 use retry_layer::{RetryBody, RetryLayer, Stop};
 use tokio::time::{Instant, Sleep, sleep};
 use tower::{Layer, ServiceExt, service_fn};
@@ -163,7 +167,7 @@ async fn refused_after_with(
     body: Slow,
     retry_after: &'static str,
 ) -> Response<RetryBody<Slow>> {
-    let body = std::sync::Arc::new(std::sync::Mutex::new(Some(body)));
+    let body = Arc::new(Mutex::new(Some(body)));
     let service = service_fn(move |_: Request<Full<Bytes>>| {
         let body = body.lock().expect("no panic").take();
         async move {
@@ -268,4 +272,34 @@ async fn a_body_longer_than_the_bound_is_not_waited_for() {
     let response = refused_after(Slow::new(frames, Some(100_000)), "0").await;
     assert_eq!(start.elapsed(), Duration::ZERO);
     assert_eq!(response.body().size_hint().exact(), Some(100_000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endless_body_of_tiny_frames_is_read_ahead_in_part() {
+    for piece in ["", "x"] {
+        let read = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&read);
+        let frames = futures_util::stream::repeat_with(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, Infallible>(Frame::data(Bytes::from_static(piece.as_bytes())))
+        });
+        let body = Arc::new(Mutex::new(Some(StreamBody::new(frames))));
+        let service = service_fn(move |_: Request<Full<Bytes>>| {
+            let body = body.lock().expect("no panic").take();
+            let response = Response::builder().status(503);
+            let refused = || NeverLeft::new(Refusal::Permanent);
+            let response = body.map(|body| response.body(body).expect("a response"));
+            ready(response.ok_or_else(refused))
+        });
+        let response = prompt().layer(service).oneshot(get()).await;
+        let mut response = response.expect("the first response");
+        assert_eq!(read.load(Ordering::Relaxed), 1024);
+        // And goes on behind what was read.
+        for _ in 0..2000 {
+            let frame = response.body_mut().frame().await.expect("a frame");
+            let data = frame.expect("infallible").into_data().expect("data");
+            assert_eq!(data, piece);
+        }
+        assert_eq!(read.load(Ordering::Relaxed), 2000);
+    }
 }
