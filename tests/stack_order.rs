@@ -120,14 +120,11 @@ async fn the_token_is_put_on_after_the_wait_for_a_place() {
     assert_eq!(tokens, ["token-1", "token-1", "token-2", "token-3"]);
 }
 
-#[tokio::test(start_paused = true)]
-async fn ten_callers_over_ten_places_whose_token_needs_a_place_all_finish() {
-    let seen = Seen::default();
-    let start = Instant::now();
-    let window = Window::new(Quota::rolling(10, MINUTE));
-    let itself: Arc<OnceLock<BoxCloneSyncService<Request<Body>, u16, BoxError>>> = Arc::default();
+type Client = BoxCloneSyncService<Request<Body>, u16, BoxError>;
 
-    // The token comes through the same stack, under another slot that counts in the same window.
+/// A stack whose token comes through the stack itself, under another slot that counts in the same `window`.
+fn delegating(seen: &Seen, window: &Window) -> Client {
+    let itself: Arc<OnceLock<Client>> = Arc::default();
     let exchange = Arc::clone(&itself);
     let source = source_fn(move |_| {
         let client = exchange.get().expect("the stack is built").clone();
@@ -141,6 +138,7 @@ async fn ten_callers_over_ten_places_whose_token_needs_a_place_all_finish() {
         .slot(Slot::key("business", "key"))
         .slot(Slot::token("delegated", source.through("business")))
         .route(Route::new(Method::GET, "/token", "exchange"))
+        .route(Route::new(Method::GET, "/read", "exchange"))
         .route(Route::new(Method::GET, "/trade", "execute"))
         .class("exchange", "business")
         .class("execute", "delegated")
@@ -153,11 +151,15 @@ async fn ten_callers_over_ten_places_whose_token_needs_a_place_all_finish() {
         .expect("a stack");
     let client = ServiceBuilder::new()
         .layer(stack)
-        .service(server(&seen, |_, _| 200))
+        .service(server(seen, |_, _| 200))
         .map_response(|response: Response<_>| response.status().as_u16());
     let client = BoxCloneSyncService::new(client);
     assert!(itself.set(client.clone()).is_ok());
+    client
+}
 
+/// Sends ten calls at once, which all finish.
+async fn ten_trades(client: &Client) {
     let calls: Vec<_> = (0..10)
         .map(|_| tokio::spawn(client.clone().oneshot(get("/trade"))))
         .collect();
@@ -165,6 +167,19 @@ async fn ten_callers_over_ten_places_whose_token_needs_a_place_all_finish() {
         let status = call.await.expect("no panic").expect("a response");
         assert_eq!(status, 200);
     }
+}
+
+fn credentials(seen: &[(Duration, String)]) -> Vec<&str> {
+    let credentials = seen.iter().map(|(_, credential)| credential.as_str());
+    credentials.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_callers_over_ten_places_whose_token_needs_a_place_all_finish() {
+    let seen = Seen::default();
+    let start = Instant::now();
+    let client = delegating(&seen, &Window::new(Quota::rolling(10, MINUTE)));
+    ten_trades(&client).await;
     assert_eq!(
         start.elapsed(),
         MINUTE + MARGIN,
@@ -172,12 +187,48 @@ async fn ten_callers_over_ten_places_whose_token_needs_a_place_all_finish() {
     );
     let seen = seen_of(&seen);
     assert_eq!(seen.len(), 11);
-    assert_eq!(seen[0], (Duration::ZERO, "key".to_owned()));
-    assert!(
-        seen[1..]
-            .iter()
-            .all(|(_, credential)| credential == "delegated")
-    );
+    assert_eq!(seen[0].0, Duration::ZERO);
+    assert_eq!(credentials(&seen[..1]), ["key"]);
+    assert_eq!(credentials(&seen[1..]), ["delegated"; 10]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_callers_finish_though_the_window_is_used_up_when_they_come() {
+    let seen = Seen::default();
+    let start = Instant::now();
+    let client = delegating(&seen, &Window::new(Quota::rolling(10, MINUTE)));
+    for _ in 0..10 {
+        let status = client.clone().oneshot(get("/read")).await;
+        assert_eq!(status.expect("a response"), 200);
+    }
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    ten_trades(&client).await;
+    // The exchange waits for the first minute to pass, and so do nine callers; the tenth for the exchange's place.
+    assert_eq!(start.elapsed(), (MINUTE + MARGIN) * 2);
+    let seen = seen_of(&seen);
+    assert_eq!(seen.len(), 21);
+    assert_eq!(credentials(&seen[..11]), ["key"; 11]);
+    assert_eq!(credentials(&seen[11..]), ["delegated"; 10]);
+    assert_eq!(seen[10].0, MINUTE + MARGIN);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_fetch_keeps_its_turn_for_as_long_as_the_rate_layer_lets_it_wait() {
+    let seen = Seen::default();
+    let start = Instant::now();
+    let client = delegating(&seen, &Window::new(Quota::rolling(10, MINUTE)));
+    let reads: Vec<_> = (0..20)
+        .map(|_| tokio::spawn(client.clone().oneshot(get("/read"))))
+        .collect();
+    // The last ten wait for a minute, and the exchange for all but two: a fetch that gave up would rejoin at the end.
+    sleep(Duration::from_secs(1)).await;
+    let status = client.oneshot(get("/trade")).await;
+    assert_eq!(status.expect("a response"), 200);
+    assert_eq!(start.elapsed(), (MINUTE + MARGIN) * 2);
+    for read in reads {
+        read.await.expect("no panic").expect("a response");
+    }
+    assert_eq!(seen_of(&seen).len(), 22);
 }
 
 #[tokio::test(start_paused = true)]

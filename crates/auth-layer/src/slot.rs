@@ -1,14 +1,17 @@
 //! One credential: what it is, where it may go, and how it stands in a request.
 
+mod durations;
+
 use std::time::{Duration, SystemTime};
 
 use call_context::{Origin, SlotName};
 use http::HeaderName;
 use http::header::AUTHORIZATION;
 
+pub(crate) use self::durations::Durations;
 use crate::clock::Clock;
 use crate::secret::Scheme;
-use crate::token::Timing;
+use crate::token::Backoff;
 use crate::{Secret, Source};
 
 /// One credential, bound to the origins that it is meant for.
@@ -34,8 +37,11 @@ use crate::{Secret, Source};
 /// | renewed before its end by at most | 5 min, and 20 % of its lifetime; less by a random share of up to a quarter | [`soft`](Self::soft) |
 /// | not used any more before its end by | 1 s, and at most 10 % of its lifetime | [`leeway`](Self::leeway) |
 /// | pause after a failed fetch | doubling from 1 s to 60 s, jittered | [`backoff`](Self::backoff) |
-/// | time for one fetch | 10 s | [`fetch_timeout`](Self::fetch_timeout) |
-/// | a request waits for a token | 30 s, or to its own deadline | [`wait`](Self::wait) |
+/// | time for one fetch | 10 s; 150 s where the source goes [`through`](Source::through) a stack | [`fetch_timeout`](Self::fetch_timeout) |
+/// | a request waits for a token | 30 s; 180 s where the source goes [`through`](Source::through) a stack; or to its own deadline | [`wait`](Self::wait) |
+///
+/// A fetch through a stack may have to wait for a place in a rate limit, up to twice a window: the longer defaults fit a
+/// window of a minute. For longer windows, set both.
 #[derive(Debug)]
 pub struct Slot {
     pub(crate) name: SlotName,
@@ -45,7 +51,7 @@ pub struct Slot {
     pub(crate) header: HeaderName,
     pub(crate) scheme: Scheme,
     pub(crate) callers_own: CallersOwn,
-    pub(crate) timing: Option<Timing>,
+    pub(crate) durations: Durations,
     pub(crate) clock: Clock,
 }
 
@@ -108,7 +114,7 @@ impl Slot {
             header: AUTHORIZATION,
             scheme: Scheme::Bearer,
             callers_own: CallersOwn::default(),
-            timing: None,
+            durations: Durations::default(),
             clock: Clock::default(),
         }
     }
@@ -148,7 +154,7 @@ impl Slot {
     /// itself.
     #[must_use]
     pub fn soft(mut self, before_end: Duration) -> Self {
-        self.timing_mut().soft = before_end;
+        self.durations.soft = Some(before_end);
         self
     }
 
@@ -156,30 +162,28 @@ impl Slot {
     /// than a tenth of its lifetime before.
     #[must_use]
     pub fn leeway(mut self, before_end: Duration) -> Self {
-        self.timing_mut().leeway = before_end;
+        self.durations.leeway = Some(before_end);
         self
     }
 
     /// Pauses between `shortest` and `longest` after failed fetches. Equal values make the pause exact, without jitter.
     #[must_use]
     pub fn backoff(mut self, shortest: Duration, longest: Duration) -> Self {
-        let timing = self.timing_mut();
-        timing.backoff.shortest = shortest;
-        timing.backoff.longest = longest;
+        self.durations.backoff = Some(Backoff { shortest, longest });
         self
     }
 
     /// Gives one fetch this much time.
     #[must_use]
     pub fn fetch_timeout(mut self, timeout: Duration) -> Self {
-        self.timing_mut().fetch = timeout;
+        self.durations.fetch = Some(timeout);
         self
     }
 
     /// Lets a request wait for a token this long, and after a 401 as long again for a newer one.
     #[must_use]
     pub fn wait(mut self, longest: Duration) -> Self {
-        self.timing_mut().wait = longest;
+        self.durations.wait = Some(longest);
         self
     }
 
@@ -188,9 +192,5 @@ impl Slot {
     pub fn wall_clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock = Clock::with_wall(now);
         self
-    }
-
-    fn timing_mut(&mut self) -> &mut Timing {
-        self.timing.get_or_insert_default()
     }
 }

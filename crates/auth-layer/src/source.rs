@@ -30,7 +30,9 @@ pub trait Source: Send + Sync + 'static {
     /// The slot under which the source's own requests go through the same [`Auth`](crate::Auth), if they do.
     ///
     /// Such a source holds the stack, and the stack holds the source: both stay in memory until the program ends.
-    /// Declared, a source that would wait for itself is an error when the `Auth` is built.
+    /// Declared, a source that would wait for itself is an error when the `Auth` is built, and a fetch has time to wait for
+    /// a place in the stack's rate limit: by default 150 s instead of 10 s, and requests wait 180 s for it instead of 30 s
+    /// ([`Slot::fetch_timeout`](crate::Slot::fetch_timeout), [`Slot::wait`](crate::Slot::wait)).
     fn through(&self) -> Option<SlotName> {
         None
     }
@@ -93,7 +95,8 @@ pub struct SourceFn<F> {
 }
 
 impl<F> SourceFn<F> {
-    /// Declares that the function's requests go through the same [`Auth`](crate::Auth), under `slot`.
+    /// Declares that the function's requests go through the same [`Auth`](crate::Auth), under `slot`. Gives a fetch time to
+    /// wait for a place in the stack's rate limit: see [`Source::through`].
     #[must_use]
     pub fn through(mut self, slot: impl Into<SlotName>) -> Self {
         self.through = Some(slot.into());

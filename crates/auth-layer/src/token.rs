@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 pub use self::life::Counts;
-pub(crate) use self::timing::Timing;
+pub(crate) use self::timing::{Backoff, Timing};
 pub(crate) use self::wait::Wait;
 
 use self::life::Life;

@@ -149,7 +149,7 @@ fn bind(slot: Slot) -> Result<Bound, BuildError> {
         header,
         scheme,
         callers_own,
-        timing,
+        durations,
         clock,
     } = slot;
     if let Some(open) = origins.iter().find(|o| !o.is_https() && !o.is_loopback()) {
@@ -159,10 +159,11 @@ fn bind(slot: Slot) -> Result<Bound, BuildError> {
     if origins.is_empty() && !matches!(content, Content::Nothing) {
         return Err(Mistake::NoOrigin.of(&name));
     }
-    if timing.is_some() && !matches!(content, Content::Token(_)) {
+    if !durations.is_empty() && !matches!(content, Content::Token(_)) {
         return Err(Mistake::NothingToTime.of(&name));
     }
-    let timing = checked(timing.unwrap_or_default()).map_err(|mistake| mistake.of(&name))?;
+    let queued = matches!(&content, Content::Token(source) if source.through().is_some());
+    let timing = checked(durations.timing(queued)).map_err(|mistake| mistake.of(&name))?;
     let credential = match content {
         Content::Nothing => Credential::Nothing,
         Content::Key(key) => match scheme.value(&key) {

@@ -20,22 +20,27 @@ pub(crate) struct Timing {
     pub(crate) wait: Duration,
 }
 
-impl Default for Timing {
-    fn default() -> Self {
-        Self {
-            soft: Duration::from_secs(300),
-            leeway: Duration::from_secs(1),
-            backoff: Backoff {
-                shortest: Duration::from_secs(1),
-                longest: Duration::from_secs(60),
-            },
-            fetch: Duration::from_secs(10),
-            wait: Duration::from_secs(30),
-        }
-    }
-}
-
 impl Timing {
+    /// The defaults of a source with a client of its own.
+    pub(crate) const DIRECT: Self = Self {
+        soft: Duration::from_secs(300),
+        leeway: Duration::from_secs(1),
+        backoff: Backoff {
+            shortest: Duration::from_secs(1),
+            longest: Duration::from_secs(60),
+        },
+        fetch: Duration::from_secs(10),
+        wait: Duration::from_secs(30),
+    };
+
+    /// The defaults of a source whose requests go through a stack. A rate layer lets them queue for up to twice its
+    /// window; a fetch that is given up earlier rejoins the queue at its end, and may never get through.
+    pub(crate) const QUEUED: Self = Self {
+        fetch: Duration::from_secs(150),
+        wait: Duration::from_secs(180),
+        ..Self::DIRECT
+    };
+
     /// When a token that was asked for at `born` and lives for `lifetime` is due for renewal, and when it ends.
     ///
     /// `jitter`, between 0 and 1, spreads the renewals of many processes over the last quarter of the soft window.
@@ -95,7 +100,7 @@ mod tests {
             mono: Instant::now(),
             wall: SystemTime::UNIX_EPOCH,
         };
-        let expiry = Timing::default().plan(lifetime, born, jitter);
+        let expiry = Timing::DIRECT.plan(lifetime, born, jitter);
         let since = |moment: Moment| {
             let mono = moment.mono - born.mono;
             assert_eq!(moment.wall, born.wall + mono);
@@ -127,7 +132,7 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_the_longest_and_are_jittered_throughout() {
-        let backoff = Timing::default().backoff;
+        let backoff = Timing::DIRECT.backoff;
         for (failures, least, most) in [
             (1, 1, 2),
             (2, 2, 4),
@@ -148,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_source_may_ask_for_more_but_not_for_ever() {
-        let backoff = Timing::default().backoff;
+        let backoff = Timing::DIRECT.backoff;
         assert_eq!(backoff.pause(1, 0.0, Some(SECOND * 9)), SECOND * 9);
         assert_eq!(backoff.pause(3, 0.0, Some(SECOND)), SECOND * 4);
         assert_eq!(backoff.pause(1, 0.0, Some(Duration::MAX)), LONGEST_PAUSE);
