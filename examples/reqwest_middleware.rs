@@ -12,8 +12,7 @@ use examples::tally::Outcome;
 use examples::torque_run::Run;
 use http::Request;
 use http_body_util::{BodyExt, Full};
-use reqwest_layer::LayerMiddleware;
-use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use reqwest_middleware::ClientWithMiddleware;
 use tollgate::context::{BoxError, ClassOverride};
 use tower::ServiceBuilder;
 
@@ -58,11 +57,10 @@ async fn run() -> Result<ExitCode, BoxError> {
     };
     let run = Run::start("reqwest_middleware", args).await?;
     let stack = run.stack();
-    // Nothing below the stack may follow redirects or repeat: `send_once` sees to it, `sends_once` says so.
-    let client = reqwest_layer::send_once(reqwest::Client::builder().no_proxy()).build()?;
-    let client = ClientBuilder::new(client);
+    // Whatever the layers are: the client below them sends each request once, and follows no redirect.
+    let builder = reqwest::Client::builder().no_proxy();
     let client = match run.args().without {
-        None | Some(Part::Retry) => client.with(LayerMiddleware::new(stack.clone()).sends_once()),
+        None | Some(Part::Retry) => reqwest_layer::client(builder, stack.clone()),
         Some(Part::Rate) => {
             let layers = ServiceBuilder::new()
                 .layer(stack.retry().clone())
@@ -70,7 +68,7 @@ async fn run() -> Result<ExitCode, BoxError> {
                 .layer(run.rate())
                 .layer(*stack.peek())
                 .layer(stack.auth().attach());
-            client.with(LayerMiddleware::new(layers).sends_once())
+            reqwest_layer::client(builder, layers)
         }
         Some(Part::Gate) => {
             let layers = ServiceBuilder::new()
@@ -78,10 +76,10 @@ async fn run() -> Result<ExitCode, BoxError> {
                 .layer(run.rate())
                 .layer(*stack.peek())
                 .layer(stack.auth().attach());
-            client.with(LayerMiddleware::new(layers).sends_once())
+            reqwest_layer::client(builder, layers)
         }
-    };
+    }?;
     let json = run.args().json;
-    let report = run.drive(Reqwest(client.build())).await;
+    let report = run.drive(Reqwest(client)).await;
     Ok(report.finish(json)?)
 }

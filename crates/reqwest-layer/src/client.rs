@@ -26,7 +26,8 @@ use crate::{response, url};
 ///   all, and may repeat them.
 /// - *`resolve`, `dns_resolver`, `unix_socket`, `connector_layer`* lead elsewhere than the URL says, by intention.
 /// - *`default_headers`* fill in what a request lacks: a credential there also goes out on requests that are
-///   deliberately bare.
+///   deliberately bare. A `Host` there does nothing: [`Reqwest`] and [`LayerMiddleware`](crate::LayerMiddleware) write
+///   one that says what the URL says.
 /// - *`cookie_store`, `cookie_provider`* add a credential that no layer knows of.
 /// - *`tls_early_data`* (HTTP/3) sends requests that an attacker on the way can replay.
 ///

@@ -1,7 +1,9 @@
 //! Tower layers as reqwest middleware.
 
+mod client;
 mod error;
 mod next;
+mod redirect;
 mod stack;
 
 use std::fmt;
@@ -10,8 +12,11 @@ use http::{Extensions, Request};
 use reqwest_middleware::{Middleware, Next, Result};
 use tower_layer::Layer;
 
+pub use self::client::client;
 pub use self::error::LayerError;
 pub use self::next::NextService;
+use self::redirect::Followed;
+pub use self::redirect::RedirectError;
 pub use self::stack::LayeredService;
 use self::stack::sealed::Stack as _;
 use crate::{Body, body, response};
@@ -48,14 +53,10 @@ use crate::{Body, body, response};
 ///
 /// # The client below
 ///
-/// Build it by way of [`send_once`](crate::send_once), and attach other middleware that repeats or redirects *before*
-/// this one. A client that follows redirects on its own sends requests that no limit has counted, and takes a key in a
-/// header other than `Authorization` along to any host.
-///
-/// It also spoils what an error proves: a first server had the request before a second one could not be reached, and
-/// neither the error nor its URL shows that. So by default no error is proof here that a request never left, or was not
-/// processed: places stay taken, and a POST is not sent again. Where the client does send once, say so with
-/// [`sends_once`](Self::sends_once).
+/// It must send each request once, and to the server that it names. [`client`](crate::client) builds one, with the layers
+/// in it; where other middleware is wanted too, [`over_send_once`](Self::over_send_once) is the form that relies on
+/// yours. A middleware cannot see the client's settings, and no setting of a single request keeps reqwest from following
+/// a redirect: that is why there is no constructor for just any client.
 ///
 /// # Errors
 ///
@@ -63,41 +64,13 @@ use crate::{Body, body, response};
 /// `Error::Middleware` around a [`LayerError`], with the layer's error in the chain of sources: `NeverLeft::find` reads
 /// it.
 ///
+/// An answer from another URL than the one that was called is a [`RedirectError`], and ends the use of the client below.
+/// This is a second line, not the first: the first redirect has been followed by then, and one that leads back to where
+/// it began, or to a server that does not answer, is not seen.
+///
 /// # Cancellation
 ///
 /// Dropping the future drops the stack's future with everything in it.
-///
-/// ```
-/// # use tokio::io::{AsyncReadExt, AsyncWriteExt};
-/// use reqwest_layer::{LayerMiddleware, send_once};
-/// use tollgate::{MINUTE, Quota, Stack};
-///
-/// # tokio::runtime::Runtime::new()?.block_on(async {
-/// # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-/// # let origin = format!("http://{}", listener.local_addr()?);
-/// # tokio::spawn(async move {
-/// #     let (mut socket, _) = listener.accept().await?;
-/// #     let mut seen = [0; 1024];
-/// #     socket.read(&mut seen).await?;
-/// #     socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").await
-/// # });
-/// // Any layers will do; these put a key on each request and keep to 100 requests a minute.
-/// let stack = Stack::new(origin.parse()?)
-///     .key("sk_live_1")
-///     .limit(Quota::rolling(100, MINUTE))
-///     .build()?;
-/// let client = send_once(reqwest::Client::builder().no_proxy()).build()?;
-/// let client = reqwest_middleware::ClientBuilder::new(client)
-///     .with(LayerMiddleware::new(stack).sends_once())
-///     .build();
-///
-/// let response = client.get(format!("{origin}/greeting")).send().await?;
-/// assert_eq!(response.url().path(), "/greeting");
-/// assert_eq!(response.text().await?, "hello");
-/// # Ok::<(), call_context::BoxError>(())
-/// # })?;
-/// # Ok::<(), call_context::BoxError>(())
-/// ```
 ///
 /// A layer that asks `'static` of what it wraps does not compile:
 ///
@@ -112,12 +85,12 @@ use crate::{Body, body, response};
 ///         inner
 ///     }
 /// }
-/// let middleware = LayerMiddleware::new(Boxing);
+/// let middleware = LayerMiddleware::over_send_once(Boxing);
 /// ```
 #[derive(Clone)]
 pub struct LayerMiddleware<L> {
     layer: L,
-    sends_once: bool,
+    followed: Followed,
 }
 
 impl<L> LayerMiddleware<L>
@@ -125,23 +98,47 @@ where
     L: for<'a> Layer<NextService<'a>>,
     for<'a> <L as Layer<NextService<'a>>>::Service: LayeredService,
 {
-    /// Runs `layer` over the rest of the chain.
-    pub fn new(layer: L) -> Self {
+    /// Runs `layer` over the rest of the chain, which sends each request once: on your word.
+    ///
+    /// The client must have been built by way of [`send_once`](crate::send_once), and whatever other middleware repeats,
+    /// redirects or rewrites requests must be attached *before* this one. Where that is not so,
+    ///
+    /// - a redirect takes the credential to whatever host it names, and
+    /// - a failed connection is believed to prove that a request never left, though another server may have had it first:
+    ///   a POST is sent twice, and its place in a rate limit is free too soon.
+    ///
+    /// With no other middleware, [`client`](crate::client) sees to it by itself.
+    ///
+    /// ```
+    /// use reqwest_layer::{LayerMiddleware, send_once};
+    /// # struct Logging;
+    /// # #[async_trait::async_trait]
+    /// # impl reqwest_middleware::Middleware for Logging {
+    /// #     async fn handle(
+    /// #         &self,
+    /// #         request: reqwest::Request,
+    /// #         extensions: &mut http::Extensions,
+    /// #         next: reqwest_middleware::Next<'_>,
+    /// #     ) -> reqwest_middleware::Result<reqwest::Response> {
+    /// #         next.run(request, extensions).await
+    /// #     }
+    /// # }
+    ///
+    /// let stack = tollgate::Stack::new("https://api.example.com".parse()?)
+    ///     .key("sk_live_1")
+    ///     .build()?;
+    /// let client = send_once(reqwest::Client::builder()).build()?;
+    /// let client = reqwest_middleware::ClientBuilder::new(client)
+    ///     .with(Logging)
+    ///     .with(LayerMiddleware::over_send_once(stack))
+    ///     .build();
+    /// # Ok::<(), call_context::BoxError>(())
+    /// ```
+    pub fn over_send_once(layer: L) -> Self {
         Self {
             layer,
-            sends_once: false,
+            followed: Followed::default(),
         }
-    }
-
-    /// Declares that what is below sends each request once, and to the server that it names.
-    ///
-    /// True of a client built by way of [`send_once`](crate::send_once), with no middleware in between that repeats or
-    /// redirects. The layers then believe an error that proves that a request never left, or was never processed: a
-    /// POST whose connection could not be made is sent again, and its place in a rate limit is free at once.
-    #[must_use]
-    pub fn sends_once(mut self) -> Self {
-        self.sends_once = true;
-        self
     }
 }
 
@@ -162,7 +159,7 @@ where
             Request::<reqwest::Body>::try_from(request)?.map(body::from_reqwest);
         request.extensions_mut().extend(extensions.clone());
 
-        let below = NextService::new(next, extensions.clone(), self.sends_once);
+        let below = NextService::new(next, extensions.clone(), self.followed.clone());
         let handed_back = below.handed_back();
         let outcome = self.layer.layer(below).send(request).await;
         if let Some(handed_back) = handed_back.take() {
@@ -177,8 +174,6 @@ where
 
 impl<L> fmt::Debug for LayerMiddleware<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LayerMiddleware")
-            .field("sends_once", &self.sends_once)
-            .finish_non_exhaustive()
+        f.debug_struct("LayerMiddleware").finish_non_exhaustive()
     }
 }

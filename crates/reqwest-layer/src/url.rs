@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use call_context::{BoxError, NeverLeft, Refusal};
+use http::header::{HOST, HeaderValue};
 use http::{Request, Uri};
 use http_body::Body as HttpBody;
 use reqwest::Url;
@@ -84,7 +85,8 @@ impl Error for UrlError {
     }
 }
 
-/// Turns a request into reqwest's. Its timeout, version and extensions stay.
+/// Turns a request into reqwest's. Its timeout, version and extensions stay; a `Host` that it lacks is written here,
+/// since reqwest would take one from the client's default headers, below every check.
 pub(crate) fn into_reqwest<B>(request: Request<B>) -> Result<reqwest::Request, BoxError>
 where
     B: HttpBody + Send + 'static,
@@ -93,10 +95,24 @@ where
 {
     let uri = request.uri().clone();
     let request = request.map(body::into_reqwest);
-    let request = reqwest::Request::try_from(request).map_err(|_| UrlError::new(UrlPart::Whole))?;
-    match rewritten(&uri, request.url()) {
-        Some(part) => Err(UrlError::new(part).into()),
-        None => Ok(request),
+    let mut request =
+        reqwest::Request::try_from(request).map_err(|_| UrlError::new(UrlPart::Whole))?;
+    if let Some(part) = rewritten(&uri, request.url()) {
+        return Err(UrlError::new(part).into());
+    }
+    if !request.headers().contains_key(HOST) {
+        let host = host(request.url()).ok_or_else(|| UrlError::new(UrlPart::Host))?;
+        request.headers_mut().insert(HOST, host);
+    }
+    Ok(request)
+}
+
+/// What a client says in `Host`: the port only where it is not the scheme's own, as in HTTP/2's `:authority`.
+fn host(url: &Url) -> Option<HeaderValue> {
+    let host = url.host_str()?;
+    match url.port() {
+        Some(port) => HeaderValue::try_from(format!("{host}:{port}")).ok(),
+        None => HeaderValue::from_str(host).ok(),
     }
 }
 
@@ -159,6 +175,10 @@ mod tests {
             prop_assert_eq!((sent.path(), sent.query()), (uri.path(), uri.query()));
             prop_assert_eq!(sent.host().map(str::to_ascii_lowercase), uri.host().map(str::to_ascii_lowercase));
             prop_assert_eq!(sent.port_u16().unwrap_or(80), uri.port_u16().unwrap_or(80));
+            prop_assert_eq!(request.headers()[HOST].to_str().ok(), sent.authority().map(|a| a.as_str()));
+            // And it parses that URI to tell which URL has answered.
+            let answered: Url = sent.to_string().parse().expect("a URL");
+            prop_assert_eq!(&answered, request.url());
         }
     }
 
@@ -193,6 +213,63 @@ mod tests {
             ("http://h/canary?q='a'", UrlPart::Query),
         ] {
             assert_eq!(part(uri), Some(expected), "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_write_instead() {
+        for (part, text) in [
+            (
+                UrlPart::Whole,
+                "the URL is not absolute: give scheme and host, as in https://host/path",
+            ),
+            (
+                UrlPart::Scheme,
+                "the URL's scheme is neither http nor https",
+            ),
+            (
+                UrlPart::UserInformation,
+                "the URL has a user name or password before its host; remove it",
+            ),
+            (
+                UrlPart::Host,
+                "reqwest would rewrite the URL's host; write the plain name or address, as in 127.0.0.1",
+            ),
+            (
+                UrlPart::Port,
+                "the URL's port is not a number that reqwest would keep",
+            ),
+            (
+                UrlPart::Path,
+                "reqwest would rewrite the URL's path; resolve dot segments and percent-encode what a path may not contain",
+            ),
+            (
+                UrlPart::Query,
+                "reqwest would rewrite the URL's query; percent-encode quotes and what a query may not contain",
+            ),
+        ] {
+            assert_eq!(UrlError::new(part).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_host_is_written_as_in_the_authority_and_a_written_one_stays() {
+        for (uri, written, expected) in [
+            ("http://H.Example/a", None, "h.example"),
+            ("http://h:80/a", None, "h"),
+            ("https://h:443/a", None, "h"),
+            ("http://h:443/a", None, "h:443"),
+            ("http://[::1]:3000/a", None, "[::1]:3000"),
+            ("http://h/a", Some("another"), "another"),
+        ] {
+            let request = written
+                .into_iter()
+                .fold(Request::get(uri), |request, host| {
+                    request.header(HOST, host)
+                });
+            let request = request.body(String::new()).expect("a request");
+            let request = into_reqwest(request).expect(uri);
+            assert_eq!(request.headers()[HOST], expected, "{uri}");
         }
     }
 

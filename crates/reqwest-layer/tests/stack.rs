@@ -12,8 +12,8 @@ use bytes::Bytes;
 use call_context::{BoxError, ClassOverride, NeverLeft, Origin, Refusal, Renewed, Route};
 use http::{Method, Request};
 use http_body_util::Full;
-use reqwest_layer::{Body, LayerMiddleware, Reqwest, into_response, send_once};
-use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use reqwest_layer::{Body, Reqwest, into_response};
+use reqwest_middleware::ClientWithMiddleware;
 use support::{Server, answer, builder, dead_address, find, refusing_server};
 use tollgate::auth::{AuthError, Grant, Reason, Slot, source_fn};
 use tollgate::rate::{RateError, RateErrorKind};
@@ -62,12 +62,9 @@ struct Clients {
 fn clients(stack: &Stack, builder: impl Fn() -> reqwest::ClientBuilder) -> Clients {
     let service = stack.layer(Reqwest::new(builder()).expect("a client"));
     let service = tower::util::MapResponse::new(service, into_response);
-    let client = send_once(builder()).build().expect("a client");
     Clients {
         service: tower::util::BoxCloneSyncService::new(service),
-        middleware: ClientBuilder::new(client)
-            .with(LayerMiddleware::new(stack.clone()).sends_once())
-            .build(),
+        middleware: reqwest_layer::client(builder(), stack.clone()).expect("a client"),
     }
 }
 
@@ -227,18 +224,18 @@ async fn a_post_is_sent_again_where_no_connection_could_be_made() {
 }
 
 #[tokio::test]
-async fn a_post_behind_a_redirect_to_a_dead_port_is_not_sent_again() {
-    let location = format!("location: http://{}/\r\n", dead_address());
-    let server = Server::start(move |_, _| Some(answer(307, &location, ""))).await;
-    let layers = layers(&server.url(""), 100);
-    // A client that follows redirects, and of which nothing else was declared.
-    let client = ClientBuilder::new(builder().build().expect("a client"))
-        .with(LayerMiddleware::new(layers.stack.clone()))
-        .build();
-    let error = client.post(server.url("/")).body("x").send().await;
-    assert!(error.expect_err("nobody listens").is_connect());
-    assert_eq!(server.seen().len(), 1);
-    assert_eq!(layers.stack.retry().counters().retries(), 0);
+async fn a_redirect_to_a_dead_port_takes_one_place_and_sends_a_post_once() {
+    for direction in BOTH {
+        let location = format!("location: http://{}/\r\n", dead_address());
+        let server = Server::start(move |_, _| Some(answer(307, &location, ""))).await;
+        let layers = layers(&server.url(""), 3);
+        let clients = clients(&layers.stack, builder);
+        let response = clients.post(direction, &server.url("/"), b"x").await;
+        assert_eq!(response.expect("an answer").status(), 307);
+        assert_eq!(server.seen().len(), 1, "{direction:?}");
+        assert_eq!(layers.stack.retry().counters().retries(), 0);
+        assert_eq!(layers.window.snapshot().used, 1, "{direction:?}");
+    }
 }
 
 #[tokio::test]
@@ -324,18 +321,4 @@ async fn a_call_that_never_left_gives_its_place_back() {
         assert_eq!((snapshot.used, snapshot.in_flight), (0, 0), "{direction:?}");
         assert_eq!(layers.stack.retry().counters().retries(), 6);
     }
-}
-
-#[tokio::test]
-async fn a_place_stays_taken_where_the_client_may_have_followed_a_redirect() {
-    let location = format!("location: http://{}/\r\n", dead_address());
-    let server = Server::start(move |_, _| Some(answer(307, &location, ""))).await;
-    let layers = layers(&server.url(""), 3);
-    let client = ClientBuilder::new(builder().build().expect("a client"))
-        .with(LayerMiddleware::new(layers.stack.clone()))
-        .build();
-    let error = client.post(server.url("/")).body("x").send().await;
-    assert!(error.expect_err("nobody listens").is_connect());
-    let snapshot = layers.window.snapshot();
-    assert_eq!(snapshot.used + snapshot.in_flight, 1);
 }

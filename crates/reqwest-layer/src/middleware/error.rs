@@ -48,15 +48,12 @@ pub(super) struct BelowError {
 }
 
 impl BelowError {
-    /// `sent_to` is the URL of the request that failed.
-    pub(super) fn new(error: Error, sent_to: &Url, sends_once: bool) -> Self {
-        let url = error.url().cloned();
-        // Whatever was declared: an error about another URL has come after a redirect.
-        let redirected = url.as_ref().is_some_and(|url| url != sent_to);
+    /// An error that is about another URL than the one that was called came after a redirect, and is not `believed`.
+    pub(super) fn new(error: Error, believed: bool) -> Self {
         Self {
+            url: error.url().cloned(),
             error: error.without_url(),
-            url,
-            believed: sends_once && !redirected,
+            believed,
         }
     }
 

@@ -14,6 +14,7 @@ use reqwest_middleware::Next;
 use tower_service::Service;
 
 use super::error::BelowError;
+use super::redirect::Followed;
 use crate::{response, url};
 
 /// The rest of a middleware chain, down to the client, as a Tower service.
@@ -25,16 +26,16 @@ pub struct NextService<'a> {
     next: Next<'a>,
     extensions: Arc<Extensions>,
     handed_back: HandedBack,
-    sends_once: bool,
+    followed: Followed,
 }
 
 impl<'a> NextService<'a> {
-    pub(super) fn new(next: Next<'a>, extensions: Extensions, sends_once: bool) -> Self {
+    pub(super) fn new(next: Next<'a>, extensions: Extensions, followed: Followed) -> Self {
         Self {
             next,
             extensions: Arc::new(extensions),
             handed_back: HandedBack::default(),
-            sends_once,
+            followed,
         }
     }
 
@@ -72,16 +73,24 @@ where
             next,
             extensions: callers,
             handed_back,
-            sends_once,
+            followed,
         } = self.clone();
         Box::pin(async move {
             let request = request?;
+            followed.refuse_if_known()?;
             let url = request.url().clone();
             let outcome = next.run(request, &mut extensions).await;
             handed_back.put(extensions, &callers);
             match outcome {
-                Ok(response) => Ok(response::from_reqwest(response)),
-                Err(error) => Err(BelowError::new(error, &url, sends_once).into()),
+                Ok(response) => {
+                    followed.check(&url, response.url())?;
+                    Ok(response::from_reqwest(response))
+                }
+                Err(error) => {
+                    let elsewhere = error.url().map(|failed| followed.check(&url, failed));
+                    let believed = elsewhere.is_none_or(|checked| checked.is_ok());
+                    Err(BelowError::new(error, believed).into())
+                }
             }
         })
     }
@@ -89,9 +98,7 @@ where
 
 impl fmt::Debug for NextService<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NextService")
-            .field("sends_once", &self.sends_once)
-            .finish_non_exhaustive()
+        f.debug_struct("NextService").finish_non_exhaustive()
     }
 }
 
