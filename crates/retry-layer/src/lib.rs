@@ -13,7 +13,7 @@
 //! 5. the [`Budget`] has something left. A call of which nothing has reached the server yet, since a layer below turned it
 //!    away ([`Refusal::Local`](call_context::Refusal::Local)), is not asked to pay.
 //!
-//! So a POST without a key is sent again on proof alone, and never because of a 503 or a timeout.
+//! So a POST that neither has a key nor is opted in is sent again on proof alone, and never because of a 503 or a timeout.
 //!
 //! ```
 //! use std::time::Duration;
@@ -99,7 +99,7 @@
 //! | [`longest_retry_after`](RetryLayer::longest_retry_after) | 60 s |
 //! | [`deadline`](RetryLayer::deadline) | none but the call's own |
 //! | [`budget`](RetryLayer::budget) | 10, and 0.2 for each success, and 0.1 for each second |
-//! | [`idempotency_header`](RetryLayer::idempotency_header) | `idempotency-key`, honoured by no origin |
+//! | [`idempotency_header`](RetryLayer::idempotency_header) | `idempotency-key`, honoured by no origin; by an origin that is named, on all routes |
 //!
 //! # Where it stands
 //!
