@@ -91,7 +91,7 @@ proptest! {
 async fn on_many_threads_no_place_is_lost_or_used_twice() {
     let quota = Quota::rolling(LIMIT, 30 * MS).grace(20 * MS);
     let window = Window::new(quota);
-    let server = Server::with_latencies([Duration::ZERO, MS]);
+    let server = Server::with_latencies([Duration::ZERO, MS]).grace(20 * MS);
     let client = RateLayer::new(window.clone())
         .max_wait(60 * SECOND)
         .layer(server.clone());

@@ -35,6 +35,8 @@ pub struct Server {
 #[derive(Debug)]
 struct State {
     latencies: VecDeque<Duration>,
+    /// How late a request may be counted that was given up.
+    grace: Duration,
     seen: Vec<Seen>,
 }
 
@@ -46,11 +48,18 @@ impl Server {
     pub fn with_latencies(latencies: impl IntoIterator<Item = Duration>) -> Self {
         let state = State {
             latencies: latencies.into_iter().collect(),
+            grace: Duration::from_secs(10),
             seen: Vec::new(),
         };
         Self {
             state: Arc::new(Mutex::new(state)),
         }
+    }
+
+    /// Counts requests that were given up within `grace`, which is the quota's.
+    pub fn grace(self, grace: Duration) -> Self {
+        self.state.lock().unwrap().grace = grace;
+        self
     }
 
     pub fn seen(&self) -> Vec<Seen> {
@@ -130,7 +139,7 @@ impl Service<Request<()>> for Server {
         let span = Span {
             state: Arc::clone(&self.state),
             index: state.seen.len() - 1,
-            grace: Duration::from_secs(10),
+            grace: state.grace,
         };
         drop(state);
         Box::pin(async move {
