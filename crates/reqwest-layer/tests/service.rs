@@ -224,3 +224,30 @@ async fn a_post_that_http2_refuses_is_seen_once() {
     );
     assert_eq!(*counted.borrow(), 1);
 }
+
+#[tokio::test]
+async fn over_http2_host_says_what_the_authority_says() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let server = async {
+        let (socket, _) = listener.accept().await.expect("a connection");
+        let mut connection = h2::server::handshake(socket).await.expect("a handshake");
+        let (request, mut respond) = connection.accept().await.expect("open").expect("a request");
+        respond
+            .send_response(Response::new(()), true)
+            .expect("open");
+        // Only a connection that is driven sends.
+        tokio::spawn(async move { connection.accept().await.is_none() });
+        request
+    };
+    let mut forged = http::HeaderMap::new();
+    forged.insert("host", "evil.example".parse().expect("a value"));
+    let client = Reqwest::new(builder().http2_prior_knowledge().default_headers(forged));
+    let url = format!("http://{address}/");
+    let answer = client.expect("a client").oneshot(get(&url));
+    let (request, answer) = tokio::join!(server, answer);
+    assert_eq!(answer.expect("an answer").status(), 200);
+    assert_eq!(request.uri().authority().expect("one").as_str(), address);
+    assert_eq!(request.headers()["host"], address);
+}
