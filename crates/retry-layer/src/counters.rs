@@ -51,12 +51,12 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Replays that were sent because of a failure or a throttle.
+    /// Replays that were handed down because of a failure, a throttle or a refusal. A layer below may have turned some away.
     pub fn retries(&self) -> u64 {
         self.retries
     }
 
-    /// Replays that were sent because a 401 had led to a newer credential.
+    /// Replays that were handed down because a 401 had led to a newer credential.
     pub fn replays_after_401(&self) -> u64 {
         self.replays_after_401
     }

@@ -54,7 +54,7 @@
 //! | --- | --- | --- |
 //! | [`AuthError`], its [`reason`](AuthError::reason) and [`slot`](AuthError::slot) | no credential may go there, or none is to be had | no |
 //! | [`RateError`], its [`kind`](RateError::kind) and [`retry_in`](RateError::retry_in) | no place in time, the client below not ready, or (`AnswerTimeout`) no answer | no, but for `AnswerTimeout` |
-//! | [`DeadlineExceeded`] | the call's deadline has passed, and the server had given no answer | yes, unless [`NeverLeft`] is found as well |
+//! | [`DeadlineExceeded`] | the call's deadline has passed, and there was no response to return | yes, unless [`NeverLeft`] is found as well |
 //! | the client's own error | no connection, or one that broke | ask [`NeverLeft::find`] |
 //!
 //! [`NeverLeft::find`] answers the one question that matters for money: whether the call can have had an effect. A deadline that
