@@ -5,7 +5,7 @@ mod future;
 use std::task::{Context, Poll};
 
 use call_context::{BoxError, CallContext, Guard};
-use http::{Request, Response};
+use http::{HeaderName, Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -44,6 +44,9 @@ impl<S> Layer<S> for AttachLayer {
 ///
 /// All checks of the gate are made again, on the request as it now is. A 401 throws the token that was sent away and
 /// comes up at once, for the gate to wait for a newer one; a 403, or a 401 about the scope, does not.
+///
+/// A request that is refused gives back the readiness that `poll_ready` has seen, in that the inner service is replaced by a
+/// clone of itself.
 #[derive(Clone, Debug)]
 pub struct Attach<S> {
     inner: S,
@@ -52,7 +55,7 @@ pub struct Attach<S> {
 
 impl<S, B, R> Service<Request<B>> for Attach<S>
 where
-    S: Service<Request<B>, Response = Response<R>>,
+    S: Service<Request<B>, Response = Response<R>> + Clone,
     S::Error: Into<BoxError>,
 {
     type Response = Response<R>;
@@ -66,46 +69,60 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         match self.put_on(&mut request) {
             Ok(sent) => AttachFuture::sent(self.inner.call(request), sent),
-            Err(error) => AttachFuture::refused(error),
+            Err(error) => {
+                // Drops the one that is ready: it may sit on a permit that nobody would use.
+                self.inner = self.inner.clone();
+                AttachFuture::refused(error)
+            }
         }
     }
 }
 
 impl<S> Attach<S> {
     fn put_on<B>(&self, request: &mut Request<B>) -> Result<Option<Sent>, AuthError> {
-        if CallContext::of(request.extensions_mut()).inside(Guard::Attach) {
+        let found = self.auth.find(request)?;
+        let context = CallContext::of(request.extensions_mut());
+        let attached = context.inside(Guard::Attach);
+        if attached && !found.is_foreign() {
             return Err(AuthError::new(Reason::AttachedTwice));
         }
-        let chosen = self.auth.choose(request)?;
-        let refuse = |reason| match chosen.name {
-            Some(name) => Err(AuthError::new(reason).of(name)),
-            None => Err(AuthError::new(reason)),
-        };
+        let chosen = self.auth.choose(&found, request)?;
         let context = CallContext::of(request.extensions_mut());
-        if context.inside(Guard::Gate) && context.slot() != chosen.name {
-            return refuse(Reason::SlotChanged);
+        let gated = context.inside(Guard::Gate);
+        let Some(name) = chosen.name else {
+            let ours = context.slot().is_some_and(|slot| self.auth.has(slot));
+            if gated && !attached && ours {
+                return Err(AuthError::new(Reason::SlotChanged));
+            }
+            strip(request, &chosen.strip);
+            return Ok(None);
+        };
+        if gated && context.slot() != Some(name) {
+            return Err(AuthError::new(Reason::SlotChanged).of(name));
         }
         context.enter(Guard::Attach);
         context.depart();
+        strip(request, &chosen.strip);
         let headers = request.headers_mut();
         match chosen.load {
-            Load::Bare { ref strip } => {
-                for &header in strip {
-                    headers.remove(header);
-                }
-            }
-            Load::CallersOwn => {}
+            Load::Nothing => {}
             Load::Key(header, value) => {
                 headers.insert(header, value.clone());
             }
             Load::Token(header, slot) => {
                 let Some((value, generation)) = slot.value() else {
-                    return refuse(Reason::NotUsable);
+                    return Err(AuthError::not_usable(gated).of(name));
                 };
                 headers.insert(header, value);
                 return Ok(Some(Sent::new(slot.clone(), generation)));
             }
         }
         Ok(None)
+    }
+}
+
+fn strip<B>(request: &mut Request<B>, headers: &[&HeaderName]) {
+    for &header in headers {
+        request.headers_mut().remove(header);
     }
 }

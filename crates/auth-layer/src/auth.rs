@@ -48,6 +48,8 @@ pub struct Auth {
 
 struct Shared {
     slots: Vec<Bound>,
+    /// The headers in which a caller may have put a credential: `Authorization`, and those that slots set.
+    watched: Vec<HeaderName>,
     rule: Rule,
     elsewhere: Elsewhere,
 }
@@ -85,7 +87,11 @@ pub enum Elsewhere {
     #[default]
     Refuse,
     /// The request passes without any credential of ours, and without a slot in its context. One that goes to an origin
-    /// of no slot is not classified either. A caller's own header is still treated as its slot says.
+    /// of no slot is not classified either. A caller's own header is still treated as its slot says; an `Authorization` that
+    /// no slot sets, as the strictest of the slots says.
+    ///
+    /// The request counts as untouched: another [`Auth`] further in, with names of its own for its slots, may put its
+    /// credential on. What another one further out has put on passes as it is.
     PassBare,
 }
 

@@ -18,8 +18,9 @@ use crate::{Auth, AuthError, Reason};
 
 /// Makes [`Gate`]: chooses the slot of each request, and waits for a usable token.
 ///
-/// Belongs above a rate layer: a request that holds a place already is refused, since a place that waits for a token can
-/// keep that very token from being fetched, and because a rate layer keys on the slot that the gate resolves.
+/// Belongs above a rate layer: a request that has passed one is refused, limited or not, since a place that waits for a token
+/// can keep that very token from being fetched, and because a rate layer keys on the slot that the gate resolves. A request
+/// that is made of another call's, with that call's [`CallContext`], counts as having passed what that call has passed.
 #[derive(Clone, Debug)]
 pub struct GateLayer {
     auth: Auth,
@@ -48,7 +49,7 @@ impl<S> Layer<S> for GateLayer {
 /// As long as requests wait between gate and attacher, the token renews itself in time, also when no others come to the gate.
 ///
 /// With a fresh token the request goes on at once, by the readiness that `poll_ready` has seen. Where it has to wait, that
-/// readiness is given back, and a clone of the inner service is driven ready afterwards.
+/// readiness is given back, and a clone of the inner service is driven ready afterwards. A refused request gives it back too.
 ///
 /// # Cancellation
 ///
@@ -75,7 +76,11 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         match self.admit(&mut request) {
-            Err(error) => GateFuture::refused(error),
+            Err(error) => {
+                // Drops the one that is ready: it may sit on a permit that nobody would use.
+                self.inner = self.inner.clone();
+                GateFuture::refused(error)
+            }
             Ok(Admission {
                 wait: None,
                 deadline,
@@ -100,17 +105,23 @@ struct Admission {
 
 impl<S> Gate<S> {
     fn admit<B>(&self, request: &mut Request<B>) -> Result<Admission, AuthError> {
-        let context = CallContext::of(request.extensions_mut());
-        if context.inside(Guard::Place) {
-            return Err(AuthError::new(Reason::BelowRateLayer));
+        let found = self.auth.find(request)?;
+        if !found.is_foreign() {
+            let context = CallContext::of(request.extensions_mut());
+            // With a place or without one: a rate layer that goes by the slot has not seen this one's.
+            if context.inside(Guard::Place) || context.inside(Guard::Rate) {
+                return Err(AuthError::new(Reason::BelowRateLayer));
+            }
+            if context.inside(Guard::Gate) {
+                return Err(AuthError::new(Reason::GatedTwice));
+            }
         }
-        if context.inside(Guard::Gate) {
-            return Err(AuthError::new(Reason::GatedTwice));
-        }
-        let chosen = self.auth.choose(request)?;
+        let chosen = self.auth.choose(&found, request)?;
         let context = CallContext::of(request.extensions_mut());
-        context.enter(Guard::Gate);
         self.auth.note(&chosen, context);
+        if chosen.name.is_some() {
+            context.enter(Guard::Gate);
+        }
         let deadline = context.deadline().map(Instant::from_std);
         let wait = match chosen.load {
             Load::Token(_, slot) if slot.is_fetching_here() => {
@@ -121,7 +132,7 @@ impl<S> Gate<S> {
                 context.hold_until_departure(slot.demand());
                 (!slot.is_ready()).then(|| slot.wait(0, deadline))
             }
-            Load::Bare { .. } | Load::CallersOwn | Load::Key(..) => None,
+            Load::Nothing | Load::Key(..) => None,
         };
         Ok(Admission { wait, deadline })
     }

@@ -71,17 +71,18 @@ impl std::fmt::Debug for Content {
     }
 }
 
-/// What happens to a request that already carries the header that a slot would set.
+/// What happens to a request that already carries a credential: `Authorization`, the header that its slot would set, or one
+/// that another slot of the same [`Auth`](crate::Auth) would.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CallersOwn {
-    /// The request is refused: two hands on one header are a mistake.
+    /// The request is refused: two credentials on one request are a mistake.
     #[default]
     Refuse,
-    /// The caller's value stays, and the slot's credential is left out. It is still bound to the slot's origins; a 401
-    /// renews nothing.
+    /// The caller's values stay. Where one stands in the slot's own header, the slot's credential is left out; it is still
+    /// bound to the slot's origins, and a 401 renews nothing.
     Keep,
-    /// The caller's value is replaced by the slot's, or removed where the request goes bare.
+    /// The caller's values are removed, and the slot's is put on where it has one and the request does not go bare.
     Replace,
 }
 
@@ -99,8 +100,7 @@ impl Slot {
     /// Deliberately nothing: requests of this slot carry no credential of ours.
     ///
     /// The slot needs no origin; where it has some, or its table [has one](crate::AuthBuilder::origin), it is bound to
-    /// them. A caller's own `Authorization` is refused here
-    /// too, unless [`callers_own`](Self::callers_own) says otherwise.
+    /// them. A caller's own credential is refused here too, unless [`callers_own`](Self::callers_own) says otherwise.
     pub fn none(name: impl Into<SlotName>) -> Self {
         Self::new(name.into(), Content::Nothing)
     }
@@ -142,7 +142,8 @@ impl Slot {
         self
     }
 
-    /// Says what happens to a request that already carries the slot's header. Default: it is refused.
+    /// Says what happens to a request that already carries a credential, in this slot's header, in another slot's or in
+    /// `Authorization`. Default: it is refused.
     #[must_use]
     pub fn callers_own(mut self, rule: CallersOwn) -> Self {
         self.callers_own = rule;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use call_context::{Class, Origin, Routes, SlotName};
+use http::header::AUTHORIZATION;
 
 pub use self::error::BuildError;
 use self::error::Mistake;
@@ -104,9 +105,16 @@ impl AuthBuilder {
         });
         let slots = slots.collect::<Result<Vec<_>, _>>()?;
         follow_sources(&slots)?;
+        let mut watched = vec![AUTHORIZATION];
+        for slot in &slots {
+            if !watched.contains(&slot.header) {
+                watched.push(slot.header.clone());
+            }
+        }
         Ok(Auth {
             shared: Arc::new(Shared {
                 slots,
+                watched,
                 rule,
                 elsewhere: self.elsewhere,
             }),

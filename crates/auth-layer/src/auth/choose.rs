@@ -1,66 +1,99 @@
 //! Which credential a request takes: the one question that gate and attacher both ask.
 
-use call_context::{CallContext, Class, SlotName};
+use call_context::{CallContext, Class, Guard, SlotName};
 use http::{HeaderName, HeaderValue, Request};
 
 use super::{Auth, Bound, Credential, Elsewhere, Rule};
 use crate::{AuthError, CallersOwn, Reason, TokenSlot, check};
 
+/// Where a request belongs, before a look at what it carries.
+pub(crate) struct Found<'a> {
+    class: Option<&'a Class>,
+    slot: Option<&'a Bound>,
+}
+
+impl Found<'_> {
+    /// Whether the request goes elsewhere and is none of ours.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.slot.is_none()
+    }
+}
+
 /// What a request is to carry.
 pub(crate) struct Chosen<'a> {
     pub(crate) class: Option<&'a Class>,
+    /// `None` for a request that passes bare, since it goes elsewhere.
     pub(crate) name: Option<&'a SlotName>,
+    /// What the caller has put on and is to be taken off.
+    pub(crate) strip: Vec<&'a HeaderName>,
     pub(crate) load: Load<'a>,
 }
 
 pub(crate) enum Load<'a> {
-    /// Nothing of ours, and none of these headers.
-    Bare {
-        strip: Vec<&'a HeaderName>,
-    },
-    /// The caller's own header, as it stands.
-    CallersOwn,
+    /// Nothing of ours.
+    Nothing,
     Key(&'a HeaderName, &'a HeaderValue),
     Token(&'a HeaderName, &'a TokenSlot),
 }
 
 impl Auth {
-    /// Chooses what `request` is to carry, or refuses it. Gate and attacher ask the same question.
-    pub(crate) fn choose<B>(&self, request: &Request<B>) -> Result<Chosen<'_>, AuthError> {
+    /// Finds the slot of `request`, or refuses it. Gate and attacher ask the same question.
+    pub(crate) fn find<B>(&self, request: &Request<B>) -> Result<Found<'_>, AuthError> {
         let uri = request.uri();
         check::destination(uri, request.headers()).map_err(AuthError::new)?;
         let pass_bare = self.shared.elsewhere == Elsewhere::PassBare;
         if pass_bare && self.is_foreign(request) {
-            return self.bare(request, None);
+            let (class, slot) = (None, None);
+            return Ok(Found { class, slot });
         }
         let (class, slot) = self.slot_for(request)?;
-        if !slot.is_at_home(request) {
-            if pass_bare {
-                return self.bare(request, class);
-            }
-            let reason = check::misplaced(uri, &slot.origins);
-            return Err(AuthError::new(reason).of(&slot.name));
+        if slot.is_at_home(request) {
+            let slot = Some(slot);
+            return Ok(Found { class, slot });
         }
-        let mut load = match &slot.credential {
-            Credential::Nothing => Load::Bare { strip: Vec::new() },
-            Credential::Key(value) => Load::Key(&slot.header, value),
-            Credential::Token(token) => Load::Token(&slot.header, token),
+        if pass_bare {
+            return Ok(Found { class, slot: None });
+        }
+        let error = match check::misplaced(uri, &slot.origins) {
+            Reason::Elsewhere => AuthError::elsewhere(uri, &slot.origins),
+            reason => AuthError::new(reason),
         };
-        if request.headers().contains_key(&slot.header) {
-            match (slot.callers_own, &mut load) {
-                (CallersOwn::Refuse, _) => {
-                    return Err(AuthError::new(Reason::CallersOwn).of(&slot.name));
-                }
-                (CallersOwn::Keep, _) => load = Load::CallersOwn,
-                (CallersOwn::Replace, Load::Bare { strip }) => strip.push(&slot.header),
-                (CallersOwn::Replace, _) => {}
+        Err(error.of(&slot.name))
+    }
+
+    /// Chooses what `request` is to carry, or refuses it for what it carries already.
+    pub(crate) fn choose<'a, B>(
+        &'a self,
+        found: &Found<'a>,
+        request: &Request<B>,
+    ) -> Result<Chosen<'a>, AuthError> {
+        let mut chosen = Chosen {
+            class: found.class,
+            name: found.slot.map(|slot| &slot.name),
+            strip: Vec::new(),
+            load: found.slot.map_or(Load::Nothing, Bound::load),
+        };
+        if found.is_foreign() && has_been_attached(request) {
+            // What it carries is no caller's own: another attacher has put it on.
+            return Ok(chosen);
+        }
+        let headers = request.headers();
+        for header in &self.shared.watched {
+            if !headers.contains_key(header) {
+                continue;
+            }
+            let (rule, slot) = match found.slot {
+                Some(slot) => (slot.callers_own, slot),
+                None => self.rule_for(header),
+            };
+            match rule {
+                CallersOwn::Refuse => return Err(AuthError::callers_own(header).of(&slot.name)),
+                CallersOwn::Replace => chosen.strip.push(header),
+                CallersOwn::Keep if *header == slot.header => chosen.load = Load::Nothing,
+                CallersOwn::Keep => {}
             }
         }
-        Ok(Chosen {
-            class,
-            name: Some(&slot.name),
-            load,
-        })
+        Ok(chosen)
     }
 
     fn slot_for<B>(&self, request: &Request<B>) -> Result<(Option<&Class>, &Bound), AuthError> {
@@ -73,36 +106,28 @@ impl Auth {
                 // Building has made sure that each class has a slot.
                 let found = class.and_then(|class| slots.iter().find(|(known, _)| known == class));
                 let Some((class, index)) = found else {
-                    return Err(AuthError::new(Reason::UnknownRoute));
+                    return Err(AuthError::unknown_route(request.method()));
                 };
                 Ok((Some(class), &self.shared.slots[*index]))
             }
         }
     }
 
-    /// A request elsewhere: whichever slot's header it carries, that slot says what happens to it.
-    fn bare<'a, B>(
-        &'a self,
-        request: &Request<B>,
-        class: Option<&'a Class>,
-    ) -> Result<Chosen<'a>, AuthError> {
-        let mut strip = Vec::new();
-        for slot in &self.shared.slots {
-            if request.headers().contains_key(&slot.header) {
-                match slot.callers_own {
-                    CallersOwn::Refuse => {
-                        return Err(AuthError::new(Reason::CallersOwn).of(&slot.name));
-                    }
-                    CallersOwn::Keep => {}
-                    CallersOwn::Replace => strip.push(&slot.header),
-                }
-            }
-        }
-        Ok(Chosen {
-            class,
-            name: None,
-            load: Load::Bare { strip },
-        })
+    /// Elsewhere, the slots that would set a header say what happens to a caller's own, and all of them where none would: the
+    /// strictest counts.
+    fn rule_for(&self, header: &HeaderName) -> (CallersOwn, &Bound) {
+        let slots = || self.shared.slots.iter();
+        let sets = |slot: &&Bound| slot.header == *header;
+        let any = slots().any(|slot| sets(&slot));
+        let strictness = |slot: &&Bound| match slot.callers_own {
+            CallersOwn::Refuse => 0,
+            CallersOwn::Replace => 1,
+            CallersOwn::Keep => 2,
+        };
+        let asked = slots().filter(|slot| !any || sets(slot));
+        let strictest = asked.min_by_key(strictness);
+        let slot = strictest.unwrap_or(&self.shared.slots[0]);
+        (slot.callers_own, slot)
     }
 
     /// Whether the request goes to an origin that no slot is bound to.
@@ -119,6 +144,11 @@ impl Auth {
 
     /// Notes what was chosen in the request's context.
     pub(crate) fn note(&self, chosen: &Chosen<'_>, context: &mut CallContext) {
+        let under_another = context.inside(Guard::Gate) && !context.inside(Guard::Attach);
+        if chosen.name.is_none() && under_another {
+            // Another gate has found its slot, and a layer below it may go by that.
+            return;
+        }
         if self.is_routed() {
             context.set_class(chosen.class.cloned());
         }
@@ -127,9 +157,27 @@ impl Auth {
             None => context.clear_slot(),
         }
     }
+
+    /// Whether a slot of this table has that name.
+    pub(crate) fn has(&self, slot: &SlotName) -> bool {
+        self.slots().any(|name| name == slot)
+    }
+}
+
+/// Whether an attacher has put a credential on the request.
+fn has_been_attached<B>(request: &Request<B>) -> bool {
+    CallContext::get(request.extensions()).is_some_and(|context| context.inside(Guard::Attach))
 }
 
 impl Bound {
+    fn load(&self) -> Load<'_> {
+        match &self.credential {
+            Credential::Nothing => Load::Nothing,
+            Credential::Key(value) => Load::Key(&self.header, value),
+            Credential::Token(token) => Load::Token(&self.header, token),
+        }
+    }
+
     /// Whether the slot is meant for where the request goes. A slot without credential and origins is at home anywhere.
     fn is_at_home<B>(&self, request: &Request<B>) -> bool {
         self.origins.is_empty() || self.origins.iter().any(|o| o.matches(request.uri()))

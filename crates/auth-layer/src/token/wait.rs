@@ -34,7 +34,9 @@ impl TokenSlot {
         let Ok(runtime) = Handle::try_current() else {
             return Err(self.error(Reason::NoRuntime));
         };
-        let longest = self.now() + self.shared.timing.wait;
+        let start = self.now();
+        let longest = start + self.shared.timing.wait;
+        let by_deadline = deadline.is_some_and(|deadline| deadline < longest);
         let deadline = deadline.map_or(longest, |deadline| deadline.min(longest));
         let mut mine = None;
         loop {
@@ -54,8 +56,10 @@ impl TokenSlot {
                 }
                 Step::Fetching(until) | Step::BackingOff(until, _) => until,
             };
-            if self.now() >= deadline {
-                return Err(self.error(Reason::TimedOut));
+            let now = self.now();
+            if now >= deadline {
+                let waited = now.saturating_duration_since(start);
+                return Err(AuthError::timed_out(waited, by_deadline).of(&self.shared.name));
             }
             // The fetch's own timer is not relied upon: it stands still with a runtime that nobody drives.
             let _ = timeout_at(until.min(deadline), changed).await;

@@ -1,10 +1,12 @@
 //! The layers through their public face.
 
+mod company;
 mod demand;
 mod keeper;
 mod life;
 mod order;
 mod outage;
+mod permits;
 mod queue;
 mod refusals;
 mod single_flight;

@@ -12,7 +12,6 @@ use call_context::{BoxError, CallContext, Guard, NeverLeft, Refusal, Route, Rout
 use http::header::AUTHORIZATION;
 use http::{Method, Request, Response, Uri};
 use tokio::time::Instant;
-use tower::limit::ConcurrencyLimit;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 use crate::support::{
@@ -21,14 +20,14 @@ use crate::support::{
 };
 
 /// What a client built of `layers` answers to one request.
-async fn outcome<S>(client: S, request: Request<String>) -> Result<String, BoxError>
+pub(crate) async fn outcome<S>(client: S, request: Request<String>) -> Result<String, BoxError>
 where
     S: Service<Request<String>, Response = Response<String>, Error = BoxError>,
 {
     Ok(client.oneshot(request).await?.into_body())
 }
 
-fn echo() -> impl Service<
+pub(crate) fn echo() -> impl Service<
     Request<String>,
     Response = Response<String>,
     Error = Infallible,
@@ -67,14 +66,17 @@ async fn either_half_applied_twice_is_refused() {
 async fn a_gate_below_a_rate_layer_is_refused() {
     let supply = Supply::default();
     let (_, _, client) = client(supply.steady(SECOND, SECOND));
-    let mut placed = request();
-    CallContext::of(placed.extensions_mut()).enter(Guard::Place);
-    let error = client.oneshot(placed).await.expect_err("below");
-    assert_eq!(refused(&error).reason(), Reason::BelowRateLayer);
-    assert_eq!(
-        error.to_string(),
-        "the request already holds a place in a rate limit; put the gate above the rate layer"
-    );
+    for guard in [Guard::Place, Guard::Rate] {
+        let mut limited = request();
+        CallContext::of(limited.extensions_mut()).enter(guard);
+        let error = client.clone().oneshot(limited).await.expect_err("below");
+        assert_eq!(refused(&error).reason(), Reason::BelowRateLayer);
+        assert_eq!(
+            error.to_string(),
+            "the request has already passed a rate layer; put the gate above it, or (when a request is forwarded from \
+             another call) drop that call's `CallContext`"
+        );
+    }
     assert_eq!(supply.fetches(), 0);
 }
 
@@ -157,9 +159,23 @@ async fn a_token_that_ends_in_the_queue_and_cannot_be_renewed_is_not_sent() {
     assert_eq!(NeverLeft::find(&*error), Some(Refusal::Local));
     assert_eq!(
         error.to_string(),
-        "credential slot `wallet`: there is no usable token as the request departs; put a gate above, or send the \
-         request again"
+        "credential slot `wallet`: the token ended while the request waited below the gate; send it again"
     );
+}
+
+#[tokio::test]
+async fn an_attacher_without_a_gate_says_what_is_missing() {
+    let supply = Supply::default();
+    let auth = Auth::single(supply.steady(SECOND, SECOND)).expect("a valid slot");
+    let error = outcome(auth.attach().layer(echo()), request()).await;
+    let error = error.expect_err("no token");
+    assert_eq!(refused(&error).reason(), Reason::NotUsable);
+    assert_eq!(
+        error.to_string(),
+        "credential slot `wallet`: there is no usable token as the request departs, and no gate has waited for one; put a \
+         gate above"
+    );
+    assert_eq!(supply.fetches(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -274,17 +290,6 @@ async fn what_is_called_has_been_polled_ready() {
         1,
         "the first one waited, the others did not"
     );
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_request_that_waits_for_a_token_gives_its_permit_back() {
-    let supply = Supply::default();
-    let auth = Auth::single(supply.steady(SECOND, SECOND * 3600)).expect("a valid slot");
-    let limited = ConcurrencyLimit::new(Strict { ready: false }, 1);
-    let mut client = auth.layer().layer(limited);
-    let waiting = client.ready().await.expect("ready").call(request());
-    let answer = tokio::time::timeout(SECOND * 60, waiting).await;
-    answer.expect("no deadlock").expect("an answer");
 }
 
 #[tokio::test]

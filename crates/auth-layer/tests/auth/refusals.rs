@@ -1,9 +1,11 @@
 //! Which requests are refused, by the text of the refusal.
 
+use std::sync::Arc;
+
 use auth_layer::{Auth, CallersOwn, Elsewhere, Grant, Reason, Slot, source_fn};
-use call_context::{BoxError, CallContext};
-use http::Request;
-use http::header::{AUTHORIZATION, HOST, HeaderName};
+use call_context::{BoxError, CallContext, Route, Routes};
+use http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue};
+use http::{Method, Request};
 use tower::ServiceExt;
 
 use crate::support::{Server, is_permanent, origin, refused, request, to};
@@ -42,19 +44,20 @@ async fn a_credential_goes_to_its_own_origin_alone() {
     ] {
         assert_eq!(outcome(&auth, to(uri)).await.expect(uri), "Bearer k1");
     }
-    const ELSEWHERE: &str =
-        "credential slot `business`: the request goes to an origin that the slot is not bound to";
-    for uri in [
-        "https://evil.example/a",
-        "https://api.example.com:8443/a",
-        "https://api.example.com./a",
-        "https://api.example.com.evil.example/a",
-        "https://127.1/a",
-        "http://evil.example/a",
-        "ftp://api.example.com/a",
+    for goes_to in [
+        "https://evil.example",
+        "https://api.example.com:8443",
+        "https://api.example.com.",
+        "https://api.example.com.evil.example",
+        "https://127.1",
+        "http://evil.example",
+        "ftp://api.example.com",
     ] {
-        let got = refusal(&auth, to(uri)).await;
-        assert_eq!(got, (Reason::Elsewhere, ELSEWHERE.to_owned()), "{uri}");
+        let text = format!(
+            "credential slot `business`: the request goes to {goes_to}, and the slot is bound to https://api.example.com"
+        );
+        let got = refusal(&auth, to(&format!("{goes_to}/path?query"))).await;
+        assert_eq!(got, (Reason::Elsewhere, text));
     }
     for (uri, reason, text) in [
         (
@@ -96,8 +99,17 @@ async fn an_address_is_not_another_spelling_of_it() {
         "http://127.0.0.1:3001/a",
         "https://127.0.0.1:3000/a",
     ] {
-        assert_eq!(refusal(&auth, to(uri)).await.0, Reason::Elsewhere, "{uri}");
+        let (reason, text) = refusal(&auth, to(uri)).await;
+        assert_eq!(reason, Reason::Elsewhere, "{uri}");
+        let goes_to = uri.strip_suffix("/a").expect("a path");
+        let named = format!("goes to {goes_to}, and the slot is bound to http://127.0.0.1:3000");
+        assert!(text.ends_with(&named), "{text}");
     }
+    let two = key().origin("https://other.example".parse().expect("an origin"));
+    let two = Auth::single(two).expect("a valid slot");
+    let (_, text) = refusal(&two, to("https://evil.example/a")).await;
+    let named = "the slot is bound to https://api.example.com, https://other.example";
+    assert!(text.ends_with(named), "{text}");
 }
 
 #[tokio::test]
@@ -123,8 +135,8 @@ async fn a_forged_host_is_refused() {
 
 #[tokio::test]
 async fn a_callers_own_header_is_refused_kept_or_replaced() {
-    const TEXT: &str = "the request already carries the header that the slot sets; remove it, or say with `callers_own` \
-                        whether to keep or replace it";
+    const TEXT: &str = "the request already carries a header `authorization` of the caller's own; remove it, or say with \
+                        `callers_own` whether to keep or replace it";
     let with_own = || {
         let mut request = request();
         let headers = request.headers_mut();
@@ -161,30 +173,105 @@ async fn a_callers_own_header_is_refused_kept_or_replaced() {
     }
 }
 
-#[tokio::test]
-async fn a_named_header_carries_the_key_alone_and_is_the_one_that_is_watched() {
-    let header = HeaderName::from_static("x-api-key");
-    let auth = Auth::single(key().header(header.clone())).expect("a valid slot");
-    let seen = tower::service_fn(async |request: Request<String>| {
-        let headers = request.headers();
-        assert_eq!(headers["x-api-key"], "k1");
-        assert!(headers["x-api-key"].is_sensitive());
-        assert_eq!(headers["authorization"], "Basic own");
-        Ok::<_, BoxError>(http::Response::new(String::new()))
-    });
-    let mut other = request();
-    other
-        .headers_mut()
-        .insert(AUTHORIZATION, "Basic own".parse().expect("a value"));
-    tower::Layer::layer(&auth.layer(), seen)
-        .oneshot(other)
-        .await
-        .expect("an answer");
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-    let mut own = request();
-    own.headers_mut()
-        .insert(header, "own".parse().expect("a value"));
-    assert_eq!(refusal(&auth, own).await.0, Reason::CallersOwn);
+/// What the server sees of a request that carries `own`: `Authorization`, and `X-API-Key`.
+async fn both(auth: &Auth, path: &str, own: &[HeaderName]) -> Result<(String, String), BoxError> {
+    let seen = tower::service_fn(async |request: Request<String>| {
+        let header = |name| request.headers().get(name).map_or("", text);
+        let both = (header(AUTHORIZATION), header(X_API_KEY));
+        let both = (both.0.to_owned(), both.1.to_owned());
+        Ok::<_, BoxError>(http::Response::new(both))
+    });
+    let mut request = to(&format!("https://api.example.com{path}"));
+    for name in own {
+        request
+            .headers_mut()
+            .insert(name, HeaderValue::from_static("own"));
+    }
+    let response = tower::Layer::layer(&auth.layer(), seen).oneshot(request);
+    Ok(response.await?.into_body())
+}
+
+fn text(value: &HeaderValue) -> &str {
+    value.to_str().expect("visible ASCII")
+}
+
+/// A key in `Authorization`, another one in `X-API-Key`, and nothing: a route for each.
+fn three_slots(rule: CallersOwn) -> Auth {
+    let routes = Routes::new(["/a", "/x", "/n"].map(|path| Route::new(Method::GET, path, path)));
+    Auth::builder()
+        .origin(origin())
+        .slot(Slot::key("a", "ka").callers_own(rule))
+        .slot(Slot::key("x", "kx").header(X_API_KEY).callers_own(rule))
+        .slot(Slot::none("n").callers_own(rule))
+        .routes(Arc::new(routes.expect("a table")))
+        .class("/a", "a")
+        .class("/x", "x")
+        .class("/n", "n")
+        .build()
+        .expect("a valid table")
+}
+
+#[tokio::test]
+async fn a_named_header_carries_the_key_alone() {
+    let auth = three_slots(CallersOwn::default());
+    for (path, seen) in [
+        ("/a", ("Bearer ka", "")),
+        ("/x", ("", "kx")),
+        ("/n", ("", "")),
+    ] {
+        let got = both(&auth, path, &[]).await.expect(path);
+        assert_eq!((got.0.as_str(), got.1.as_str()), seen, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_callers_own_credential_is_refused_on_every_route_in_every_slots_header() {
+    let auth = three_slots(CallersOwn::Refuse);
+    for path in ["/a", "/x", "/n"] {
+        for own in [AUTHORIZATION, X_API_KEY] {
+            let error = both(&auth, path, std::slice::from_ref(&own)).await;
+            let error = error.expect_err(path);
+            assert_eq!(refused(&error).reason(), Reason::CallersOwn);
+            let text = format!("already carries a header `{own}` of the caller's own");
+            assert!(error.to_string().contains(&text), "{path}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_callers_own_authorization_is_refused_where_the_only_key_has_a_named_header() {
+    let auth = Auth::single(key().header(X_API_KEY)).expect("a valid slot");
+    let error = both(&auth, "/", &[AUTHORIZATION]).await;
+    assert_eq!(
+        refused(&error.expect_err("two credentials")).reason(),
+        Reason::CallersOwn
+    );
+}
+
+#[tokio::test]
+async fn kept_and_replaced_are_the_headers_of_other_slots_as_well() {
+    let keep = three_slots(CallersOwn::Keep);
+    let replace = three_slots(CallersOwn::Replace);
+    for (auth, path, own, seen) in [
+        (&keep, "/a", AUTHORIZATION, ("own", "")),
+        (&keep, "/a", X_API_KEY, ("Bearer ka", "own")),
+        (&keep, "/x", AUTHORIZATION, ("own", "kx")),
+        (&keep, "/x", X_API_KEY, ("", "own")),
+        (&keep, "/n", AUTHORIZATION, ("own", "")),
+        (&keep, "/n", X_API_KEY, ("", "own")),
+        (&replace, "/a", AUTHORIZATION, ("Bearer ka", "")),
+        (&replace, "/a", X_API_KEY, ("Bearer ka", "")),
+        (&replace, "/x", AUTHORIZATION, ("", "kx")),
+        (&replace, "/x", X_API_KEY, ("", "kx")),
+        (&replace, "/n", AUTHORIZATION, ("", "")),
+        (&replace, "/n", X_API_KEY, ("", "")),
+    ] {
+        let got = both(auth, path, std::slice::from_ref(&own)).await;
+        let got = got.expect(path);
+        assert_eq!((got.0.as_str(), got.1.as_str()), seen, "{path} {own}");
+    }
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tower::ServiceExt;
 
 use crate::support::{
-    Client, SECOND, Supply, at_once, client, never, reason, refused, request, send, token,
+    Client, SECOND, Supply, at_once, client, never, refused, request, send, token,
 };
 
 /// A thousand callers at once: what each of them got.
@@ -244,7 +244,12 @@ async fn a_request_waits_for_thirty_seconds_or_to_its_own_deadline() {
     let slot = supply.slot(|_, _| never());
     let (_, _, client) = client(slot.backoff(SECOND, SECOND));
     let start = Instant::now();
-    assert_eq!(reason(&client).await, Reason::TimedOut);
+    let error = send(&client).await.expect_err("no token");
+    assert_eq!(refused(&error).reason(), Reason::TimedOut);
+    assert_eq!(
+        error.to_string(),
+        "credential slot `wallet`: no token came within 30s, the longest that the slot lets a request wait (`Slot::wait`)"
+    );
     assert_eq!(start.elapsed(), SECOND * 30);
     // Tried at 0, 11 and 22 s, for 10 s each.
     assert_eq!(supply.fetches(), 3);
@@ -256,7 +261,7 @@ async fn a_request_waits_for_thirty_seconds_or_to_its_own_deadline() {
     assert_eq!(Instant::now(), deadline);
     assert_eq!(
         error.to_string(),
-        "credential slot `wallet`: no token came in time"
+        "credential slot `wallet`: no token came within 250ms, when the call's deadline passed"
     );
 }
 

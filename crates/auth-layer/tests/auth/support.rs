@@ -164,6 +164,13 @@ pub(crate) fn refused(error: &BoxError) -> &AuthError {
     refused
 }
 
+pub(crate) fn reason_of<T>(outcome: Result<T, BoxError>) -> Reason {
+    match outcome {
+        Ok(_) => panic!("not refused"),
+        Err(error) => refused(&error).reason(),
+    }
+}
+
 pub(crate) fn is_permanent(reason: Reason) -> bool {
     reason.refusal() == Refusal::Permanent
 }

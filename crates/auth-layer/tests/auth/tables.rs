@@ -127,7 +127,7 @@ async fn each_route_carries_its_own_credential_and_an_unknown_one_is_refused() {
         refusal(&auth, at(Method::GET, "/execute/trades")).await,
         (
             Reason::UnknownRoute,
-            "no route matches the request, so no credential is chosen for it; add a route for it"
+            "no route matches this GET request, so no credential is chosen for it; add a route for it"
                 .to_owned()
         )
     );
