@@ -34,7 +34,9 @@ pub enum RateErrorKind {
     CostTooHigh,
     /// No window is set for the request's slot.
     NoWindow,
-    /// The service below was not ready in time.
+    /// The credential is on the request already, and would grow stale in the queue.
+    WrongOrder,
+    /// The service below was not ready in time, which the call's deadline may have cut short.
     NotReady,
     /// The response headers did not come in time. The server may have processed the request.
     AnswerTimeout,
@@ -48,7 +50,9 @@ enum Cause {
     OutOfPatience { patience: Duration, wait: Duration },
     CostTooHigh { cost: u32, limit: u32 },
     NoWindow { slot: Option<SlotName> },
+    AttachedAbove,
     NotReady { within: Duration },
+    NotReadyByDeadline,
     AnswerTimeout { within: Duration },
 }
 
@@ -61,7 +65,8 @@ impl RateError {
             Cause::TooLate { .. } | Cause::OutOfPatience { .. } => RateErrorKind::Deadline,
             Cause::CostTooHigh { .. } => RateErrorKind::CostTooHigh,
             Cause::NoWindow { .. } => RateErrorKind::NoWindow,
-            Cause::NotReady { .. } => RateErrorKind::NotReady,
+            Cause::AttachedAbove => RateErrorKind::WrongOrder,
+            Cause::NotReady { .. } | Cause::NotReadyByDeadline => RateErrorKind::NotReady,
             Cause::AnswerTimeout { .. } => RateErrorKind::AnswerTimeout,
         }
     }
@@ -115,6 +120,14 @@ impl RateError {
 
     pub(crate) fn no_window(slot: Option<SlotName>) -> Self {
         Self::never_left(Cause::NoWindow { slot }, Refusal::Permanent)
+    }
+
+    pub(crate) fn attached_above() -> Self {
+        Self::never_left(Cause::AttachedAbove, Refusal::Permanent)
+    }
+
+    pub(crate) fn not_ready_by_deadline() -> Self {
+        Self::never_left(Cause::NotReadyByDeadline, Refusal::Transient)
     }
 
     pub(crate) fn not_ready(within: Duration) -> Self {
@@ -183,6 +196,14 @@ impl fmt::Display for RateError {
             Cause::NoWindow { slot: None } => f.write_str(
                 "the request has no slot, so it is not known which window counts it: put this layer below the gate that \
                  resolves slots, or say by `without_slot` what holds",
+            ),
+            Cause::AttachedAbove => f.write_str(
+                "the credential is on the request already, and would grow stale in the queue: put `attach` below the rate \
+                 layer and `gate` above it, not a layer that does both",
+            ),
+            Cause::NotReadyByDeadline => f.write_str(
+                "the service below the rate layer was not ready by the call's deadline: find out what keeps it busy, or \
+                 give the call more time",
             ),
             Cause::NotReady { within } => write!(
                 f,

@@ -4,12 +4,11 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use call_context::{BoxError, CallContext, Guard, NeverLeft, Refusal};
 use http::{Request, Response};
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tower_service::Service;
 
 use crate::error::RateError;
@@ -63,21 +62,15 @@ impl<S, B> ResponseFuture<S, B>
 where
     S: Service<Request<B>>,
 {
-    pub(crate) fn new(inner: S, request: Request<B>, settings: Arc<Settings>) -> Self {
-        let stage = match settings.limit_of(&request) {
-            (Limit::Window(window), _) => Stage::Prepares {
-                turn: Some(Turn::new(window.clone(), 1)),
+    pub(crate) fn new(inner: S, mut request: Request<B>, settings: Arc<Settings>) -> Self {
+        let context = CallContext::of(request.extensions_mut());
+        let stage = match enter(context, &settings) {
+            Ok(turn) => Stage::Prepares {
                 call: Some((inner, request)),
+                turn,
                 place: None,
             },
-            (Limit::Unlimited, _) => Stage::Prepares {
-                turn: None,
-                call: Some((inner, request)),
-                place: None,
-            },
-            (Limit::Refused, slot) => Stage::Refused {
-                error: Some(RateError::no_window(slot.cloned())),
-            },
+            Err(error) => Stage::Refused { error: Some(error) },
         };
         Self {
             settings,
@@ -133,7 +126,7 @@ where
                     }
                     Poll::Pending => {
                         let within = this.settings.answer_within;
-                        ready!(poll_timeout(this.timer.as_mut(), within, cx));
+                        ready!(poll_timer(this.timer.as_mut(), || sleep(within), cx));
                         Err(RateError::answer_timeout(within).into())
                     }
                 },
@@ -141,6 +134,24 @@ where
             this.stage.set(Stage::Refused { error: None });
             return Poll::Ready(outcome);
         }
+    }
+}
+
+/// Marks a request that has come in, and finds the window that counts it.
+fn enter(context: &mut CallContext, settings: &Settings) -> Result<Option<Turn>, RateError> {
+    if context.inside(Guard::Attach) {
+        return Err(RateError::attached_above());
+    }
+    // Also where nothing limits it: a gate below would choose the slot too late for this layer to know.
+    context.enter(Guard::Rate);
+    match settings.limits.of(context.slot()) {
+        Limit::Window(window) => {
+            // Nobody below sees the request before it holds the place.
+            context.enter(Guard::Place);
+            Ok(Some(Turn::new(window.clone(), 1)))
+        }
+        Limit::Unlimited => Ok(None),
+        Limit::Refused => Err(RateError::no_window(context.slot().cloned())),
     }
 }
 
@@ -161,7 +172,6 @@ where
     if let Some(waiting) = turn {
         let deadline = || deadline_of(request);
         let admitted = ready!(waiting.poll(cx, settings, deadline, timer.as_mut()))?;
-        CallContext::of(request.extensions_mut()).enter(Guard::Place);
         *place = Some(admitted);
         *turn = None;
         timer.set(None);
@@ -171,8 +181,15 @@ where
         Poll::Ready(Err(error)) => Poll::Ready(Err(not_ready(error.into()))),
         Poll::Pending => {
             let within = settings.ready_within;
-            ready!(poll_timeout(timer, within, cx));
-            Poll::Ready(Err(RateError::not_ready(within).into()))
+            let timeout = || earlier_of(sleep(within), deadline_of(request));
+            ready!(poll_timer(timer, timeout, cx));
+            let is_late = deadline_of(request).is_some_and(|deadline| deadline <= Instant::now());
+            let error = if is_late {
+                RateError::not_ready_by_deadline()
+            } else {
+                RateError::not_ready(within)
+            };
+            Poll::Ready(Err(error.into()))
         }
     }
 }
@@ -215,18 +232,26 @@ fn not_ready(error: BoxError) -> BoxError {
     }
 }
 
-/// Polls a timeout that begins when it is first polled.
-fn poll_timeout(
-    mut timeout: Pin<&mut Option<Sleep>>,
-    within: Duration,
+/// A timeout that ends at `deadline` at the latest.
+fn earlier_of(timeout: Sleep, deadline: Option<Instant>) -> Sleep {
+    match deadline {
+        Some(deadline) if deadline < timeout.deadline() => sleep_until(deadline),
+        _ => timeout,
+    }
+}
+
+/// Polls a timer that begins when it is first polled.
+fn poll_timer(
+    mut timer: Pin<&mut Option<Sleep>>,
+    begin: impl FnOnce() -> Sleep,
     cx: &mut Context<'_>,
 ) -> Poll<()> {
-    if timeout.is_none() {
-        timeout.set(Some(sleep(within)));
+    if timer.is_none() {
+        timer.set(Some(begin()));
     }
-    timeout
+    timer
         .as_pin_mut()
-        .map_or(Poll::Pending, |timeout| timeout.poll(cx))
+        .map_or(Poll::Pending, |timer| timer.poll(cx))
 }
 
 impl<S, B> fmt::Debug for ResponseFuture<S, B>

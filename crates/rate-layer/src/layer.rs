@@ -16,7 +16,9 @@ use crate::window::Window;
 ///
 /// Its place in a stack is below the gate that waits for a token and above what puts the credential on: so nothing waits
 /// for a token while it holds a place, every attempt of a retry above is counted, and no credential grows stale in the
-/// queue. It belongs above `Balance`, whose readiness it would hide. What it wraps must not repeat or redirect requests.
+/// queue. What can be seen of a wrong order is refused: here, a request that carries its credential already
+/// ([`WrongOrder`](crate::RateErrorKind::WrongOrder)); by the layers that do not belong below, one that has passed this layer,
+/// limited or not ([`Guard::Rate`](call_context::Guard::Rate)). It belongs above `Balance`, whose readiness it would hide. What it wraps must not repeat or redirect requests.
 ///
 /// | setting | default |
 /// | --- | --- |
@@ -124,6 +126,8 @@ impl RateLayer {
     }
 
     /// Waits no longer than this for the service below to be ready, once a place is held; then the place goes back.
+    ///
+    /// Nor past the call's deadline.
     pub fn ready_within(self, longest: Duration) -> Self {
         self.set(|settings| settings.ready_within = longest)
     }

@@ -77,9 +77,4 @@ impl Limits {
     pub(crate) fn named(&self) -> impl Iterator<Item = &SlotName> {
         self.named.iter().map(|(name, _)| name)
     }
-
-    /// The one limit of all requests, where their slots make no difference.
-    pub(crate) fn only(&self) -> Option<&Limit> {
-        (self.named.is_empty() && self.without_slot.is_none()).then_some(&self.otherwise)
-    }
 }

@@ -4,9 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
-
-use call_context::{CallContext, SlotName};
+use http::Response;
 
 use crate::limits::{Limit, Limits};
 use crate::quota::MINUTE;
@@ -53,20 +51,6 @@ impl Settings {
             longest_pause: MINUTE,
             classifier: Classifier(Arc::new(Throttle::by_status)),
         }
-    }
-
-    /// What holds for `request`, and the slot by which it was found.
-    pub(crate) fn limit_of<'a, B>(
-        &'a self,
-        request: &'a Request<B>,
-    ) -> (&'a Limit, Option<&'a SlotName>) {
-        if let Some(limit) = self.limits.only()
-            && !matches!(limit, Limit::Refused)
-        {
-            return (limit, None);
-        }
-        let slot = CallContext::get(request.extensions()).and_then(CallContext::slot);
-        (self.limits.of(slot), slot)
     }
 
     /// What `response` says about the limit, with a pause no longer than is believed.

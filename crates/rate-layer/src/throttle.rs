@@ -1,5 +1,6 @@
 //! Reads what a response says about the limit.
 
+use std::fmt;
 use std::time::Duration;
 
 use http::header::{DATE, RETRY_AFTER};
@@ -22,8 +23,9 @@ pub enum Throttle {
 
 /// The parts of a response that a classifier may read: everything but the body.
 ///
-/// A layer below that reads the start of the body may leave what it found in the extensions.
-#[derive(Clone, Copy, Debug)]
+/// A layer below that reads the start of the body may leave what it found in the extensions. `Debug` prints the status
+/// alone: headers set cookies.
+#[derive(Clone, Copy)]
 pub struct ResponseHead<'a> {
     status: StatusCode,
     headers: &'a HeaderMap,
@@ -42,6 +44,14 @@ impl Throttle {
         } else {
             Self::No
         }
+    }
+}
+
+impl fmt::Debug for ResponseHead<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseHead")
+            .field("status", &self.status)
+            .finish_non_exhaustive()
     }
 }
 

@@ -5,15 +5,14 @@ mod support;
 
 use std::time::Duration;
 
-use call_context::{CallContext, Guard};
 use futures_util::future::join_all;
-use http::{Request, Response};
+use http::Request;
 use rate_layer::{Quota, RateLayer, SECOND, Window};
 use support::{MS, Server, request};
 use tokio::time::Instant;
 use tower::buffer::BufferLayer;
 use tower::limit::ConcurrencyLimitLayer;
-use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+use tower::{ServiceBuilder, ServiceExt};
 
 /// Five places a second, held for 1010 ms.
 fn five() -> Window {
@@ -70,25 +69,5 @@ async fn above_and_below_a_buffer_the_limit_holds() {
         assert!(outcomes.iter().all(Result::is_ok));
         assert_eq!(server.worst_window(SECOND, Duration::ZERO), 5);
         assert_eq!(window.snapshot().counts.admitted, 12);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_below_sees_that_the_request_holds_a_place() {
-    let inside = service_fn(|request: Request<()>| async move {
-        let context = CallContext::get(request.extensions());
-        let holds = context.is_some_and(|context| context.inside(Guard::Place));
-        Ok::<_, BoxError>(Response::new(holds))
-    });
-    for (layer, expected) in [
-        (RateLayer::new(five()), true),
-        (
-            RateLayer::by_slot().otherwise(rate_layer::Limit::Unlimited),
-            false,
-        ),
-    ] {
-        let client = ServiceBuilder::new().layer(layer).service(inside);
-        let response = client.oneshot(request()).await.expect("served");
-        assert_eq!(response.into_body(), expected);
     }
 }

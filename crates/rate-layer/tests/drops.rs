@@ -7,7 +7,7 @@ use std::error::Error;
 use std::pin::pin;
 use std::time::Duration;
 
-use call_context::{BoxError, NeverLeft, Refusal};
+use call_context::{BoxError, CallContext, NeverLeft, Refusal};
 use futures_util::{FutureExt, poll};
 use http::{Request, Response};
 use rate_layer::{Quota, RateError, RateErrorKind, RateLayer, SECOND, Window};
@@ -201,6 +201,36 @@ async fn a_service_below_that_is_not_ready_in_time_costs_no_place() {
          `ready_within`"
     );
     assert_eq!(NeverLeft::find(&*error), Some(Refusal::Transient));
+    assert_eq!(next_departs_in(&window).await, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_below_that_is_not_ready_by_the_calls_deadline_costs_no_place() {
+    let window = one();
+    let client = RateLayer::new(window.clone())
+        .ready_within(300 * MS)
+        .layer(NotReady(Server::with_latency(Duration::ZERO)));
+    // What is earlier ends the wait: the deadline, or the layer's own time.
+    for (deadline, ends) in [(200 * MS, 200 * MS), (400 * MS, 300 * MS)] {
+        let start = Instant::now();
+        let mut request = request();
+        let context = CallContext::of(request.extensions_mut());
+        context.limit_deadline((start + deadline).into_std());
+        let outcome = client.clone().oneshot(request).await;
+        let error = outcome.expect_err("never ready");
+        assert_eq!(start.elapsed(), ends);
+        assert_eq!(NeverLeft::find(&*error), Some(Refusal::Transient));
+        let error = error.downcast_ref::<RateError>().expect("ours");
+        assert_eq!(error.kind(), RateErrorKind::NotReady);
+        let by_deadline = "the service below the rate layer was not ready by the call's deadline: find out what keeps it \
+                           busy, or give the call more time";
+        assert_eq!(
+            error.to_string() == by_deadline,
+            deadline == ends,
+            "{error}"
+        );
+    }
+    assert_eq!(window.snapshot().counts.given_back, 2);
     assert_eq!(next_departs_in(&window).await, Duration::ZERO);
 }
 

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use call_context::BoxError;
@@ -193,4 +194,21 @@ async fn other_statuses_say_nothing_even_with_a_retry_after() {
     .await;
     assert_eq!(window.snapshot().next_free, Duration::ZERO);
     assert_eq!(window.snapshot().counts.throttled, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn debug_of_a_response_head_prints_the_status_and_no_header() {
+    let printed = Arc::new(Mutex::new(String::new()));
+    let print = Arc::clone(&printed);
+    let layer = RateLayer::new(Quota::rolling(1, MINUTE)).classifier(move |head| {
+        *print.lock().expect("no panic") = format!("{head:?}");
+        Throttle::by_status(head)
+    });
+    let client = layer.layer(service_fn(|_: Request<()>| async {
+        let response = Response::builder().header("set-cookie", "session=secret");
+        response.body(())
+    }));
+    client.oneshot(request()).await.expect("served");
+    let printed = printed.lock().expect("no panic").clone();
+    assert_eq!(printed, "ResponseHead { status: 200, .. }");
 }
