@@ -51,6 +51,11 @@ impl<S> Layer<S> for GateLayer {
 /// With a fresh token the request goes on at once, by the readiness that `poll_ready` has seen. Where it has to wait, that
 /// readiness is given back, and a clone of the inner service is driven ready afterwards. A refused request gives it back too.
 ///
+/// # Panics
+///
+/// The future panics where a request must wait for a token on a tokio runtime whose time is not enabled
+/// (`Builder::enable_time`): there is no way to ask beforehand. Outside of a runtime there is an error.
+///
 /// # Cancellation
 ///
 /// Dropping the future cancels the request and never a fetch. While the gate waits after a 401, at most as long as the slot

@@ -72,7 +72,7 @@
 //!
 //! - The client below follows no redirects, and sends the request that it is given.
 //! - Routes, where there are any, say the truth about the server.
-//! - Fetches and the waits for them run on tokio. With a static key, or while a token is fresh, no runtime is needed.
+//! - Fetches and the waits for them run on a tokio runtime whose time is enabled. With a static key, or while a token is fresh, no runtime is needed.
 //! - Secrets never print: not in `Debug`, not in errors, not in events. The error that a source gives is shown as it is.
 
 mod attach;

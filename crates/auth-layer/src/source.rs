@@ -18,6 +18,10 @@ pub type GrantFuture<'a> = Pin<Box<dyn Future<Output = Result<Grant, SourceError
 /// A source names its own client: a bare one, or the same stack under *another* slot ([`Source::through`]). Most sources
 /// are functions: see [`source_fn`].
 ///
+/// A source whose request meets the gate of its own slot is refused there ([`Reason::OwnFetch`](crate::Reason::OwnFetch)),
+/// as long as it is the fetch's own task that meets it. A task in between hides that, be it one that the source spawns or the
+/// worker of a `tower::buffer::Buffer` above the gate: then the fetch waits for itself, until its time is up.
+///
 /// # Cancellation
 ///
 /// `fetch` runs in a task of its own, once at a time for each slot. No caller's cancellation reaches it; it is dropped

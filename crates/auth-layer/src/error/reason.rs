@@ -30,7 +30,8 @@ pub enum Reason {
     BelowRateLayer,
     /// Between gate and attacher the request was changed so that it takes another slot.
     SlotChanged,
-    /// A source sends its request through the slot that it fetches for.
+    /// A source sends its request through the slot that it fetches for. Seen in the fetch's own task only: see
+    /// [`Source`](crate::Source).
     OwnFetch,
     /// A token would have to be fetched outside of a tokio runtime.
     NoRuntime,

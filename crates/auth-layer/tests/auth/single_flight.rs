@@ -62,6 +62,29 @@ async fn a_cancelled_leader_does_not_cancel_the_fetch() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_leader_that_panics_while_it_waits_does_not_cancel_the_fetch() {
+    let supply = Supply::default();
+    let (auth, _, client) = client(supply.steady(SECOND, SECOND * 3600));
+    let start = Instant::now();
+    let leading = client.clone();
+    let leader = tokio::spawn(async move {
+        tokio::select! {
+            biased;
+            got = send(&leading) => got,
+            () = tokio::time::sleep(SECOND / 2) => panic!("the leader's task goes wrong elsewhere"),
+        }
+    });
+    tokio::task::yield_now().await;
+    let counts = || auth.token("wallet").expect("a token slot").counts();
+    assert_eq!(counts().fetches, 1, "the leader has started it");
+    assert_eq!(thousand(&client).await, vec!["Bearer t1"; 1000]);
+    assert_eq!(start.elapsed(), SECOND);
+    assert!(leader.await.expect_err("it unwound").is_panic());
+    assert_eq!(supply.fetches(), 1);
+    assert_eq!((counts().fetches, counts().failures), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panicking_source_is_one_failed_fetch_and_one_pause_for_all() {
     let supply = Supply::default();
     let slot = supply.slot(|n, _| match n {

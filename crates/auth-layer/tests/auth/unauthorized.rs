@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use auth_layer::{Auth, AuthLayer, Slot, SourceError};
+use auth_layer::{Auth, AuthLayer, Reason, Slot, SourceError};
 use call_context::{BoxError, Renewed, SlotName};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{Request, Response, StatusCode};
@@ -14,7 +14,7 @@ use tokio::time::{Instant, advance};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 use crate::support::{
-    Client, SECOND, Supply, at_once, client, never, origin, request, send, token,
+    Client, SECOND, Supply, at_once, chain, client, never, origin, refused, request, send, token,
 };
 
 fn is_renewed<B>(response: &Response<B>) -> bool {
@@ -111,6 +111,25 @@ async fn a_server_that_refuses_every_fresh_token_sees_no_storm() {
     callers.join_all().await;
     // At 0, 4.01, 8.02 and so on to 60.15 s, however many ask.
     assert_eq!(supply.fetches(), 16);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_who_cannot_wait_for_the_next_token_learns_that_the_last_was_refused() {
+    let supply = Supply::default();
+    let slot = supply.slot(|n, _| at_once(Ok(token(n).lifetime(SECOND * 3600))));
+    let slot = slot.backoff(SECOND * 4, SECOND * 4).wait(SECOND);
+    let client = Auth::single(slot).expect("a valid slot").layer();
+    let client = client.layer(service_fn(refuse_all));
+    let first = client.clone().oneshot(request()).await;
+    assert_eq!(first.expect("an answer").status(), StatusCode::UNAUTHORIZED);
+    let error = client.oneshot(request()).await.expect_err("no token");
+    assert_eq!(refused(&error).reason(), Reason::BackingOff);
+    assert_eq!(
+        chain(&*error),
+        "credential slot `wallet`: the last fetch failed, and the next one is due too late for this request: the request \
+         never left: the server refused the last token"
+    );
+    assert_eq!(supply.fetches(), 1);
 }
 
 #[tokio::test(start_paused = true)]
