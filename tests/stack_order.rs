@@ -15,7 +15,7 @@ use tollgate::auth::{Auth, Grant, Slot, SourceError, source_fn};
 use tollgate::context::{BoxError, NeverLeft, Refusal};
 use tollgate::{MINUTE, PeekLayer, Quota, RateLayer, RetryLayer, Route, Stack, Window};
 use tower::util::BoxCloneSyncService;
-use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
 type Body = Full<Bytes>;
 
@@ -295,7 +295,7 @@ async fn a_retry_layer_below_a_rate_layer_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn in_the_wrong_order_a_token_goes_stale() {
+async fn a_credential_put_on_above_a_rate_layer_is_refused() {
     let seen = Seen::default();
     let slot = Slot::token("token", counting(Duration::from_secs(50)));
     let auth = Auth::builder()
@@ -303,16 +303,23 @@ async fn in_the_wrong_order_a_token_goes_stale() {
         .slot(slot)
         .build()
         .expect("a slot");
-    let client = ServiceBuilder::new()
-        .layer(auth.layer())
-        .layer(RateLayer::new(Quota::rolling(1, MINUTE)))
+    let window = Window::new(Quota::rolling(1, MINUTE));
+    let limited = ServiceBuilder::new()
+        .layer(RateLayer::new(window.clone()))
         .service(server(&seen, |_, _| 200));
-    let call = || tokio::spawn(client.clone().oneshot(get("/a")));
-    call().await.expect("no panic").expect("a response");
-
-    // The token ends at 50 s; the request that took it leaves at a minute.
-    call().await.expect("no panic").expect("a response");
-    let (at, token) = seen_of(&seen).pop().expect("a second request");
-    assert!(at >= MINUTE);
-    assert_eq!(token, "token-1");
+    let halves = ServiceBuilder::new()
+        .layer(auth.gate())
+        .layer(auth.attach());
+    let outcomes = [
+        auth.layer().layer(limited.clone()).oneshot(get("/a")).await,
+        halves.service(limited).oneshot(get("/a")).await,
+    ];
+    for outcome in outcomes {
+        let error = outcome.expect_err("the wrong order");
+        assert_eq!(NeverLeft::find(&*error), Some(Refusal::Permanent));
+        let text = "put `attach` below the rate layer";
+        assert!(error.to_string().contains(text), "{error}");
+    }
+    assert!(seen_of(&seen).is_empty());
+    assert_eq!(window.snapshot().used + window.snapshot().in_flight, 0);
 }
