@@ -104,7 +104,8 @@ where
                         cx
                     ));
                     match prepared {
-                        Ok((mut inner, request)) => {
+                        Ok(()) => {
+                            let (mut inner, request) = call.take().expect("handed out once");
                             if let Some(place) = place {
                                 place.depart();
                             }
@@ -113,8 +114,8 @@ where
                                 place: place.take(),
                                 future: inner.call(request),
                             };
-                            this.timer.set(None);
                             this.stage.set(departed);
+                            clear(this.timer.as_mut());
                             continue;
                         }
                         Err(error) => Err(error),
@@ -155,7 +156,7 @@ fn enter(context: &mut CallContext, settings: &Settings) -> Result<Option<Turn>,
     }
 }
 
-/// Waits until `call` holds its place and its service is ready, and hands it out.
+/// Waits until `call` holds its place and its service is ready.
 fn prepare<S, B>(
     call: &mut Option<(S, Request<B>)>,
     turn: &mut Option<Turn>,
@@ -163,7 +164,7 @@ fn prepare<S, B>(
     settings: &Settings,
     mut timer: Pin<&mut Option<Sleep>>,
     cx: &mut Context<'_>,
-) -> Poll<Result<(S, Request<B>), BoxError>>
+) -> Poll<Result<(), BoxError>>
 where
     S: Service<Request<B>>,
     S::Error: Into<BoxError>,
@@ -174,10 +175,10 @@ where
         let admitted = ready!(waiting.poll(cx, settings, deadline, timer.as_mut()))?;
         *place = Some(admitted);
         *turn = None;
-        timer.set(None);
+        clear(timer.as_mut());
     }
     match inner.poll_ready(cx) {
-        Poll::Ready(Ok(())) => Poll::Ready(Ok(call.take().expect("handed out once"))),
+        Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
         Poll::Ready(Err(error)) => Poll::Ready(Err(not_ready(error.into()))),
         Poll::Pending => {
             let within = settings.ready_within;
@@ -237,6 +238,13 @@ fn earlier_of(timeout: Sleep, deadline: Option<Instant>) -> Sleep {
     match deadline {
         Some(deadline) if deadline < timeout.deadline() => sleep_until(deadline),
         _ => timeout,
+    }
+}
+
+/// Takes a timer away, where there is one: a look is cheaper than a move.
+fn clear(mut timer: Pin<&mut Option<Sleep>>) {
+    if timer.is_some() {
+        timer.set(None);
     }
 }
 

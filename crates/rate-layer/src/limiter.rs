@@ -187,8 +187,7 @@ impl Limiter {
             return Err(Denied::Never);
         }
         self.tend(now, wakes);
-        if self.queue.in_line() == 0 && self.rolling.admit(now, cost) {
-            self.tally.admitted += 1;
+        if self.admit_unseen(cost) {
             return Ok(());
         }
         Err(Denied::TooLate(self.newcomers_turn(now, cost)))

@@ -63,6 +63,10 @@ pub(crate) struct Wakes {
 impl Wakes {
     /// Wakes whom the queue has called.
     pub(crate) fn fire(self) {
+        // As a rule there are none, and then there is nothing to take apart.
+        if self.fire.is_empty() {
+            return;
+        }
         for waker in self.fire {
             waker.wake();
         }
