@@ -365,11 +365,46 @@ fn an_offer_that_is_dropped_passes_on_at_once() {
     std::mem::take(&mut wakes).fire();
     assert!(flags[0].0.load(Ordering::SeqCst));
     limiter.leave(at(6), first, Leaving::Cancelled, &mut wakes);
+    assert_eq!(
+        limiter.reading(at(6)).in_flight,
+        1,
+        "it is kept for the next"
+    );
     std::mem::take(&mut wakes).fire();
     assert!(flags[1].0.load(Ordering::SeqCst));
     let look = limiter.look(at(6), second, Waker::noop().clone(), &mut wakes);
     assert_eq!(look, Look::Admitted);
     assert_eq!(limiter.reading(at(6)).waiting, 0, "no trace of either");
+}
+
+#[test]
+fn when_those_who_look_first_leave_the_next_is_called_to_look() {
+    let mut limiter = Limiter::new(ONE, at(0));
+    let mut wakes = Wakes::default();
+    assert!(limiter.admit_unseen(1));
+    limiter.end(at(0), 1, None, Ending::Answered, &mut wakes);
+    let flags: [Arc<Flag>; 11] = Default::default();
+    let tickets = flags.each_ref().map(|flag| {
+        let waker = Waker::from(Arc::clone(flag));
+        match limiter.join(at(1), 1, FOREVER, waker, &mut wakes) {
+            Ok(Joined::Waits { ticket, .. }) => ticket,
+            other => panic!("{other:?}"),
+        }
+    });
+    for lookout in [0, 1, 4, 10] {
+        let ticket = tickets[lookout];
+        limiter.leave(at(2), ticket, Leaving::Cancelled, &mut wakes);
+    }
+    wakes.fire();
+    // Its own alarm was at its turn, two windows after the next place is free.
+    assert!(flags[2].0.load(Ordering::SeqCst));
+    let look = limiter.look(
+        at(2),
+        tickets[2],
+        Waker::noop().clone(),
+        &mut Wakes::default(),
+    );
+    assert_eq!(look, Look::Until(at(0).after(ONE.hold())));
 }
 
 #[test]
