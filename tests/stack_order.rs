@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::ready;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -322,4 +323,49 @@ async fn a_credential_put_on_above_a_rate_layer_is_refused() {
     }
     assert!(seen_of(&seen).is_empty());
     assert_eq!(window.snapshot().used + window.snapshot().in_flight, 0);
+}
+
+/// Answers one request, and is never ready for a second one.
+#[derive(Clone, Default)]
+struct NeverReadyAgain(Arc<AtomicU32>);
+
+impl Service<Request<Body>> for NeverReadyAgain {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = std::future::Ready<Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        match self.0.load(Ordering::Relaxed) {
+            0 => Poll::Ready(Ok(())),
+            _ => Poll::Pending,
+        }
+    }
+
+    fn call(&mut self, _: Request<Body>) -> Self::Future {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        let response = Response::builder().status(503).body(Body::default());
+        ready(Ok(response.expect("a response")))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replay_that_never_departed_by_the_deadline_leaves_the_earlier_outcome_and_no_place_taken()
+ {
+    let window = Window::new(Quota::rolling(10, MINUTE));
+    let stack = Stack::new("https://api.example.com".parse().expect("an origin"))
+        .key("secret")
+        .limit(window.clone())
+        .retry(RetryLayer::new().deadline(Duration::from_secs(5)))
+        .build()
+        .expect("a stack");
+    let start = Instant::now();
+    let outcome = stack
+        .layer(NeverReadyAgain::default())
+        .oneshot(get("/a"))
+        .await;
+    assert_eq!(outcome.expect("the earlier response").status(), 503);
+    assert_eq!(start.elapsed(), Duration::from_secs(5));
+    let snapshot = window.snapshot();
+    assert_eq!((snapshot.used, snapshot.in_flight), (1, 0));
+    assert_eq!(snapshot.counts.given_back, 1);
 }
