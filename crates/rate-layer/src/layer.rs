@@ -22,7 +22,7 @@ use crate::window::Window;
 ///
 /// | setting | default |
 /// | --- | --- |
-/// | [`max_wait`](Self::max_wait) | twice the window |
+/// | [`max_wait`](Self::max_wait) | a little more than twice the window |
 /// | [`queue`](Self::queue) | 1024 |
 /// | [`ready_within`](Self::ready_within) | 30 s |
 /// | [`answer_within`](Self::answer_within) | 5 min |
@@ -107,7 +107,10 @@ impl RateLayer {
         self.set(|settings| settings.limits.without_slot(limit.into()))
     }
 
-    /// Lets a request wait no longer than this for a place; by default twice as long as its window.
+    /// Lets a request wait no longer than this for a place.
+    ///
+    /// By default twice the time for which a place is taken ([`Quota::hold`](crate::Quota::hold)), and a tenth of the window for the
+    /// answers in between: so the third full window of a burst is still served.
     ///
     /// The call's own deadline, in its [`CallContext`](call_context::CallContext), holds besides. A request that can not
     /// have a place in time fails at once.

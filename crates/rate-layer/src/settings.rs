@@ -25,8 +25,8 @@ pub(crate) struct Settings {
 /// Whether, and how long, a request may wait for a place.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Waiting {
-    /// Twice as long as its window is.
-    TwiceTheWindow,
+    /// Long enough for a place to be taken and freed twice.
+    TwoTurns,
     AtMost(Duration),
     Never,
 }
@@ -44,7 +44,7 @@ impl Settings {
     pub(crate) fn new(otherwise: Limit) -> Self {
         Self {
             limits: Limits::new(otherwise),
-            waiting: Waiting::TwiceTheWindow,
+            waiting: Waiting::TwoTurns,
             queue: 1024,
             ready_within: Duration::from_secs(30),
             answer_within: 5 * MINUTE,

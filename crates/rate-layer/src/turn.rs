@@ -12,6 +12,7 @@ use crate::moment::Moment;
 use crate::outcome::{Joined, Leaving, Look, Patience};
 use crate::place::Place;
 use crate::queue::Ticket;
+use crate::quota::Quota;
 use crate::settings::{Settings, Waiting};
 use crate::window::Window;
 
@@ -104,7 +105,7 @@ impl Arrival {
     ) -> Result<Entry, RateError> {
         let Self { window, cost } = self;
         let longest = match settings.waiting {
-            Waiting::TwiceTheWindow => window.quota().window().saturating_mul(2),
+            Waiting::TwoTurns => two_turns(window.quota()),
             Waiting::AtMost(longest) => longest,
             Waiting::Never => return window.admit(cost).map(Entry::Place),
         };
@@ -142,6 +143,12 @@ impl Arrival {
             )),
         }
     }
+}
+
+/// Long enough to be third in a place: for it to be taken and freed twice, with a tenth of the window for the answers.
+fn two_turns(quota: &Quota) -> Duration {
+    let held = quota.hold().saturating_mul(2);
+    held.saturating_add(quota.window() / 10)
 }
 
 impl Waiter {
