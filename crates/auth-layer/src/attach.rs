@@ -91,7 +91,7 @@ impl<S> Attach<S> {
         let gated = context.inside(Guard::Gate);
         let Some(name) = chosen.name else {
             let ours = context.slot().is_some_and(|slot| self.auth.has(slot));
-            if gated && !attached && ours {
+            if gated && ours {
                 return Err(AuthError::new(Reason::SlotChanged));
             }
             strip(request, &chosen.strip);

@@ -1,13 +1,15 @@
 //! Several tables over one client, each of which passes the requests of the others bare.
 
-use auth_layer::{Auth, Elsewhere, Reason, Slot};
-use call_context::{BoxError, CallContext, Guard};
+use std::sync::Arc;
+
+use auth_layer::{Auth, CallersOwn, Elsewhere, Reason, Slot};
+use call_context::{BoxError, CallContext, Guard, Route, Routes};
 use http::header::AUTHORIZATION;
-use http::{HeaderName, Request, Response};
+use http::{HeaderName, Method, Request, Response};
 use tower::{Layer, ServiceExt, service_fn};
 
 use crate::order::{echo, outcome};
-use crate::support::{refused, to};
+use crate::support::{reason_of, to};
 
 fn table(slot: &str, key: &str, origin: &str) -> Auth {
     let slot = Slot::key(slot, key).origin(origin.parse().expect("an origin"));
@@ -99,22 +101,59 @@ async fn a_request_that_a_gate_let_in_may_not_turn_foreign_below_it() {
         *request.uri_mut() = TWO.parse().expect("a URI");
         attached.clone().oneshot(request)
     });
-    let error = outcome(auth.gate().layer(rewriting), to(ONE)).await;
-    assert_eq!(
-        refused(&error.expect_err("changed")).reason(),
-        Reason::SlotChanged
-    );
+    let changed = outcome(auth.gate().layer(rewriting), to(ONE)).await;
+    assert_eq!(reason_of(changed), Reason::SlotChanged);
+}
+
+/// Two slots with headers and rules of their own; what goes to another server than [`ONE`] passes bare.
+fn two_headers(a: CallersOwn, b: CallersOwn) -> Auth {
+    let slot = |name: &str, header, rule| {
+        let slot = Slot::key(name, "k").header(HeaderName::from_static(header));
+        slot.callers_own(rule)
+    };
+    let routes = Routes::new(["/a", "/b"].map(|path| Route::new(Method::GET, path, path)));
+    let auth = Auth::builder()
+        .origin(ONE.parse().expect("an origin"))
+        .slot(slot("a", "x-a", a))
+        .slot(slot("b", "x-b", b))
+        .routes(Arc::new(routes.expect("a table")))
+        .class("/a", "a")
+        .class("/b", "b")
+        .elsewhere(Elsewhere::PassBare);
+    auth.build().expect("a valid table")
+}
+
+fn foreign(own: &'static str) -> Request<String> {
+    let mut request = to(TWO);
+    let value = "Basic own".parse().expect("a value");
+    request.headers_mut().insert(own, value);
+    request
 }
 
 #[tokio::test]
-async fn a_callers_own_credential_is_refused_elsewhere_though_no_slot_sets_that_header() {
-    let slot = Slot::key("one", "k1").header(HeaderName::from_static("x-api-key"));
-    let slot = slot.origin(ONE.parse().expect("an origin"));
-    let auth = Auth::builder().slot(slot).elsewhere(Elsewhere::PassBare);
-    let client = auth.build().expect("a valid slot").layer().layer(echo());
-    let mut own = to(TWO);
-    own.headers_mut()
-        .insert(AUTHORIZATION, "Basic own".parse().expect("a value"));
-    let error = outcome(client, own).await.expect_err("a credential");
-    assert_eq!(refused(&error).reason(), Reason::CallersOwn);
+async fn elsewhere_the_slot_that_sets_a_header_says_what_happens_to_a_callers_own() {
+    let auth = two_headers(CallersOwn::Keep, CallersOwn::Refuse);
+    let client = auth.layer().layer(echo());
+    let kept = outcome(client.clone(), foreign("x-a")).await;
+    kept.expect("kept");
+    let refused = outcome(client, foreign("x-b")).await;
+    assert_eq!(reason_of(refused), Reason::CallersOwn);
+}
+
+#[tokio::test]
+async fn elsewhere_the_strictest_slot_speaks_for_a_header_that_none_of_them_sets() {
+    for (a, b, seen) in [
+        (CallersOwn::Keep, CallersOwn::Keep, Some("Basic own")),
+        (CallersOwn::Keep, CallersOwn::Replace, Some("")),
+        (CallersOwn::Replace, CallersOwn::Keep, Some("")),
+        (CallersOwn::Keep, CallersOwn::Refuse, None),
+        (CallersOwn::Refuse, CallersOwn::Replace, None),
+    ] {
+        let client = two_headers(a, b).layer().layer(echo());
+        match (outcome(client, foreign("authorization")).await, seen) {
+            (Ok(got), Some(seen)) => assert_eq!(got, seen, "{a:?} {b:?}"),
+            (outcome, None) => assert_eq!(reason_of(outcome), Reason::CallersOwn, "{a:?} {b:?}"),
+            (Err(error), _) => panic!("{a:?} {b:?}: {error}"),
+        }
+    }
 }
