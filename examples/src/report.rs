@@ -9,6 +9,9 @@ use serde::Serialize;
 use crate::args::{Args, Part};
 use crate::tally::Outcomes;
 
+/// Classes whose calls may fail in a clean run: they carry nothing that would make it safe to repeat them.
+pub const MAY_FAIL: [&str; 1] = ["trade, no key"];
+
 /// What the layers say of themselves.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Layers {
@@ -47,6 +50,9 @@ pub struct Report {
     pub wrong_credential: u64,
     /// Trades that the server carried out more than once.
     pub duplicate_trades: u64,
+    /// The class that trades are counted under.
+    #[serde(skip)]
+    pub trades_class: &'static str,
     /// Trades that the callers wanted.
     pub trades: u64,
     /// Trades for which the caller got no success.
@@ -96,6 +102,7 @@ impl Report {
             renewals: layers.renewals,
             wrong_credential: server.wrong_credential,
             duplicate_trades: server.duplicate_trades,
+            trades_class: trades,
             trades: wanted.calls,
             trades_failed: wanted.calls - wanted.succeeded,
             waits: layers.waits,
@@ -149,8 +156,15 @@ impl Report {
             self.renewals < 3,
             format!("{} renewals, where at least 3 were due", self.renewals),
         );
+        for (class, outcomes) in &self.classes {
+            let lost = outcomes.calls - outcomes.succeeded;
+            fault(
+                lost > 0 && !MAY_FAIL.contains(class) && *class != self.trades_class,
+                format!("{lost} of {} calls failed: {class}", outcomes.calls),
+            );
+        }
         fault(
-            self.peak_in_window > self.limit || self.peak_in_window * 10 < self.limit * 9,
+            self.peak_offered > self.limit || self.peak_in_window * 10 < self.limit * 9,
             format!("peak {} at a limit of {}", self.peak_in_window, self.limit),
         );
         faults

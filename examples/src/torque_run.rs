@@ -18,7 +18,7 @@ use torque_stack::{Torque, class};
 use crate::args::{Args, Part};
 use crate::client::Client;
 use crate::pace::{self, Call, Crowd};
-use crate::report::{Layers, Report};
+use crate::report::{Layers, MAY_FAIL, Report};
 use crate::tally::Tally;
 
 /// The name under which trades are counted.
@@ -165,7 +165,8 @@ impl Run {
     fn uncounted(&self, n: u32) -> Call {
         match n % 10 {
             0..4 => (TRADES, self.trade("/execute/trades", "onchain", n)),
-            4..7 => (TRADES, self.trade("/actions/transfers/evm", "onchain", n)),
+            4 => (MAY_FAIL[0], self.trade_without_key(n)),
+            5..7 => (TRADES, self.trade("/actions/transfers/evm", "onchain", n)),
             7 => ("portfolio", self.get("/read/portfolio")),
             8 => ("wallet", self.get("/wallet/me")),
             _ => ("capabilities", self.get("/capabilities")),
@@ -178,6 +179,13 @@ impl Run {
 
     fn post(&self, path: &str, body: String) -> Request<Full<Bytes>> {
         self.request(Method::POST, path, body)
+    }
+
+    /// A trade that must not be sent again without proof: where its connection breaks, its caller has to look first.
+    fn trade_without_key(&self, n: u32) -> Request<Full<Bytes>> {
+        let mut request = self.trade("/execute/trades", "onchain", n);
+        request.headers_mut().remove("idempotency-key");
+        request
     }
 
     /// A trade with an identity of its own, the channel that the sandbox is to hold it against, and an idempotency key as an SDK would mint it: once a trade.
