@@ -130,6 +130,8 @@ impl RateLayer {
 
     /// Waits no longer than this for the service below to be ready, once a place is held; then the place goes back.
     ///
+    /// The timeout is the response future's own: one that is neither polled nor dropped meanwhile keeps its place.
+    ///
     /// Nor past the call's deadline.
     pub fn ready_within(self, longest: Duration) -> Self {
         self.set(|settings| settings.ready_within = longest)

@@ -95,7 +95,7 @@ impl Quota {
 
     /// Keeps each place this much longer than the window: for clocks that differ in rate.
     ///
-    /// A server's clock may run fast or slow by the ratio of margin and window. NTP daemons slew by up to 500 ppm as a
+    /// A server's clock may run fast by the ratio of the margin and the window, and slow by that of the margin and both together. NTP daemons slew by up to 500 ppm as a
     /// rule, some by 8 %. A server of several nodes wants their clocks' differences in the margin as well.
     #[must_use]
     pub const fn margin(mut self, margin: Duration) -> Self {

@@ -23,6 +23,8 @@ pub(crate) struct Rolling {
     closing_places: u32,
     /// The server has asked for silence until then.
     closed_until: Option<Moment>,
+    /// The latest time that the window has been told.
+    seen: Moment,
 }
 
 /// Places that free at one moment.
@@ -61,6 +63,7 @@ impl Rolling {
             closing: VecDeque::new(),
             closing_places: 0,
             closed_until: None,
+            seen: now,
         };
         if quota.starts_full() {
             // What the program before this one had in flight is abandoned.
@@ -88,7 +91,7 @@ impl Rolling {
 
     /// Starts the clock of places that depart, where the server is known to count within a time. Says when they free.
     pub(crate) fn depart(&mut self, now: Moment, cost: u32) -> Option<Moment> {
-        let free_at = now.after(self.quota.after_departure()?);
+        let free_at = now.max(self.seen).after(self.quota.after_departure()?);
         self.in_flight -= cost;
         self.close_places(free_at, cost);
         Some(free_at)
@@ -96,6 +99,8 @@ impl Rolling {
 
     /// Ends what [`admit`](Self::admit) began. `free_at` is what [`depart`](Self::depart) said.
     pub(crate) fn end(&mut self, now: Moment, cost: u32, free_at: Option<Moment>, ending: Ending) {
+        // Clocks are read before the lock is taken: what another thread has seen free since then is not there to be ended.
+        let now = now.max(self.seen);
         self.expire(now);
         let wanted = match ending {
             Ending::Answered => Some(now.after(self.hold)),
@@ -182,6 +187,7 @@ impl Rolling {
 
     /// Frees what is due at `now`.
     pub(crate) fn expire(&mut self, now: Moment) {
+        self.seen = self.seen.max(now);
         while let Some(closing) = self.closing.front()
             && closing.free_at <= now
         {

@@ -32,6 +32,24 @@ fn a_place_frees_when_the_window_and_the_margin_have_passed_since_the_headers() 
 }
 
 #[test]
+fn an_end_told_with_an_old_time_takes_nobody_elses_place() {
+    // Two threads: one reads the clock just before a place frees, the other frees it and takes it, and then the first one
+    // gets the lock.
+    let quota = Quota::rolling(2, SECOND).counted_within(SECOND);
+    let mut rolling = Rolling::new(quota, at(0));
+    assert!(rolling.admit(at(0), 1));
+    let first = rolling.depart(at(0), 1);
+    assert_eq!(first, Some(at(2010)));
+    assert!(rolling.admit(at(500), 1));
+    let second = rolling.depart(at(500), 1);
+    assert!(rolling.admit(at(2010), 1));
+    rolling.end(at(2009), 1, first, Ending::NeverLeft);
+    assert!(!rolling.admit(at(2010), 1), "one in flight, one closing");
+    rolling.end(at(2011), 1, second, Ending::NeverLeft);
+    assert!(rolling.admit(at(2011), 1));
+}
+
+#[test]
 fn a_place_that_never_left_is_free_at_once_and_an_abandoned_one_after_the_grace() {
     let mut rolling = Rolling::new(QUOTA, at(0));
     assert!((0..3).all(|_| admit(&mut rolling, 0)));
