@@ -40,7 +40,7 @@ use crate::{Secret, Source};
 /// | time for one fetch | 10 s; 150 s where the source goes [`through`](Source::through) a stack | [`fetch_timeout`](Self::fetch_timeout) |
 /// | a request waits for a token | 30 s; 180 s where the source goes [`through`](Source::through) a stack; or to its own deadline | [`wait`](Self::wait) |
 ///
-/// A fetch through a stack may have to wait for a place in a rate limit, up to twice a window: the longer defaults fit a
+/// A fetch through a stack may have to wait for a place in a rate limit, a little more than twice a window: the longer defaults fit a
 /// window of a minute. For longer windows, set both.
 #[derive(Debug)]
 pub struct Slot {

@@ -33,7 +33,7 @@ impl Timing {
         wait: Duration::from_secs(30),
     };
 
-    /// The defaults of a source whose requests go through a stack. A rate layer lets them queue for up to twice its
+    /// The defaults of a source whose requests go through a stack. A rate layer lets them queue for a little more than twice its
     /// window; a fetch that is given up earlier rejoins the queue at its end, and may never get through.
     pub(crate) const QUEUED: Self = Self {
         fetch: Duration::from_secs(150),
