@@ -71,6 +71,8 @@ impl Server {
             // The loop bounds itself; it fails only if its runtime goes away, and then it has ended too.
             let _ = task.await;
         }
+        // Work goes on behind a connection that a fault has severed, and belongs in the report.
+        let _ = time::timeout(DRAIN, self.stopping.closed()).await;
     }
 }
 
@@ -110,7 +112,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 
 async fn serve(stream: TcpStream, router: Router, mut stop: watch::Receiver<bool>) {
     let _ = stream.set_nodelay(true);
-    let connection = Connection::default();
+    let connection = Connection::new(stop.clone());
     let handle = connection.clone();
     let service = service_fn(move |mut request: http::Request<Incoming>| {
         request.extensions_mut().insert(handle.clone());

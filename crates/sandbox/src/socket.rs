@@ -13,7 +13,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    sync::Notify,
+    sync::{Notify, watch},
 };
 
 /// A handle on the connection that a request came in by.
@@ -24,9 +24,19 @@ pub(crate) struct Connection(Arc<State>);
 struct State {
     gone: Notify,
     reset: AtomicBool,
+    /// Held as long as a request of this connection is at work, also when the connection itself is gone.
+    _at_work: Option<watch::Receiver<bool>>,
 }
 
 impl Connection {
+    /// A connection whose server waits, when it stops, until every clone of `at_work` is gone.
+    pub(crate) fn new(at_work: watch::Receiver<bool>) -> Self {
+        Self(Arc::new(State {
+            _at_work: Some(at_work),
+            ..State::default()
+        }))
+    }
+
     /// Takes the connection away, with all requests on it; with `reset` the peer sees an RST, else the end of the stream.
     pub(crate) fn sever(&self, reset: bool) {
         if reset {

@@ -235,6 +235,23 @@ async fn a_connection_dropped_during_the_work_does_not_stop_the_work() {
 }
 
 #[tokio::test]
+async fn a_server_that_has_stopped_has_finished_the_work_behind_dropped_connections() {
+    let (torque, client) = with(Faults {
+        drop_during: 1.0,
+        latency_after: Latency::Fixed(Duration::from_millis(200)),
+        ..Faults::none()
+    })
+    .await;
+    trade(&torque, &client)
+        .try_send()
+        .await
+        .expect_err("no connection, no answer");
+    assert_eq!(torque.report().trades_executed, 0);
+    torque.stop().await;
+    assert_eq!(torque.report().trades_executed, 1);
+}
+
+#[tokio::test]
 async fn a_connection_dropped_after_the_work_leaves_it_done() {
     let (torque, client) = with(Faults {
         drop_after: 1.0,
