@@ -103,6 +103,25 @@
 //! [`RetryLayer::counters`](retry_layer::RetryLayer::counters), [`Auth::tokens`](auth_layer::Auth::tokens) with their counts, and
 //! [`Window::snapshot`](rate_layer::Window::snapshot): keep a clone of the `Window` that you give to the stack.
 //!
+//! # Defaults
+//!
+//! | what | default | set at |
+//! | --- | --- | --- |
+//! | attempts | 3, the first included | [`RetryLayer::attempts`](retry_layer::RetryLayer::attempts) |
+//! | pause before a retry | up to 50 ms, doubling to 20 s; from 1 s where the server throttles | `base`, `throttle_base`, `max_delay` |
+//! | longest `Retry-After` obeyed | 60 s, by retry and by rate | `longest_retry_after`; [`RateLayer::longest_pause`](rate_layer::RateLayer::longest_pause) |
+//! | budget of retries | 10, and 0.2 for each success, and 0.1 for each second | [`Budget`](retry_layer::Budget) |
+//! | queue of a window | 1024 | [`RateLayer::queue`](rate_layer::RateLayer::queue) |
+//! | longest wait for a place | a little more than twice the window | [`RateLayer::max_wait`](rate_layer::RateLayer::max_wait) |
+//! | longest wait for an answer | 5 min from departure | [`RateLayer::answer_within`](rate_layer::RateLayer::answer_within) |
+//! | margin | the larger of 10 ms and a thousandth of the window | [`Quota::margin`](rate_layer::Quota::margin) |
+//! | grace for abandoned requests | 10 s | [`Quota::grace`](rate_layer::Quota::grace) |
+//! | the window at the start | empty | [`Quota::start`](rate_layer::Quota::start) |
+//! | wait for a token | 30 s; 180 s where its source goes through a stack | [`Slot::wait`](auth_layer::Slot::wait) |
+//! | a token is renewed | 5 min or 20 % of its lifetime before its end, jittered | [`Slot::soft`](auth_layer::Slot::soft) |
+//! | pause after a failed fetch | 1 s, doubling to 60 s, jittered | [`Slot::backoff`](auth_layer::Slot::backoff) |
+//! | error bodies peeked at | 429 and 403; 4 KiB; 1 s | [`PeekLayer`] |
+//!
 //! # Features
 //!
 //! `hyper` (default): errors are read with knowledge of hyper, hyper-util's legacy client and h2.
