@@ -113,7 +113,8 @@ impl RateLayer {
     /// answers in between: so the third full window of a burst is still served.
     ///
     /// The call's own deadline, in its [`CallContext`](call_context::CallContext), holds besides. A request that can not
-    /// have a place in time fails at once.
+    /// have a place in time fails at once. Where a place is free at once nobody looks at the deadline here: what is late already
+    /// is for the layer that set it to refuse, as `retry-layer` does.
     pub fn max_wait(self, longest: Duration) -> Self {
         self.set(|settings| settings.waiting = Waiting::AtMost(longest))
     }
