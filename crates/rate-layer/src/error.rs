@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use call_context::{NeverLeft, Refusal, SlotName};
 
+use crate::book::outcome::Denied;
 use crate::moment::Moment;
-use crate::outcome::Denied;
-use crate::quota::Quota;
 
 /// A request that this layer turned away or gave up.
 ///
@@ -32,8 +31,10 @@ pub enum RateErrorKind {
     Deadline,
     /// The request costs more places than its window has.
     CostTooHigh,
-    /// No window is set for the request's slot.
+    /// No window is set for the request's slot, or the request has no key by which it would have one.
     NoWindow,
+    /// There are windows for as many keys as may be, and all of them count still.
+    TooManyKeys,
     /// The credential is on the request already, and would grow stale in the queue.
     WrongOrder,
     /// The service below was not ready in time, which the call's deadline may have cut short.
@@ -50,6 +51,8 @@ enum Cause {
     OutOfPatience { patience: Duration, wait: Duration },
     CostTooHigh { cost: u32, limit: u32 },
     NoWindow { slot: Option<SlotName> },
+    NoKey,
+    TooManyKeys { most: usize },
     AttachedAbove,
     NotReady { within: Duration },
     NotReadyByDeadline,
@@ -64,7 +67,8 @@ impl RateError {
             Cause::WouldWait { .. } => RateErrorKind::WouldWait,
             Cause::TooLate { .. } | Cause::OutOfPatience { .. } => RateErrorKind::Deadline,
             Cause::CostTooHigh { .. } => RateErrorKind::CostTooHigh,
-            Cause::NoWindow { .. } => RateErrorKind::NoWindow,
+            Cause::NoWindow { .. } | Cause::NoKey => RateErrorKind::NoWindow,
+            Cause::TooManyKeys { .. } => RateErrorKind::TooManyKeys,
             Cause::AttachedAbove => RateErrorKind::WrongOrder,
             Cause::NotReady { .. } | Cause::NotReadyByDeadline => RateErrorKind::NotReady,
             Cause::AnswerTimeout { .. } => RateErrorKind::AnswerTimeout,
@@ -84,12 +88,13 @@ impl RateError {
         }
     }
 
-    pub(crate) fn would_wait(denied: Denied, now: Moment, cost: u32, quota: &Quota) -> Self {
+    pub(crate) fn would_wait(denied: Denied, now: Moment, cost: u32) -> Self {
         match denied {
             Denied::TooLate(turn) | Denied::Full(turn) => Self::local(Cause::WouldWait {
                 wait: turn.since(now),
             }),
-            Denied::Never => Self::cost_too_high(cost, quota),
+            Denied::Never(most) => Self::cost_too_high(cost, most),
+            Denied::TooManyKeys(most) => Self::local(Cause::TooManyKeys { most }),
         }
     }
 
@@ -97,12 +102,10 @@ impl RateError {
         denied: Denied,
         now: Moment,
         cost: u32,
-        quota: &Quota,
         patience: Duration,
         bound: usize,
     ) -> Self {
         match denied {
-            Denied::Never => Self::cost_too_high(cost, quota),
             Denied::TooLate(turn) => Self::local(Cause::TooLate {
                 wait: turn.since(now),
                 patience,
@@ -111,6 +114,7 @@ impl RateError {
                 bound,
                 wait: turn.since(now),
             }),
+            Denied::Never(_) | Denied::TooManyKeys(_) => Self::would_wait(denied, now, cost),
         }
     }
 
@@ -141,8 +145,11 @@ impl RateError {
         }
     }
 
-    fn cost_too_high(cost: u32, quota: &Quota) -> Self {
-        let limit = quota.limit();
+    pub(crate) fn no_key() -> Self {
+        Self::never_left(Cause::NoKey, Refusal::Permanent)
+    }
+
+    pub(crate) fn cost_too_high(cost: u32, limit: u32) -> Self {
         Self::never_left(Cause::CostTooHigh { cost, limit }, Refusal::Permanent)
     }
 
@@ -186,7 +193,16 @@ impl fmt::Display for RateError {
             ),
             Cause::CostTooHigh { cost, limit } => write!(
                 f,
-                "the request costs {cost} places and its window has {limit} only: it can never be admitted"
+                "the request costs {cost} places and its window has {limit} for it: it can never be admitted"
+            ),
+            Cause::NoKey => f.write_str(
+                "the request has no key by which its window would be found: see to it that each has one, or count those \
+                 without one by a layer of their own",
+            ),
+            Cause::TooManyKeys { most } => write!(
+                f,
+                "there are windows for {most} keys, as many as may be, and all of them count still: raise `most`, or look \
+                 whether the key is one (a key that is different for each request limits nothing)"
             ),
             Cause::NoWindow { slot: Some(slot) } => write!(
                 f,

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use call_context::SlotName;
+use call_context::{Class, SlotName};
 use tower_layer::Layer;
 
+use crate::detach::DetachedRateLayer;
+use crate::head::RequestHead;
 use crate::limits::Limit;
+use crate::rule::Rule;
+use crate::server::Dialect;
 use crate::service::RateLimit;
-use crate::settings::{Classifier, Settings, Waiting};
+use crate::settings::{Settings, Waiting};
 use crate::throttle::{ResponseHead, Throttle};
-use crate::window::Window;
 
 /// Keeps the requests of the services that it wraps within the server's limit.
 ///
@@ -53,9 +56,17 @@ pub struct RateLayer {
 }
 
 impl RateLayer {
-    /// Counts all requests in one window.
-    pub fn new(window: impl Into<Window>) -> Self {
-        Self::with(Limit::Window(window.into()))
+    /// Counts all requests in one window; or, with [`Keyed`](crate::Keyed), in the window of their key.
+    ///
+    /// A [`Rule`] says more: what a request costs, and what is to be read in responses.
+    ///
+    /// # Panics
+    ///
+    /// Where windows do not share a lock that one request may need together; see [`also`](Self::also).
+    pub fn new(limit: impl Into<Rule>) -> Self {
+        Self {
+            settings: Arc::new(Settings::new(limit.into())),
+        }
     }
 
     /// Counts requests in the window of their slot, which a gate above has noted in the
@@ -63,23 +74,109 @@ impl RateLayer {
     ///
     /// What no setting speaks of is turned away: a request that nobody counts could spoil everyone's limit.
     pub fn by_slot() -> Self {
-        Self::with(Limit::Refused)
+        Self::new(Limit::Refused)
     }
 
-    fn with(otherwise: Limit) -> Self {
-        Self {
-            settings: Arc::new(Settings::new(otherwise)),
-        }
+    /// Holds requests to `rule` as well: each takes places by all rules, or waits until it can.
+    ///
+    /// All or none: nobody holds a place while it waits for another one. A request that is kept waiting by one limit is passed over
+    /// by others that need only the rest; once it has been first everywhere, no more.
+    ///
+    /// ```
+    /// use http::HeaderName;
+    /// use rate_layer::{Keyed, MINUTE, Quota, RateLayer, SECOND, key};
+    ///
+    /// // 10 a second for the whole program, and 100 a minute for each account.
+    /// let by_account = key::header(HeaderName::from_static("x-account"));
+    /// let layer = RateLayer::new(Quota::rolling(10, SECOND))
+    ///     .also(Keyed::new(Quota::rolling(100, MINUTE), by_account));
+    /// # let _ = layer;
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Where the windows do not share a lock, which taking several at once needs: give quotas, of which the layer makes windows
+    /// itself, or make the windows by [`Window::beside`](crate::Window::beside). Also where there are more than eight rules.
+    pub fn also(self, rule: impl Into<Rule>) -> Self {
+        self.set(|settings| settings.add(rule.into()))
+    }
+
+    /// Counts a request for as many places as `cost` says; see [`Rule::cost`].
+    pub fn cost(self, cost: impl Fn(&RequestHead<'_>) -> u32 + Send + Sync + 'static) -> Self {
+        self.own(|rule| rule.cost(cost))
+    }
+
+    /// Sets the cost right by what a response says; see [`Rule::correct`].
+    pub fn correct(
+        self,
+        correct: impl Fn(&ResponseHead<'_>) -> Option<u32> + Send + Sync + 'static,
+    ) -> Self {
+        self.own(|rule| rule.correct(correct))
+    }
+
+    /// Reads in responses what the server says of the limit; see [`Rule::listen`].
+    pub fn listen(self, dialect: impl Dialect + 'static) -> Self {
+        self.own(|rule| rule.listen(dialect))
+    }
+
+    /// Lets requests of `class` go first: before all others that wait, in their own order.
+    ///
+    /// What a window [reserves](crate::Quota::reserve) is for them alone. A saturating stream of others delays them by one freed place at
+    /// the most; and they do not starve the others, who get the next place that frees whenever they hold none.
+    ///
+    /// ```
+    /// use rate_layer::{MINUTE, Quota, RateLayer};
+    ///
+    /// // Polling uses 80 of 100 places; orders all of them, and they overtake.
+    /// let layer = RateLayer::new(Quota::rolling(100, MINUTE).reserve(20)).first("order");
+    /// # let _ = layer;
+    /// ```
+    ///
+    /// The class is that of the call's context, which a gate or a retry layer with routes notes there. Without:
+    /// [`first_if`](Self::first_if).
+    pub fn first(self, class: impl Into<Class>) -> Self {
+        self.set(|settings| settings.first.push(class.into()))
+    }
+
+    /// Lets requests go first for which `choose` says so, besides those of the classes that [`first`](Self::first) names.
+    pub fn first_if(
+        self,
+        choose: impl Fn(&RequestHead<'_>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.set(|settings| settings.first_if = Some(Arc::new(choose)))
+    }
+
+    /// Lets calls finish behind callers that drop them.
+    ///
+    /// A dropped call has departed, and nobody knows when the server counts it: its place stays taken for the
+    /// [grace](crate::Quota::grace). Detached, it goes on in a task of its own, and its place closes exactly when the answer
+    /// comes. The answer itself is dropped. One that is dropped before it departs leaves nothing behind.
+    ///
+    /// This needs a service whose futures can be sent to another thread and borrow nothing, and boxes each call.
+    pub fn detach(self) -> DetachedRateLayer {
+        DetachedRateLayer::new(self.settings)
+    }
+
+    fn own(self, change: impl FnOnce(Rule) -> Rule) -> Self {
+        self.set(|settings| {
+            let own = settings.rules[0].clone();
+            settings.rules[0] = change(own);
+        })
     }
 
     fn set(mut self, set: impl FnOnce(&mut Settings)) -> Self {
-        set(Arc::make_mut(&mut self.settings));
+        let settings = Arc::make_mut(&mut self.settings);
+        set(settings);
+        settings.check();
         self
     }
 
     /// Sets what holds for the requests of `slot`; usually a [`Window`], which other slots may share.
     pub fn slot(self, slot: impl Into<SlotName>, limit: impl Into<Limit>) -> Self {
-        self.set(|settings| settings.limits.name(slot.into(), limit.into()))
+        self.set(|settings| {
+            let limit = settings.made(limit.into());
+            settings.rules[0].limits.name(slot.into(), limit);
+        })
     }
 
     /// Lets the requests of `slot` pass uncounted.
@@ -89,22 +186,28 @@ impl RateLayer {
 
     /// What holds for the requests of `slot`; with `None`, for those without one.
     pub fn limit_of(&self, slot: Option<&SlotName>) -> &Limit {
-        self.settings.limits.of(slot)
+        self.settings.rules[0].limits.of(slot)
     }
 
     /// The slots that [`slot`](Self::slot) and [`unlimited`](Self::unlimited) have named.
     pub fn slots(&self) -> impl Iterator<Item = &SlotName> {
-        self.settings.limits.named()
+        self.settings.rules[0].limits.named()
     }
 
     /// Sets what holds for slots that are not named.
     pub fn otherwise(self, limit: impl Into<Limit>) -> Self {
-        self.set(|settings| settings.limits.otherwise(limit.into()))
+        self.set(|settings| {
+            let limit = settings.made(limit.into());
+            settings.rules[0].limits.otherwise(limit);
+        })
     }
 
     /// Sets what holds for requests that have no slot; without it, the same as [`otherwise`](Self::otherwise).
     pub fn without_slot(self, limit: impl Into<Limit>) -> Self {
-        self.set(|settings| settings.limits.without_slot(limit.into()))
+        self.set(|settings| {
+            let limit = settings.made(limit.into());
+            settings.rules[0].limits.without_slot(limit);
+        })
     }
 
     /// Lets a request wait no longer than this for a place.
@@ -175,7 +278,7 @@ impl RateLayer {
         self,
         classifier: impl Fn(&ResponseHead<'_>) -> Throttle + Send + Sync + 'static,
     ) -> Self {
-        self.set(|settings| settings.classifier = Classifier(Arc::new(classifier)))
+        self.set(|settings| settings.classifier = Some(Arc::new(classifier)))
     }
 }
 

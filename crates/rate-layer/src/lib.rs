@@ -38,35 +38,76 @@
 //!
 //! `hyper` (default): a failed connection attempt of hyper-util's legacy client is known to have sent nothing, so its
 //! place is free again at once.
-#![cfg(not(loom))]
 
-mod clock;
-mod error;
-mod future;
-mod layer;
-mod limiter;
-mod limits;
-mod lookouts;
+// What decides, and the lock around it: what the model of `tests` runs under loom.
+mod book;
+mod lane;
 mod moment;
-mod outcome;
-mod place;
-mod queue;
+mod pace;
 mod quota;
-mod rolling;
-mod service;
-mod settings;
+pub mod server;
+mod shape;
 mod shared;
 mod sync;
+
+#[cfg(not(loom))]
+mod charge;
+#[cfg(not(loom))]
+mod clock;
+#[cfg(not(loom))]
+mod detach;
+#[cfg(not(loom))]
+mod domain;
+#[cfg(not(loom))]
+mod error;
+#[cfg(not(loom))]
+mod future;
+#[cfg(not(loom))]
+mod head;
+#[cfg(not(loom))]
+mod keyed;
+#[cfg(not(loom))]
+mod layer;
+#[cfg(not(loom))]
+mod limits;
+#[cfg(not(loom))]
+mod place;
+#[cfg(not(loom))]
+mod prepare;
+#[cfg(not(loom))]
+mod response;
+#[cfg(not(loom))]
+mod rule;
+#[cfg(not(loom))]
+mod service;
+#[cfg(not(loom))]
+mod settings;
+#[cfg(not(loom))]
 mod throttle;
+#[cfg(not(loom))]
+mod timer;
+#[cfg(not(loom))]
 mod turn;
+#[cfg(not(loom))]
+mod wants;
+#[cfg(not(loom))]
 mod window;
 
-pub use error::{RateError, RateErrorKind};
-pub use future::ResponseFuture;
-pub use layer::RateLayer;
-pub use limits::Limit;
-pub use place::Place;
-pub use quota::{MINUTE, Quota, SECOND, Start};
-pub use service::RateLimit;
-pub use throttle::{ResponseHead, Throttle};
-pub use window::{Counts, Snapshot, Window};
+pub use self::pace::Pace;
+pub use self::quota::{MINUTE, Quota, Quotas, SECOND, Start, Tier};
+#[cfg(not(loom))]
+pub use self::{
+    charge::Charge,
+    detach::{DetachedRateLayer, DetachedRateLimit, DetachedResponseFuture},
+    error::{RateError, RateErrorKind},
+    future::ResponseFuture,
+    head::RequestHead,
+    keyed::{Key, Keyed, Windows, key},
+    layer::RateLayer,
+    limits::Limit,
+    place::Place,
+    rule::Rule,
+    service::RateLimit,
+    throttle::{ResponseHead, Throttle},
+    window::{Counts, Snapshot, Window},
+};

@@ -14,6 +14,16 @@ impl Moment {
     /// Later than any other.
     pub(crate) const NEVER: Self = Self(u64::MAX);
 
+    /// The moment `nanos` nanoseconds after the start.
+    pub(crate) const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// How many nanoseconds it is after the start.
+    pub(crate) const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
     /// The moment `by` after this one.
     pub(crate) fn after(self, by: Duration) -> Self {
         Self(self.0.saturating_add(nanos(by)))

@@ -1,6 +1,12 @@
 //! What the server allows, and how far its counting is trusted.
 
+mod several;
+mod start;
+
 use std::time::Duration;
+
+pub use self::several::{Quotas, Tier};
+pub use self::start::Start;
 
 /// One second.
 pub const SECOND: Duration = Duration::from_secs(1);
@@ -33,8 +39,20 @@ pub const MINUTE: Duration = Duration::from_secs(60);
 /// - the server's window was as empty at the start as [`start`](Self::start) says: a program that restarts has forgotten
 ///   what the server still counts.
 ///
+/// # Which shape a server has
+///
 /// A limit that holds for any window also holds for clock-aligned windows and for a token bucket with a burst of the same
-/// size. It does *not* hold for servers with a smaller burst, or with a sliding counter that guesses: those want pacing.
+/// size: where you do not know, [`rolling`](Self::rolling) is the safe choice. The wrong one of the others draws 429s:
+///
+/// | the server | say | why not something else |
+/// | --- | --- | --- |
+/// | counts the requests of the last minute | [`Quota::rolling`] | |
+/// | counts from zero at each full minute of its clock | [`Quota::aligned`], or `rolling` | `aligned` lets up to twice the limit pass within one rolling minute |
+/// | refills a bucket steadily, burst as large as the limit | `rolling` | a [`Pace`](crate::Pace) alone knows nothing of latency |
+/// | refills a bucket steadily, with a smaller burst | `rolling`, [`and`](Self::and) a [`Pace`](crate::Pace) with that burst | a window lets the whole limit go at once |
+/// | weighs two counters to guess the last minute | `rolling`, [`and`](Self::and) a [`Pace`](crate::Pace) without a burst | the guess assumes that requests are spread evenly |
+/// | stamps in whole seconds | `rolling` with [`tick`](Self::tick) | |
+/// | counts at the end of a response | `rolling` with [`settle`](Self::settle) | |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
     limit: u32,
@@ -45,17 +63,18 @@ pub struct Quota {
     grace: Duration,
     counted_within: Option<Duration>,
     start: Start,
+    alignment: Alignment,
+    reserve: u32,
+    adopt_up_to: u32,
 }
 
-/// What the server is assumed to have counted already when the window is made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Start {
-    /// Nothing: right for the first start with a key, and a risk of up to twice the limit after a restart.
-    #[default]
-    Empty,
-    /// The whole limit, just now: never too much, and nothing to send for the first window and grace.
-    Full,
+/// Where a window begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Alignment {
+    /// Anywhere.
+    None,
+    /// At the full multiples of its length, by the server's clock.
+    Clock,
 }
 
 impl Quota {
@@ -90,7 +109,70 @@ impl Quota {
             grace: Duration::from_secs(10),
             counted_within: None,
             start: Start::Empty,
+            alignment: Alignment::None,
+            reserve: 0,
+            adopt_up_to: 0,
         }
+    }
+
+    /// Allows `limit` requests in each `window` of the server's clock, such as each full minute.
+    ///
+    /// Windows begin at the multiples of their length since the Unix epoch. Where those lie by our clock is learned from the
+    /// `Date` of the responses, which [`RateLayer`](crate::RateLayer) reads; a request that may have been counted in either of two
+    /// windows holds its place through the second. Until enough is known, a place is held for a whole window, as in a
+    /// [`rolling`](Self::rolling) one.
+    ///
+    /// Choose it only where the server is known to count so: otherwise it draws 429s.
+    ///
+    /// # Panics
+    ///
+    /// If `limit` or `window` is zero; in a `const` that is an error of the compiler.
+    #[must_use]
+    pub const fn aligned(limit: u32, window: Duration) -> Self {
+        let mut quota = Self::rolling(limit, window);
+        quota.alignment = Alignment::Clock;
+        quota
+    }
+
+    /// Holds requests to `other` as well: each takes places in both, or waits.
+    ///
+    /// ```
+    /// use rate_layer::{MINUTE, Quota, SECOND};
+    ///
+    /// let quota = Quota::rolling(10, SECOND).and(Quota::rolling(100, MINUTE));
+    /// # let _ = quota;
+    /// ```
+    #[must_use]
+    pub fn and(self, other: impl Into<Quotas>) -> Quotas {
+        Quotas::from(self).and(other)
+    }
+
+    /// Reserves `places` for the requests that [go first](crate::RateLayer::first).
+    ///
+    /// The others may use the rest, which is one place at least. 0 by default: what goes first then only overtakes.
+    ///
+    /// # Panics
+    ///
+    /// If it leaves nothing for the others; in a `const` that is an error of the compiler.
+    #[must_use]
+    pub const fn reserve(mut self, places: u32) -> Self {
+        assert!(
+            places < self.limit,
+            "a reserve must leave a place for the rest"
+        );
+        self.reserve = places;
+        self
+    }
+
+    /// Adopts a limit that the server states for this window, up to `ceiling`; not at all by default.
+    ///
+    /// For servers that change the limit of a key while it is in use, and say so: needs a layer that
+    /// [listens](crate::RateLayer::listen). Requests that wait keep their places in line. What an older request
+    /// was told does not undo what a newer one was.
+    #[must_use]
+    pub const fn adopt_up_to(mut self, ceiling: u32) -> Self {
+        self.adopt_up_to = ceiling;
+        self
     }
 
     /// Keeps each place this much longer than the window: for clocks that differ in rate.
@@ -132,8 +214,16 @@ impl Quota {
     /// For long polls: a place's minute then starts no later than this after departure, instead of with the headers.
     /// Count in the time in which the client below may hold a request back, such as for a connection or a free HTTP/2
     /// stream. Not set by default.
+    ///
+    /// # Panics
+    ///
+    /// Where the window is [`aligned`](Self::aligned), whose places are short-lived as they are.
     #[must_use]
     pub const fn counted_within(mut self, latest: Duration) -> Self {
+        assert!(
+            matches!(self.alignment, Alignment::None),
+            "an aligned window knows when its places free: leave `counted_within` out"
+        );
         self.counted_within = Some(latest);
         self
     }
@@ -172,8 +262,37 @@ impl Quota {
             .map(|latest| latest.saturating_add(self.hold()))
     }
 
-    pub(crate) fn starts_full(&self) -> bool {
-        self.start == Start::Full
+    pub(crate) fn starts(&self) -> Start {
+        self.start
+    }
+
+    pub(crate) fn alignment(&self) -> Alignment {
+        self.alignment
+    }
+
+    pub(crate) fn is_aligned(&self) -> bool {
+        self.alignment == Alignment::Clock
+    }
+
+    pub(crate) fn reserved(&self) -> u32 {
+        self.reserve
+    }
+
+    pub(crate) fn ceiling(&self) -> u32 {
+        self.adopt_up_to
+    }
+
+    /// By how much the server may count later than the moment at which it is known to have counted, or stamp later.
+    pub(crate) fn counting_lag(&self) -> Duration {
+        self.settle.saturating_add(self.tick)
+    }
+
+    pub(crate) fn clock_margin(&self) -> Duration {
+        self.margin
+    }
+
+    pub(crate) fn abandonment_grace(&self) -> Duration {
+        self.grace
     }
 }
 

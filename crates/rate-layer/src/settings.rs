@@ -4,23 +4,41 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use call_context::Class;
 use http::Response;
 
-use crate::limits::{Limit, Limits};
+use crate::domain::Domain;
+use crate::head::RequestHead;
+use crate::lane::Lane;
+use crate::limits::Limit;
 use crate::quota::MINUTE;
+use crate::rule::Rule;
 use crate::throttle::{ResponseHead, Throttle};
 
+/// How many rules a layer may have: one of its own, and others.
+pub(crate) const MOST_RULES: usize = 8;
+
 /// The settings of a [`RateLayer`](crate::RateLayer).
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Settings {
-    pub(crate) limits: Limits,
+    /// Where windows are made.
+    pub(crate) domain: Arc<Domain>,
+    /// The layer's own, and those that hold besides.
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) first: Vec<Class>,
+    pub(crate) first_if: Option<Arc<FirstIf>>,
     pub(crate) waiting: Waiting,
     pub(crate) queue: usize,
     pub(crate) ready_within: Duration,
     pub(crate) answer_within: Duration,
     pub(crate) longest_pause: Duration,
-    pub(crate) classifier: Classifier,
+    pub(crate) classifier: Option<Arc<Classifier>>,
+    /// Whether an answer is more to anybody than that it has come.
+    pub(crate) reads_responses: bool,
 }
+
+type FirstIf = dyn Fn(&RequestHead<'_>) -> bool + Send + Sync;
+type Classifier = dyn Fn(&ResponseHead<'_>) -> Throttle + Send + Sync;
 
 /// Whether, and how long, a request may wait for a place.
 #[derive(Clone, Copy, Debug)]
@@ -31,35 +49,110 @@ pub(crate) enum Waiting {
     Never,
 }
 
-#[derive(Clone)]
-pub(crate) struct Classifier(pub(crate) Arc<dyn Fn(&ResponseHead<'_>) -> Throttle + Send + Sync>);
-
-impl fmt::Debug for Classifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Classifier")
-    }
-}
-
 impl Settings {
-    pub(crate) fn new(otherwise: Limit) -> Self {
-        Self {
-            limits: Limits::new(otherwise),
+    pub(crate) fn new(own: Rule) -> Self {
+        let mut settings = Self {
+            domain: Domain::new(),
+            rules: Vec::new(),
+            first: Vec::new(),
+            first_if: None,
             waiting: Waiting::TwoTurns,
             queue: 1024,
             ready_within: Duration::from_secs(30),
             answer_within: 5 * MINUTE,
             longest_pause: MINUTE,
-            classifier: Classifier(Arc::new(Throttle::by_status)),
+            classifier: None,
+            reads_responses: false,
+        };
+        settings.add(own);
+        settings.check();
+        settings
+    }
+
+    pub(crate) fn add(&mut self, mut rule: Rule) {
+        assert!(
+            self.rules.len() < MOST_RULES,
+            "a layer has {MOST_RULES} rules at the most: put limits that count the same requests into one, by `Quota::and`"
+        );
+        for limit in rule.limits.all() {
+            self.move_to(limit);
+        }
+        rule.limits = rule.limits.made_in(&self.domain);
+        self.rules.push(rule);
+    }
+
+    /// Makes the windows that `limit` needs, where the others are.
+    pub(crate) fn made(&mut self, limit: Limit) -> Limit {
+        self.move_to(&limit);
+        limit.made_in(&self.domain)
+    }
+
+    /// Lets windows be made where those of `limit` are, unless there are some elsewhere already.
+    fn move_to(&mut self, limit: &Limit) {
+        let mut limits = self.rules.iter().flat_map(|rule| rule.limits.all());
+        if let Some(domain) = limit.domain()
+            && !limits.any(|limit| limit.domain().is_some())
+        {
+            self.domain = Arc::clone(domain);
+        }
+    }
+
+    /// Notes what follows from the rules, and that they fit together.
+    pub(crate) fn check(&mut self) {
+        self.reads_responses = self.rules.iter().any(|rule| {
+            let aligned = |limit: &Limit| limit.quotas().is_some_and(|q| q.are_aligned());
+            rule.reads_responses() || rule.limits.all().any(aligned)
+        });
+        if self.rules.len() > 1 {
+            let mut domains = self.rules.iter().flat_map(|rule| rule.limits.all());
+            assert!(
+                domains.all(|limit| limit.domain().is_none_or(|d| Arc::ptr_eq(d, &self.domain))),
+                "a request that takes places in several windows takes all or none, so they must share a lock: make them by \
+                 `Window::beside` and `Window::beside_keyed`, or give the layer quotas and let it make the windows"
+            );
+        }
+    }
+
+    pub(crate) fn lane_of(&self, head: &RequestHead<'_>) -> Lane {
+        let named = || head.class().is_some_and(|class| self.first.contains(class));
+        let chosen = || {
+            self.first_if
+                .as_ref()
+                .is_some_and(|first_if| first_if(head))
+        };
+        if (!self.first.is_empty() && named()) || chosen() {
+            Lane::First
+        } else {
+            Lane::Rest
         }
     }
 
     /// What `response` says about the limit, with a pause no longer than is believed.
     pub(crate) fn throttle<B>(&self, response: &Response<B>) -> Throttle {
-        match (self.classifier.0)(&ResponseHead::of(response)) {
+        let head = ResponseHead::of(response);
+        let throttle = match &self.classifier {
+            Some(classifier) => classifier(&head),
+            None => Throttle::by_status(&head),
+        };
+        match throttle {
             Throttle::Ours { retry_after } => Throttle::Ours {
                 retry_after: retry_after.map(|pause| pause.min(self.longest_pause)),
             },
             other => other,
         }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("rules", &self.rules)
+            .field("first", &self.first)
+            .field("waiting", &self.waiting)
+            .field("queue", &self.queue)
+            .field("ready_within", &self.ready_within)
+            .field("answer_within", &self.answer_within)
+            .field("longest_pause", &self.longest_pause)
+            .finish_non_exhaustive()
     }
 }

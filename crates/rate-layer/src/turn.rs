@@ -1,172 +1,207 @@
-//! A request's way to its place: in at once, or through the queue.
+//! A request's way to its place: in at once, or through the line.
 
 use std::mem;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
+use crate::book::outcome::{Joined, Leaving, Look, Patience};
+use crate::book::waiter::{Claims, Ticket};
+use crate::domain::Domain;
 use crate::error::RateError;
+use crate::lane::Lane;
 use crate::moment::Moment;
-use crate::outcome::{Joined, Leaving, Look, Patience};
 use crate::place::Place;
-use crate::queue::Ticket;
-use crate::quota::Quota;
 use crate::settings::{Settings, Waiting};
-use crate::window::Window;
-
-/// Waits for places in a window.
-///
-/// Takes its ticket when it is first polled, and wakes itself by a timer of its own, so that it depends on nobody.
-#[derive(Debug)]
-pub(crate) struct Turn(Stage);
-
-#[derive(Debug)]
-enum Stage {
-    Arrives(Arrival),
-    Waits(Waiter),
-    Over,
-}
-
-#[derive(Debug)]
-struct Arrival {
-    window: Window,
-    cost: u32,
-}
-
-/// One who stands in the queue. Leaves it without a trace when dropped.
-#[derive(Debug)]
-struct Waiter {
-    window: Window,
-    cost: u32,
-    /// Taken when it is spent.
-    ticket: Option<Ticket>,
-    since: Moment,
-    until: Moment,
-}
+use crate::wants::Wants;
 
 /// What came of asking.
-enum Entry {
+#[derive(Debug)]
+pub(crate) enum Entry {
     Place(Place),
     /// Look again at the moment given, or when woken.
     Waiter(Waiter, Moment),
 }
 
-impl Turn {
-    /// Asks for `cost` places in `window`.
-    pub(crate) fn new(window: Window, cost: u32) -> Self {
-        Self(Stage::Arrives(Arrival { window, cost }))
-    }
+/// One who stands in line. Leaves it without a trace when dropped.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    domain: Arc<Domain>,
+    claims: Claims,
+    lane: Lane,
+    /// Taken when it is spent.
+    ticket: Option<Ticket>,
+    since: Moment,
+    until: Moment,
+    span: tracing::Span,
+}
 
-    /// Takes the next step. Ready once.
-    ///
-    /// `deadline` is asked for only where the request has to wait; `timer` is used only then.
-    pub(crate) fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        settings: &Settings,
-        deadline: impl Fn() -> Option<Instant>,
-        mut timer: Pin<&mut Option<Sleep>>,
-    ) -> Poll<Result<Place, RateError>> {
-        loop {
-            let entry = match mem::replace(&mut self.0, Stage::Over) {
-                Stage::Arrives(arrival) => arrival.enter(settings, &deadline, cx.waker())?,
-                Stage::Waits(waiter) => waiter.look(cx.waker())?,
-                Stage::Over => panic!("polled after it was over"),
-            };
-            let (waiter, look_again) = match entry {
-                Entry::Place(place) => return Poll::Ready(Ok(place)),
-                Entry::Waiter(waiter, look_again) => (waiter, look_again),
-            };
-            let alarm = match waiter.window.clock().instant(look_again) {
-                Some(instant) => sleep_until(instant),
-                None => sleep(Duration::MAX),
-            };
-            self.0 = Stage::Waits(waiter);
-            // A new timer each time, on the runtime that polls now: the one that polled before may be at a standstill.
-            timer.set(Some(alarm));
-            ready!(
-                timer
-                    .as_mut()
-                    .as_pin_mut()
-                    .map_or(Poll::Pending, |alarm| alarm.poll(cx))
-            );
+/// Asks for what a request `wants`. `deadline` is asked for only where the request has to wait.
+pub(crate) fn enter(
+    mut wants: Wants<'_>,
+    settings: &Settings,
+    deadline: impl Fn() -> Option<Instant>,
+    waker: &Waker,
+) -> Result<Entry, RateError> {
+    let domain = wants.domain;
+    // Most find room, and then nobody needs to know what time it is.
+    if wants.are_named()
+        && let Some(admission) = admit_unseen(&mut wants)
+    {
+        let (domain, lane) = (Arc::clone(domain), wants.lane);
+        return Ok(Entry::Place(Place::new(
+            domain,
+            wants.into_claims(),
+            lane,
+            admission,
+        )));
+    }
+    let now = domain.clock.now();
+    let (longest, queue) = match settings.waiting {
+        Waiting::TwoTurns => (wants.two_turns(), settings.queue),
+        Waiting::AtMost(longest) => (longest, settings.queue),
+        Waiting::Never => (Duration::ZERO, 0),
+    };
+    let until = deadline().map_or(now.after(longest), |deadline| {
+        now.after(longest).min(domain.clock.moment(deadline))
+    });
+    let patience = Patience { until, queue };
+    let (lane, cost) = (wants.lane, wants.cost());
+    let never_waits = matches!(settings.waiting, Waiting::Never);
+    let entered = domain.book.with(|book, wakes| {
+        let claims = wants.claims(book, now)?;
+        let joined = if never_waits {
+            book.admit(now, claims, lane, wakes)
+                .map(|()| Joined::Admitted)
+        } else {
+            book.join(now, claims, lane, patience, waker.clone(), wakes)
+        };
+        Ok((joined?, book.admissions()))
+    });
+    match entered {
+        Ok((Joined::Admitted, admission)) => {
+            let place = Place::new(Arc::clone(domain), wants.into_claims(), lane, admission);
+            Ok(Entry::Place(place))
         }
+        Ok((Joined::Waits { ticket, alarm }, _)) => {
+            let waiter = Waiter::new(Arc::clone(domain), wants, ticket, now, until);
+            Ok(Entry::Waiter(waiter, alarm.min(until)))
+        }
+        Err(denied) if never_waits => Err(RateError::would_wait(denied, now, cost)),
+        Err(denied) => Err(RateError::denied(
+            denied,
+            now,
+            cost,
+            until.since(now),
+            queue,
+        )),
     }
 }
 
-impl Arrival {
-    fn enter(
-        self,
-        settings: &Settings,
-        deadline: impl Fn() -> Option<Instant>,
-        waker: &Waker,
-    ) -> Result<Entry, RateError> {
-        let Self { window, cost } = self;
-        let longest = match settings.waiting {
-            Waiting::TwoTurns => two_turns(window.quota()),
-            Waiting::AtMost(longest) => longest,
-            Waiting::Never => return window.admit(cost).map(Entry::Place),
-        };
-        if window.shared().admit_unseen(cost) {
-            return Ok(Entry::Place(Place::new(window, cost)));
-        }
-        let clock = window.clock();
-        let now = clock.now();
-        let until = now.after(longest);
-        let until = deadline().map_or(until, |deadline| until.min(clock.moment(deadline)));
-        let patience = Patience {
-            until,
-            queue: settings.queue,
-        };
-        match window.shared().join(now, cost, patience, waker) {
-            Ok(Joined::Admitted) => Ok(Entry::Place(Place::new(window, cost))),
-            Ok(Joined::Waits { ticket, alarm }) => {
-                tracing::debug!(looks_in = ?alarm.since(now), "a request waits for a place");
-                let waiter = Waiter {
-                    window,
-                    cost,
-                    ticket: Some(ticket),
-                    since: now,
-                    until,
-                };
-                Ok(Entry::Waiter(waiter, alarm.min(until)))
-            }
-            Err(denied) => Err(RateError::denied(
-                denied,
-                now,
-                cost,
-                window.quota(),
-                until.since(now),
-                settings.queue,
-            )),
-        }
-    }
-}
-
-/// Long enough to be third in a place: for it to be taken and freed twice, with a tenth of the window for the answers.
-fn two_turns(quota: &Quota) -> Duration {
-    let held = quota.hold().saturating_mul(2);
-    held.saturating_add(quota.window() / 10)
+fn admit_unseen(wants: &mut Wants<'_>) -> Option<u64> {
+    let lane = wants.lane;
+    wants.domain.book.with(|book, _| {
+        book.admit_unseen(wants.named(), lane)
+            .then(|| book.admissions())
+    })
 }
 
 impl Waiter {
+    fn new(
+        domain: Arc<Domain>,
+        wants: Wants<'_>,
+        ticket: Ticket,
+        since: Moment,
+        until: Moment,
+    ) -> Self {
+        let lane = wants.lane;
+        let span = tracing::debug_span!("rate_limit_wait", at_most = ?until.since(since));
+        tracing::debug!(parent: &span, "a request waits for a place");
+        Self {
+            domain,
+            claims: wants.into_claims(),
+            lane,
+            ticket: Some(ticket),
+            since,
+            until,
+            span,
+        }
+    }
+
+    /// Waits on, by `timer`. Ready once.
+    pub(crate) fn poll(
+        waiting: &mut Option<Self>,
+        mut timer: Pin<&mut Option<Sleep>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Place, RateError>> {
+        loop {
+            let Some(waiter) = mem::take(waiting) else {
+                unreachable!("nobody who does not wait is asked to wait on");
+            };
+            let (waiter, look_again) = match waiter.look(cx.waker()) {
+                Ok(Entry::Waiter(waiter, look_again)) => (waiter, look_again),
+                Ok(Entry::Place(place)) => return Poll::Ready(Ok(place)),
+                Err(error) => return Poll::Ready(Err(error)),
+            };
+            ready!(waiter.sleep_until(look_again, waiting, timer.as_mut(), cx));
+        }
+    }
+
+    /// Sleeps in `waiting` until `look_again`.
+    pub(crate) fn sleep_until(
+        self,
+        look_again: Moment,
+        waiting: &mut Option<Self>,
+        mut timer: Pin<&mut Option<Sleep>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let alarm = match self.domain.clock.instant(look_again) {
+            Some(instant) => sleep_until(instant),
+            None => sleep(Duration::MAX),
+        };
+        *waiting = Some(self);
+        // A new timer each time, on the runtime that polls now: the one that polled before may be at a standstill.
+        timer.set(Some(alarm));
+        timer
+            .as_pin_mut()
+            .map_or(Poll::Pending, |alarm| alarm.poll(cx))
+    }
+
     fn look(mut self, waker: &Waker) -> Result<Entry, RateError> {
         let Some(ticket) = self.ticket else {
             unreachable!("a waiter without a ticket is not asked again");
         };
-        let now = self.window.clock().now();
-        match self.window.shared().look(now, ticket, waker) {
+        let domain = Arc::clone(&self.domain);
+        let now = domain.clock.now();
+        let claims = &mut self.claims;
+        let (look, admission) = domain.book.with(|book, wakes| {
+            let look = book.look(now, ticket, claims, waker.clone(), wakes);
+            (look, book.admissions())
+        });
+        let waited = now.since(self.since);
+        match look {
             Look::Admitted => {
                 self.ticket = None;
-                Ok(Entry::Place(Place::new(self.window.clone(), self.cost)))
+                tracing::debug!(parent: &self.span, ?waited, "a request gets its place");
+                let claims = mem::take(&mut self.claims);
+                Ok(Entry::Place(Place::new(
+                    domain, claims, self.lane, admission,
+                )))
+            }
+            Look::Never(most) => {
+                self.ticket = None;
+                let cost = self.claims.iter().map(|claim| claim.cost).max();
+                Err(RateError::cost_too_high(cost.unwrap_or_default(), most))
             }
             Look::Until(_) if now >= self.until => {
-                self.leave(Leaving::OutOfPatience);
-                let wait = self.window.shared().reading(now).next_free.since(now);
-                let patience = self.until.since(self.since);
-                Err(RateError::out_of_patience(patience, wait))
+                let wait = self.leave(Leaving::OutOfPatience);
+                Err(RateError::out_of_patience(
+                    self.until.since(self.since),
+                    wait,
+                ))
             }
             Look::Until(alarm) => {
                 let alarm = alarm.min(self.until);
@@ -175,11 +210,18 @@ impl Waiter {
         }
     }
 
-    fn leave(&mut self, leaving: Leaving) {
-        if let Some(ticket) = self.ticket.take() {
-            let now = self.window.clock().now();
-            self.window.shared().leave(now, ticket, leaving);
-        }
+    /// Leaves the line. Says how long one that comes now would wait.
+    fn leave(&mut self, leaving: Leaving) -> Duration {
+        let Some(ticket) = self.ticket.take() else {
+            return Duration::ZERO;
+        };
+        let now = self.domain.clock.now();
+        let (claims, lane) = (&self.claims, self.lane);
+        let next = self.domain.book.with(|book, wakes| {
+            book.leave(now, ticket, leaving, wakes);
+            book.turn_of_newcomer(now, claims, lane)
+        });
+        next.since(now)
     }
 }
 

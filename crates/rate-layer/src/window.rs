@@ -1,15 +1,18 @@
 //! A handle to one window: what the layers share, and what a program reads.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Clock;
+use crate::book::limiters::Id;
+use crate::book::waiter::{Claim, Claims};
+use crate::domain::Domain;
 use crate::error::RateError;
+use crate::keyed::Windows;
+use crate::lane::Lane;
 use crate::moment::Moment;
 use crate::place::Place;
-use crate::quota::Quota;
-use crate::shared::Shared;
+use crate::quota::{Quota, Quotas, Tier};
 
 /// The places of one limit, and the queue for them. Cloning gives another handle to the same window.
 ///
@@ -49,16 +52,15 @@ use crate::shared::Shared;
 ///
 /// The window reads tokio's clock, so `tokio::time::pause` holds for it. Make the window after pausing.
 #[derive(Clone, Debug)]
-pub struct Window(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    quota: Quota,
-    clock: Clock,
-    shared: Shared,
+pub struct Window {
+    domain: Arc<Domain>,
+    id: Id,
+    quotas: Arc<Quotas>,
 }
 
 /// What [`Window::snapshot`] saw.
+///
+/// Where [several limits](Quota::and) hold, the counts of places are those of the tightest: the one with the fewest places left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Snapshot {
@@ -70,13 +72,16 @@ pub struct Snapshot {
     pub in_flight: u32,
     /// How many requests wait for a place.
     pub waiting: usize,
-    /// In what time a request that comes now would get a place, if all before it are served and none is given back.
+    /// Whether the program has [paused](Window::pause) the window.
+    pub paused: bool,
+    /// In what time a request that comes now would get a place, if all before it are served and none is given back; of a
+    /// pause, nobody knows the end.
     pub next_free: Duration,
     /// What has happened so far.
     pub counts: Counts,
 }
 
-/// What has happened since a window was made.
+/// What has happened since a window was made; of [`Windows`](crate::Windows), to all of them together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
@@ -96,20 +101,62 @@ pub struct Counts {
 
 impl Window {
     /// Makes a window with all places free, or as [`Quota::start`] says.
-    pub fn new(quota: Quota) -> Self {
-        let clock = Clock::start();
-        Self(Arc::new(Inner {
-            quota,
-            clock,
-            shared: Shared::new(quota, clock.now()),
-        }))
+    pub fn new(quotas: impl Into<Quotas>) -> Self {
+        Self::open(&Domain::new(), quotas.into())
+    }
+
+    /// Makes another window, which a request can take a place in *together* with one in this window.
+    ///
+    /// Windows that one request takes together share a lock, so that it gets all places or none.
+    ///
+    /// ```
+    /// use rate_layer::{Limit, MINUTE, Quota, RateLayer, Rule, Window};
+    ///
+    /// // 100 a minute for each of two keys, and 150 a minute for the account that both belong to.
+    /// let first = Window::new(Quota::rolling(100, MINUTE));
+    /// let second = first.beside(Quota::rolling(100, MINUTE));
+    /// let account = first.beside(Quota::rolling(150, MINUTE));
+    /// let layer = RateLayer::by_slot()
+    ///     .slot("first", first)
+    ///     .slot("second", second)
+    ///     .also(Rule::new(account));
+    /// # let _ = layer;
+    /// ```
+    pub fn beside(&self, quotas: impl Into<Quotas>) -> Self {
+        Self::open(&self.domain, quotas.into())
+    }
+
+    /// Makes windows for keys, which a request can take a place in *together* with one in this window.
+    ///
+    /// For `most` keys at once, each kept for `idle` after its last use.
+    pub fn beside_keyed(
+        &self,
+        quotas: impl Into<Quotas>,
+        most: NonZeroUsize,
+        idle: Duration,
+    ) -> Windows {
+        Windows::open(&self.domain, quotas.into(), most, idle)
+    }
+
+    pub(crate) fn open(domain: &Arc<Domain>, quotas: Quotas) -> Self {
+        let now = domain.clock.now();
+        let id = domain.book.with(|book, _| book.open(now, &quotas));
+        Self::at(domain, id, &Arc::new(quotas))
+    }
+
+    pub(crate) fn at(domain: &Arc<Domain>, id: Id, quotas: &Arc<Quotas>) -> Self {
+        Self {
+            domain: Arc::clone(domain),
+            id,
+            quotas: Arc::clone(quotas),
+        }
     }
 
     /// Takes `cost` places if they are free and nobody waits for them, for requests that do not go through a
     /// [`RateLayer`](crate::RateLayer): messages on a socket, say.
     ///
     /// ```
-    /// use std::num::NonZeroU32;
+    /// use std::num::{NonZeroU32, NonZeroUsize};
     /// use rate_layer::{MINUTE, Quota, Window};
     ///
     /// let window = Window::new(Quota::rolling(1, MINUTE));
@@ -128,19 +175,32 @@ impl Window {
     /// [`WouldWait`](crate::RateErrorKind::WouldWait), with the wait that would have been needed, or
     /// [`CostTooHigh`](crate::RateErrorKind::CostTooHigh).
     pub fn try_admit(&self, cost: NonZeroU32) -> Result<Place, RateError> {
-        self.admit(cost.get())
+        let claims = Claims::from_buf([Claim::new(self.id, cost.get())]);
+        Place::admit(&self.domain, claims, Lane::Rest)
     }
 
     /// Looks at the window: one short lock, and no change to what it does.
     pub fn snapshot(&self) -> Snapshot {
-        let now = self.clock().now();
-        let reading = self.shared().reading(now);
+        let now = self.domain.clock.now();
+        let reading = self.domain.book.with(|book, _| book.reading(now, self.id));
+        let Some(reading) = reading else {
+            return Snapshot {
+                limit: self.quota().map_or(0, |quota| quota.limit()),
+                used: 0,
+                in_flight: 0,
+                waiting: 0,
+                paused: false,
+                next_free: Duration::ZERO,
+                counts: Counts::default(),
+            };
+        };
         let tally = reading.tally;
         Snapshot {
-            limit: self.quota().limit(),
+            limit: reading.limit,
             used: reading.closing,
             in_flight: reading.in_flight,
             waiting: reading.waiting,
+            paused: reading.paused,
             next_free: reading.next_free.since(now),
             counts: Counts {
                 admitted: tally.admitted,
@@ -153,43 +213,81 @@ impl Window {
         }
     }
 
-    /// What the window was made for.
-    pub fn quota(&self) -> &Quota {
-        &self.0.quota
+    /// Changes the limit while requests wait; of the first, where [several limits](Quota::and) hold.
+    ///
+    /// Who holds a place keeps it, and who waits keeps its place in line. Where the limit is lowered, nobody is admitted until
+    /// enough places have freed; a request that costs more than there is now fails
+    /// ([`CostTooHigh`](crate::RateErrorKind::CostTooHigh)). A reserve shrinks as far as it must to leave one place for the
+    /// rest.
+    pub fn set_limit(&self, limit: NonZeroU32) {
+        self.change_limit(None, limit);
     }
 
-    /// Takes `cost` places, or says in what time they could be had.
-    pub(crate) fn admit(&self, cost: u32) -> Result<Place, RateError> {
-        let mut asked_at = Moment::START;
-        let clock = self.clock();
-        let admitted = self.shared().admit(cost, || {
-            asked_at = clock.now();
-            asked_at
-        });
-        match admitted {
-            Ok(()) => Ok(Place::new(self.clone(), cost)),
-            Err(denied) => Err(RateError::would_wait(denied, asked_at, cost, self.quota())),
-        }
+    /// Changes the limit of that of [several windows](Quota::and) that is `window` long. Says whether there is one.
+    pub fn set_limit_of(&self, window: Duration, limit: NonZeroU32) -> bool {
+        self.change_limit(Some(window), limit)
+    }
+
+    fn change_limit(&self, length: Option<Duration>, limit: NonZeroU32) -> bool {
+        let now = self.domain.clock.now();
+        self.domain
+            .book
+            .with(|book, wakes| book.set_limit(now, self.id, length, limit.get(), wakes))
+    }
+
+    /// Admits nothing until it is [resumed](Self::resume). What is under way goes on.
+    ///
+    /// Requests that come meanwhile wait, as long as they may.
+    pub fn pause(&self) {
+        let now = self.domain.clock.now();
+        self.domain
+            .book
+            .with(|book, wakes| book.pause(now, self.id, wakes));
+    }
+
+    /// Ends a [pause](Self::pause), at once and for all who have asked for one.
+    pub fn resume(&self) {
+        let now = self.domain.clock.now();
+        self.domain
+            .book
+            .with(|book, wakes| book.resume(now, self.id, wakes));
+    }
+
+    /// The first of the windows that it was made for, if it was made for one.
+    pub fn quota(&self) -> Option<&Quota> {
+        self.quotas.tiers().iter().find_map(|tier| match tier {
+            Tier::Window(quota) => Some(quota),
+            Tier::Pace(_) => None,
+        })
+    }
+
+    /// What it was made for.
+    pub fn quotas(&self) -> &Quotas {
+        &self.quotas
     }
 
     /// Notes a response that says that this window's limit was exceeded, and admits nothing for `pause`.
-    pub(crate) fn throttled(&self, pause: Option<Duration>) {
-        let now = self.clock().now();
+    ///
+    /// For requests that do not go through a [`RateLayer`](crate::RateLayer), which does it itself.
+    pub fn throttled(&self, pause: Option<Duration>) {
+        let now = self.domain.clock.now();
         let until: Option<Moment> = pause.map(|pause| now.after(pause));
-        self.shared().throttled(now, until);
+        self.domain
+            .book
+            .with(|book, wakes| book.throttled(now, self.id, until, wakes));
     }
 
-    pub(crate) fn clock(&self) -> Clock {
-        self.0.clock
+    pub(crate) fn domain(&self) -> &Arc<Domain> {
+        &self.domain
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.0.shared
+    pub(crate) fn id(&self) -> Id {
+        self.id
     }
 }
 
-impl From<Quota> for Window {
-    fn from(quota: Quota) -> Self {
-        Self::new(quota)
+impl<Q: Into<Quotas>> From<Q> for Window {
+    fn from(quotas: Q) -> Self {
+        Self::new(quotas)
     }
 }

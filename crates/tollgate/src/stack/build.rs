@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use auth_layer::{Auth, AuthBuilder, Elsewhere, Secret, Slot, Source};
 use call_context::{Class, Origin, Route, Routes, SlotName};
-use rate_layer::{Limit, RateLayer, Window};
+use rate_layer::{Limit, RateLayer, Rule};
 use retry_layer::RetryLayer;
 
 use super::Stack;
@@ -78,10 +78,10 @@ impl StackBuilder {
         self
     }
 
-    /// Limits all requests together. Short for [`rate`](Self::rate) with a layer of one window.
+    /// Limits all requests together. Short for [`rate`](Self::rate) with a layer of one rule.
     #[must_use]
-    pub fn limit(self, window: impl Into<Window>) -> Self {
-        self.rate(RateLayer::new(window))
+    pub fn limit(self, rule: impl Into<Rule>) -> Self {
+        self.rate(RateLayer::new(rule))
     }
 
     /// Limits requests with `layer`. Without it there is no limit.

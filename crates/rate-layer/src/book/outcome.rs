@@ -1,9 +1,9 @@
-//! What a limiter is asked, and what it answers.
+//! What a book is asked, and what it answers.
 
+use crate::book::waiter::Ticket;
 use crate::moment::Moment;
-use crate::queue::Ticket;
 
-/// What has happened since the window was made.
+/// What has happened to the windows of one kind.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) admitted: u64,
@@ -17,12 +17,14 @@ pub(crate) struct Tally {
 /// Why a request is turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Denied {
-    /// It costs more than the window has.
-    Never,
+    /// It costs more than the given number, which is the most that a window has for it.
+    Never(u32),
     /// Its turn comes at the given moment, and it may not wait so long.
     TooLate(Moment),
     /// As many wait as may; its turn would come at the given moment.
     Full(Moment),
+    /// There are as many keys as may be, and all of them count still.
+    TooManyKeys(usize),
 }
 
 /// How long, and among how many, a request may wait.
@@ -35,9 +37,9 @@ pub(crate) struct Patience {
 /// What came of asking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Joined {
-    /// A place was free.
+    /// Places were free.
     Admitted,
-    /// It waits; it must [look](crate::limiter::Limiter::look) again when it is woken, and at `alarm` at the latest.
+    /// It waits; it must [look](crate::book::Book::look) again when it is woken, and at `alarm` at the latest.
     Waits { ticket: Ticket, alarm: Moment },
 }
 
@@ -50,12 +52,14 @@ pub(crate) enum Leaving {
     OutOfPatience,
 }
 
-/// A limiter at one moment.
+/// A window at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
+    pub(crate) limit: u32,
     pub(crate) closing: u32,
     pub(crate) in_flight: u32,
     pub(crate) waiting: usize,
+    pub(crate) paused: bool,
     /// When a request that comes now could be admitted.
     pub(crate) next_free: Moment,
     pub(crate) tally: Tally,
@@ -64,8 +68,10 @@ pub(crate) struct Reading {
 /// What a waiter sees when it looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {
-    /// It holds a place, and its ticket is spent.
+    /// It holds its places, and its ticket is spent.
     Admitted,
     /// It must look again when it is woken, and at this moment at the latest.
     Until(Moment),
+    /// A limit was lowered: it costs more than the given number, which is the most that there is. Its ticket is spent.
+    Never(u32),
 }

@@ -4,8 +4,15 @@ use std::task::Wake;
 
 use proptest::prelude::*;
 
-use super::*;
-use crate::quota::SECOND;
+use std::task::Waker;
+use std::time::Duration;
+
+use super::solo::Solo;
+use crate::book::outcome::{Denied, Joined, Leaving, Look, Patience};
+use crate::book::waiter::{Ticket, Wakes};
+use crate::moment::Moment;
+use crate::quota::{Quota, SECOND};
+use crate::shape::rolling::Ending;
 
 fn at(millis: u64) -> Moment {
     Moment::START.after(Duration::from_millis(millis))
@@ -70,7 +77,7 @@ enum Stage {
 
 /// Requests, their callers and their server, in virtual milliseconds.
 struct World {
-    limiter: Limiter,
+    limiter: Solo,
     limit: u32,
     now: u64,
     calls: Vec<(Plan, Stage, Arc<Flag>)>,
@@ -92,7 +99,7 @@ impl World {
     fn new(quota: Quota, mut plans: Vec<Plan>) -> Self {
         plans.sort_by_key(|plan| plan.arrives);
         Self {
-            limiter: Limiter::new(quota, at(0)),
+            limiter: Solo::new(quota, at(0)),
             limit: quota.limit(),
             now: 0,
             calls: plans
@@ -193,6 +200,7 @@ impl World {
                             ends: now + plan.latency,
                         }
                     }
+                    Look::Never(most) => panic!("one is more than {most}"),
                     Look::Until(alarm) => {
                         assert!(alarm > at(now), "an alarm that is due never stops");
                         Stage::Waits { ticket, alarm }
@@ -200,7 +208,7 @@ impl World {
                 }
             }
             Stage::Admitted { at: admitted, ends } if ends <= now => {
-                self.limiter.end(at(now), 1, None, plan.ending, &mut wakes);
+                self.limiter.end(at(now), 1, plan.ending, &mut wakes);
                 Stage::Over {
                     admitted: Some(admitted),
                 }
@@ -285,10 +293,10 @@ fn a_place_given_back_passes_a_sleeper_in_less_than_100_ms() {
 
 #[test]
 fn a_waiter_that_missed_its_offer_keeps_its_ticket() {
-    let mut limiter = Limiter::new(ONE, at(0));
+    let mut limiter = Solo::new(ONE, at(0));
     let mut wakes = Wakes::default();
     assert!(limiter.admit_unseen(1));
-    let mut join = |limiter: &mut Limiter| {
+    let mut join = |limiter: &mut Solo| {
         let waker = Waker::noop().clone();
         match limiter.join(at(0), 1, FOREVER, waker, &mut wakes) {
             Ok(Joined::Waits { ticket, .. }) => ticket,
@@ -296,7 +304,7 @@ fn a_waiter_that_missed_its_offer_keeps_its_ticket() {
         }
     };
     let (first, second, third) = (join(&mut limiter), join(&mut limiter), join(&mut limiter));
-    let look = |limiter: &mut Limiter, now, ticket| {
+    let look = |limiter: &mut Solo, now, ticket| {
         limiter.look(
             at(now),
             ticket,
@@ -304,26 +312,26 @@ fn a_waiter_that_missed_its_offer_keeps_its_ticket() {
             &mut Wakes::default(),
         )
     };
-    limiter.end(at(0), 1, None, Ending::NeverLeft, &mut Wakes::default());
+    limiter.end(at(0), 1, Ending::NeverLeft, &mut Wakes::default());
     assert_ne!(look(&mut limiter, 49, second), Look::Admitted);
     assert_eq!(look(&mut limiter, 50, second), Look::Admitted);
     // The first comes too late for this one, and is before the third at the next.
     assert_ne!(look(&mut limiter, 60, first), Look::Admitted);
-    limiter.end(at(70), 1, None, Ending::NeverLeft, &mut Wakes::default());
+    limiter.end(at(70), 1, Ending::NeverLeft, &mut Wakes::default());
     assert_ne!(look(&mut limiter, 70, third), Look::Admitted);
     assert_eq!(look(&mut limiter, 70, first), Look::Admitted);
 }
 
 #[test]
 fn a_newcomer_overtakes_nobody_but_those_who_sleep() {
-    let mut limiter = Limiter::new(ONE, at(0));
-    let join = |limiter: &mut Limiter, now| {
+    let mut limiter = Solo::new(ONE, at(0));
+    let join = |limiter: &mut Solo, now| {
         let waker = Waker::noop().clone();
         limiter.join(at(now), 1, FOREVER, waker, &mut Wakes::default())
     };
     assert_eq!(join(&mut limiter, 0), Ok(Joined::Admitted));
     assert!(matches!(join(&mut limiter, 0), Ok(Joined::Waits { .. })));
-    limiter.end(at(0), 1, None, Ending::NeverLeft, &mut Wakes::default());
+    limiter.end(at(0), 1, Ending::NeverLeft, &mut Wakes::default());
     assert!(
         !limiter.admit_unseen(1),
         "it is offered to the one who waits"
@@ -334,7 +342,7 @@ fn a_newcomer_overtakes_nobody_but_those_who_sleep() {
 
 #[test]
 fn a_small_request_does_not_slip_past_a_large_one_that_waits() {
-    let mut limiter = Limiter::new(Quota::rolling(2, SECOND), at(0));
+    let mut limiter = Solo::new(Quota::rolling(2, SECOND), at(0));
     let mut wakes = Wakes::default();
     assert!(limiter.admit_unseen(1));
     let large = limiter.join(at(0), 2, FOREVER, Waker::noop().clone(), &mut wakes);
@@ -343,14 +351,14 @@ fn a_small_request_does_not_slip_past_a_large_one_that_waits() {
     };
     assert!(!limiter.admit_unseen(1));
     assert!(limiter.admit(at(0), 1, &mut wakes).is_err());
-    limiter.end(at(0), 1, None, Ending::NeverLeft, &mut wakes);
+    limiter.end(at(0), 1, Ending::NeverLeft, &mut wakes);
     let look = limiter.look(at(0), ticket, Waker::noop().clone(), &mut wakes);
     assert_eq!(look, Look::Admitted);
 }
 
 #[test]
 fn an_offer_that_is_dropped_passes_on_at_once() {
-    let mut limiter = Limiter::new(ONE, at(0));
+    let mut limiter = Solo::new(ONE, at(0));
     let mut wakes = Wakes::default();
     assert!(limiter.admit_unseen(1));
     let flags = [Arc::<Flag>::default(), Arc::<Flag>::default()];
@@ -361,7 +369,7 @@ fn an_offer_that_is_dropped_passes_on_at_once() {
             other => panic!("{other:?}"),
         }
     });
-    limiter.end(at(5), 1, None, Ending::NeverLeft, &mut wakes);
+    limiter.end(at(5), 1, Ending::NeverLeft, &mut wakes);
     std::mem::take(&mut wakes).fire();
     assert!(flags[0].0.load(Ordering::SeqCst));
     limiter.leave(at(6), first, Leaving::Cancelled, &mut wakes);
@@ -379,10 +387,10 @@ fn an_offer_that_is_dropped_passes_on_at_once() {
 
 #[test]
 fn when_those_who_look_first_leave_the_next_is_called_to_look() {
-    let mut limiter = Limiter::new(ONE, at(0));
+    let mut limiter = Solo::new(ONE, at(0));
     let mut wakes = Wakes::default();
     assert!(limiter.admit_unseen(1));
-    limiter.end(at(0), 1, None, Ending::Answered, &mut wakes);
+    limiter.end(at(0), 1, Ending::Answered, &mut wakes);
     let flags: [Arc<Flag>; 11] = Default::default();
     let tickets = flags.each_ref().map(|flag| {
         let waker = Waker::from(Arc::clone(flag));
@@ -409,7 +417,7 @@ fn when_those_who_look_first_leave_the_next_is_called_to_look() {
 
 #[test]
 fn a_pause_takes_back_what_was_offered_and_nothing_is_out_of_order() {
-    let mut limiter = Limiter::new(ONE, at(0));
+    let mut limiter = Solo::new(ONE, at(0));
     let mut wakes = Wakes::default();
     assert!(limiter.admit_unseen(1));
     let Ok(Joined::Waits { ticket, .. }) =
@@ -417,7 +425,7 @@ fn a_pause_takes_back_what_was_offered_and_nothing_is_out_of_order() {
     else {
         panic!("must wait")
     };
-    limiter.end(at(0), 1, None, Ending::NeverLeft, &mut wakes);
+    limiter.end(at(0), 1, Ending::NeverLeft, &mut wakes);
     limiter.throttled(at(1), Some(at(100)), &mut wakes);
     let look = limiter.look(at(2), ticket, Waker::noop().clone(), &mut wakes);
     assert_eq!(look, Look::Until(at(100)));
@@ -427,10 +435,10 @@ fn a_pause_takes_back_what_was_offered_and_nothing_is_out_of_order() {
 
 #[test]
 fn a_wait_that_would_be_too_long_is_refused_behind_all_who_wait_already() {
-    let mut limiter = Limiter::new(ONE, at(0));
+    let mut limiter = Solo::new(ONE, at(0));
     let mut wakes = Wakes::default();
     assert!(limiter.admit_unseen(1));
-    limiter.end(at(0), 1, None, Ending::Answered, &mut wakes);
+    limiter.end(at(0), 1, Ending::Answered, &mut wakes);
     let mut join = |until, queue| {
         let patience = Patience {
             until: at(until),

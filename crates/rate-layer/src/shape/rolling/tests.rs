@@ -1,7 +1,14 @@
+use std::time::Duration;
+
 use proptest::prelude::*;
 
-use super::*;
-use crate::quota::{SECOND, Start};
+use crate::lane::Lane;
+use crate::moment::Moment;
+use crate::quota::{Quota, SECOND};
+use crate::server::clock::ServerClock;
+use crate::shape::rolling::{Ending, Held, Places};
+use crate::shape::sight::Turn;
+use crate::shape::terms::Terms;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -11,6 +18,67 @@ fn at(millis: u64) -> Moment {
 
 /// Three places a second; held for 1010 ms, for 1510 ms after abandonment.
 const QUOTA: Quota = Quota::rolling(3, SECOND).grace(Duration::from_millis(500));
+
+/// A window with its terms, and requests of the usual kind.
+struct Rolling {
+    window: super::Rolling,
+    terms: Terms,
+    server: ServerClock,
+}
+
+impl Rolling {
+    fn new(quota: Quota, now: Moment) -> Self {
+        let terms = Terms::new(quota);
+        Self {
+            window: super::Rolling::new(&terms, now),
+            terms,
+            server: ServerClock::new(0),
+        }
+    }
+
+    fn admit(&mut self, now: Moment, cost: u32) -> bool {
+        self.expire(now);
+        let admits = self.window.has_room(&self.terms, Lane::Rest, cost);
+        if admits {
+            self.window.take(Lane::Rest, cost);
+        }
+        admits
+    }
+
+    /// Says when the places free, where that is known in advance.
+    fn depart(&mut self, now: Moment, cost: u32) -> Option<Moment> {
+        self.window.depart(&self.terms, now, Lane::Rest, cost);
+        self.terms.departed(now.max(self.window.seen()))
+    }
+
+    /// `free_at` is what [`depart`](Self::depart) said.
+    fn end(&mut self, now: Moment, cost: u32, free_at: Option<Moment>, ending: Ending) {
+        let after = self.terms.quota.after_departure();
+        let departed = free_at
+            .zip(after)
+            .map(|(free_at, after)| Moment::START.after(free_at.since(Moment::START) - after));
+        let held = Held {
+            lane: Lane::Rest,
+            cost,
+            departed,
+        };
+        self.window
+            .end(&self.terms, &self.server, now, held, ending);
+    }
+
+    fn turn(&self, now: Moment, places: u64) -> Turn {
+        let places = Places {
+            of_all: places,
+            of_lane: places,
+        };
+        self.window
+            .turn(&self.terms, &self.server, now, Lane::Rest, places)
+    }
+
+    fn expire(&mut self, now: Moment) {
+        self.window.expire(&self.terms, now);
+    }
+}
 
 fn admit(rolling: &mut Rolling, now: u64) -> bool {
     rolling.admit(at(now), 1)
@@ -72,24 +140,7 @@ fn a_request_takes_all_that_it_costs_or_nothing() {
     assert!(!rolling.admit(at(0), 4));
     assert!(rolling.admit(at(0), 2));
     assert!(!rolling.admit(at(0), 2));
-    assert_eq!(rolling.in_flight(), 2);
-}
-
-#[test]
-fn a_window_that_starts_full_admits_nothing_for_a_window_and_the_grace() {
-    let mut rolling = Rolling::new(QUOTA.start(Start::Full), at(0));
-    assert!(!admit(&mut rolling, 1_509));
-    assert!((0..3).all(|_| admit(&mut rolling, 1_510)));
-}
-
-#[test]
-fn a_closed_window_admits_nothing_until_then_and_is_never_closed_for_less() {
-    let mut rolling = Rolling::new(QUOTA, at(0));
-    rolling.close_until(at(0), at(40));
-    rolling.close_until(at(0), at(20));
-    assert!(!admit(&mut rolling, 39));
-    assert_eq!(rolling.turn(at(39), 1).at, at(40));
-    assert!(admit(&mut rolling, 40));
+    assert_eq!(rolling.window.in_flight(), 2);
 }
 
 #[test]
@@ -105,7 +156,10 @@ fn a_server_that_is_known_to_count_in_time_frees_places_that_are_still_in_flight
     assert!(!admit(&mut rolling, 1_109));
     assert!(admit(&mut rolling, 1_110), "due, and not answered yet");
     rolling.end(at(1_200), 1, due, Ending::Abandoned);
-    assert_eq!((rolling.in_flight(), rolling.closing()), (3, 0));
+    assert_eq!(
+        (rolling.window.in_flight(), rolling.window.closing()),
+        (3, 0)
+    );
 }
 
 #[test]
@@ -138,7 +192,6 @@ enum Step {
     /// Departs the request at this position among those that can.
     Depart(usize),
     End(usize, Ending),
-    Close(u64),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -154,7 +207,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (1_u32..4).prop_map(|cost| Step::Admit(if cost == 3 { 2 } else { 1 })),
         3 => (0_usize..8).prop_map(Step::Depart),
         4 => (0_usize..8, ending).prop_map(|(which, ending)| Step::End(which, ending)),
-        1 => (0_u64..200).prop_map(Step::Close),
     ];
     prop::collection::vec(step, 1..200)
 }
@@ -176,7 +228,6 @@ struct Request {
 struct Naive {
     quota: Quota,
     requests: Vec<Request>,
-    closed_until: u64,
 }
 
 impl Naive {
@@ -190,7 +241,7 @@ impl Naive {
     }
 
     fn admits(&self, now: u64, cost: u32) -> bool {
-        self.closed_until <= now && self.taken(now) + cost <= self.quota.limit()
+        self.taken(now) + cost <= self.quota.limit()
     }
 
     /// The moments at which places free, if those in flight are answered now.
@@ -245,7 +296,6 @@ fn run(quota: Quota, steps: Vec<Step>) {
     let mut naive = Naive {
         quota,
         requests: Vec::new(),
-        closed_until: 0,
     };
     let hold = Naive::millis(quota.hold());
     let abandoned = Naive::millis(quota.after_abandonment());
@@ -254,10 +304,6 @@ fn run(quota: Quota, steps: Vec<Step>) {
     for step in steps {
         match step {
             Step::Pass(millis) => now += millis,
-            Step::Close(millis) => {
-                rolling.close_until(at(now), at(now + millis));
-                naive.closed_until = naive.closed_until.max(now + millis);
-            }
             Step::Admit(cost) => {
                 let admits = naive.admits(now, cost);
                 assert_eq!(rolling.admit(at(now), cost), admits, "at {now}");
@@ -310,7 +356,7 @@ fn run(quota: Quota, steps: Vec<Step>) {
         }
         rolling.expire(at(now));
         assert_eq!(
-            rolling.in_flight() + rolling.closing(),
+            rolling.window.in_flight() + rolling.window.closing(),
             naive.taken(now),
             "taken at {now}"
         );
@@ -327,7 +373,7 @@ fn check_turns(rolling: &Rolling, naive: &Naive, now: u64) {
     let mut frees = naive.frees(now);
     for places in 1..=7 {
         frees.sort_unstable();
-        let taken = frees[0].max(naive.closed_until);
+        let taken = frees[0];
         frees[0] = taken + hold;
         let turn = rolling.turn(at(now), places);
         assert!(

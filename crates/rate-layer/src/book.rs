@@ -1,0 +1,474 @@
+//! Windows that requests may take together, and everybody who waits for them: who gets a place.
+//!
+//! Nothing here runs by itself. What is due is seen to when somebody looks: at every arrival, at every end of a request, and
+//! when a waiter's own timer has it look ([`lookouts`]).
+//!
+//! | module | what it decides |
+//! | --- | --- |
+//! | `limiters`, `limiter` | the windows, by number; the limits of one key, and the line before them |
+//! | `line`, `waiter` | who waits, in which order, who has been offered a place |
+//! | `serve` | who is offered what has become free |
+//! | `lookouts` | who looks after a line, and when |
+//! | `answer` | what the server says of its limits |
+//! | `control` | what the program changes while requests wait |
+//! | `keys` | which window belongs to a key, and which may be forgotten |
+
+mod answer;
+mod control;
+pub(crate) mod keys;
+pub(crate) mod limiter;
+pub(crate) mod limiters;
+mod line;
+mod lookouts;
+pub(crate) mod outcome;
+mod serve;
+pub(crate) mod waiter;
+
+use std::collections::BTreeMap;
+use std::task::Waker;
+
+pub(crate) use self::answer::Answer;
+use self::keys::Keys;
+use self::limiter::Limiter;
+use self::limiters::{Id, Limiters};
+use self::outcome::{Denied, Joined, Leaving, Look, Patience, Reading, Tally};
+use self::waiter::{Claim, Claims, Standing, Ticket, Waiter, Wakes};
+use crate::lane::Lane;
+use crate::moment::Moment;
+use crate::quota::{Quotas, Start, Tier};
+use crate::server::clock::ServerClock;
+use crate::shape::rolling::{Correction, Ending, Held, Places};
+use crate::shape::tiers::{AllTerms, Tiers};
+
+/// By how many parts in a million the server's clock may differ from ours in rate, as far as the bounds of its windows go.
+const DRIFT: u32 = 1000;
+
+/// Windows under one lock, and who waits for them.
+#[derive(Debug)]
+pub(crate) struct Book {
+    groups: Vec<Group>,
+    limiters: Limiters,
+    waiters: BTreeMap<Ticket, Waiter>,
+    issued: u64,
+    admissions: u64,
+    server: ServerClock,
+    /// When the program that keeps the book began.
+    began: Moment,
+}
+
+/// Windows of one kind.
+#[derive(Debug)]
+struct Group {
+    terms: AllTerms,
+    start: Start,
+    tally: Tally,
+    keys: Option<Keys>,
+}
+
+/// Places that a request holds, as their holder remembers them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Holding<'a> {
+    pub(crate) claims: &'a [Claim],
+    pub(crate) lane: Lane,
+    pub(crate) departed: Option<Moment>,
+}
+
+impl Book {
+    pub(crate) fn new(now: Moment) -> Self {
+        Self {
+            groups: Vec::new(),
+            limiters: Limiters::default(),
+            waiters: BTreeMap::new(),
+            issued: 0,
+            admissions: 0,
+            server: ServerClock::new(DRIFT),
+            began: now,
+        }
+    }
+
+    /// Adds a window.
+    pub(crate) fn open(&mut self, now: Moment, quotas: &Quotas) -> Id {
+        let group = self.open_group(quotas, None);
+        self.open_limiter(now, group, None)
+    }
+
+    /// Adds a kind of windows; says its number.
+    fn open_group(&mut self, quotas: &Quotas, keys: Option<Keys>) -> u32 {
+        let starts = |wanted: Start| {
+            let mut tiers = quotas.tiers().iter();
+            tiers.any(|tier| matches!(tier, Tier::Window(quota) if quota.starts() == wanted))
+        };
+        let start = match (starts(Start::Seeded), starts(Start::Full)) {
+            (true, _) => Start::Seeded,
+            (_, true) => Start::Full,
+            _ => Start::Empty,
+        };
+        self.groups.push(Group {
+            terms: AllTerms::new(quotas),
+            start,
+            tally: Tally::default(),
+            keys,
+        });
+        u32::try_from(self.groups.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    fn open_limiter(&mut self, now: Moment, group: u32, key: Option<Box<[u8]>>) -> Id {
+        let Group { terms, start, .. } = &self.groups[group as usize];
+        let mut limiter = Limiter::new(group, Tiers::new(terms, now), now);
+        limiter.key = key;
+        let began = self.began;
+        match start {
+            Start::Empty => {}
+            Start::Seeded => limiter.seeding = true,
+            // What the program before this one had in flight is abandoned.
+            Start::Full => limiter.tiers.for_windows(terms, |terms, window| {
+                let free_at = terms.abandoned(began, &self.server);
+                window.concede(terms, window.limit(), free_at);
+            }),
+        }
+        self.limiters.insert(limiter)
+    }
+
+    /// Admits where no clock is needed for it: there is room, and nobody stands in line.
+    pub(crate) fn admit_unseen(&mut self, claims: &mut [Claim], lane: Lane) -> bool {
+        let free = claims.iter().all(|claim| {
+            let limiter = &self.limiters[claim.id.index];
+            let terms = &self.groups[limiter.group as usize].terms;
+            limiter.is_open_to(lane) && limiter.has_room(terms, lane, claim.cost)
+        });
+        if free {
+            self.take(claims, lane);
+            self.tally(claims, |tally| tally.admitted += 1);
+        }
+        free
+    }
+
+    /// Admits at once, or says when.
+    pub(crate) fn admit(
+        &mut self,
+        now: Moment,
+        claims: &mut [Claim],
+        lane: Lane,
+        wakes: &mut Wakes,
+    ) -> Result<(), Denied> {
+        let outcome = self.decide(now, claims, lane, wakes);
+        if outcome.is_err() {
+            self.tally(claims, |tally| tally.refused += 1);
+        }
+        outcome
+    }
+
+    /// Admits at once, or puts the request in line.
+    pub(crate) fn join(
+        &mut self,
+        now: Moment,
+        claims: &mut Claims,
+        lane: Lane,
+        patience: Patience,
+        waker: Waker,
+        wakes: &mut Wakes,
+    ) -> Result<Joined, Denied> {
+        let denied = match self.decide(now, claims, lane, wakes) {
+            Ok(()) => {
+                wakes.retire(Some(waker));
+                return Ok(Joined::Admitted);
+            }
+            Err(Denied::TooLate(turn)) if turn <= patience.until => {
+                let members = |claim: &Claim| self.limiters[claim.id.index].members();
+                if claims.iter().all(|claim| members(claim) < patience.queue) {
+                    return Ok(self.stand_in_line(now, claims.clone(), lane, waker, wakes));
+                }
+                Denied::Full(turn)
+            }
+            Err(denied) => denied,
+        };
+        wakes.retire(Some(waker));
+        self.tally(claims, |tally| tally.refused += 1);
+        Err(denied)
+    }
+
+    fn stand_in_line(
+        &mut self,
+        now: Moment,
+        claims: Claims,
+        lane: Lane,
+        waker: Waker,
+        wakes: &mut Wakes,
+    ) -> Joined {
+        self.tally(&claims, |tally| tally.waited += 1);
+        let ticket = Ticket::new(self.issued);
+        self.issued += 1;
+        let lacking = |claim: &Claim| !self.is_available(claim, lane, Ticket::NEWCOMER);
+        let claim = claims.iter().position(lacking).unwrap_or_default();
+        for claim in &claims {
+            self.limiters[claim.id.index].line_mut().enroll();
+        }
+        let at = claims[claim];
+        let line = self.limiters[at.id.index].line_mut();
+        line.stand(lane, ticket, at.cost);
+        let waiter = Waiter {
+            claims,
+            lane,
+            standing: Standing::InLine(claim),
+            fronts: 0,
+            alarm: Moment::NEVER,
+            waker: None,
+        };
+        self.waiters.insert(ticket, waiter);
+        let alarm = self.alarm(now, ticket);
+        let alarm = self.rest(now, ticket, alarm, waker, wakes);
+        Joined::Waits { ticket, alarm }
+    }
+
+    /// Has a waiter look after its line, and take what it has been offered: then `claims` are what it holds.
+    pub(crate) fn look(
+        &mut self,
+        now: Moment,
+        ticket: Ticket,
+        claims: &mut Claims,
+        waker: Waker,
+        wakes: &mut Wakes,
+    ) -> Look {
+        self.revive(ticket);
+        let changed = self.serve_all_of(now, claims, wakes);
+        let look = self.see(now, ticket, claims, !changed.is_empty(), waker, wakes);
+        self.call_lookouts_of(now, &changed, wakes);
+        look
+    }
+
+    fn see(
+        &mut self,
+        now: Moment,
+        ticket: Ticket,
+        claims: &mut Claims,
+        changed: bool,
+        waker: Waker,
+        wakes: &mut Wakes,
+    ) -> Look {
+        let standing = self.waiters.get(&ticket).map(|waiter| waiter.standing);
+        match standing {
+            Some(Standing::Offered { .. }) => {
+                if let Some(waiter) = self.remove(ticket, wakes) {
+                    *claims = waiter.claims;
+                }
+                wakes.retire(Some(waker));
+                self.tally(claims, |tally| tally.admitted += 1);
+                return Look::Admitted;
+            }
+            Some(Standing::Hopeless) => {
+                let lane = self.waiters[&ticket].lane;
+                self.remove(ticket, wakes);
+                wakes.retire(Some(waker));
+                self.tally(claims, |tally| tally.refused += 1);
+                return Look::Never(self.most(claims, lane));
+            }
+            _ => {}
+        }
+        let alarm = match self.next_event_of(now, ticket) {
+            event if changed && event != Moment::NEVER => event,
+            _ => self.alarm(now, ticket),
+        };
+        Look::Until(self.rest(now, ticket, alarm, waker, wakes))
+    }
+
+    /// Takes a waiter out of its line; what it has been offered goes to the next.
+    pub(crate) fn leave(
+        &mut self,
+        now: Moment,
+        ticket: Ticket,
+        leaving: Leaving,
+        wakes: &mut Wakes,
+    ) {
+        let Some(waiter) = self.remove(ticket, wakes) else {
+            return;
+        };
+        let claims = &waiter.claims;
+        if leaving == Leaving::OutOfPatience {
+            self.tally(claims, |tally| tally.refused += 1);
+        }
+        if matches!(waiter.standing, Standing::Offered { .. }) {
+            self.give_back(now, claims, waiter.lane);
+        }
+        self.serve_all_of(now, claims, wakes);
+        for claim in claims {
+            self.call_lookouts(now, claim.id.index, wakes);
+        }
+    }
+
+    /// Notes that admitted places depart. Says when they have: it is never before what the windows have seen.
+    pub(crate) fn depart(&mut self, now: Moment, claims: &[Claim], lane: Lane) -> Moment {
+        let now = self.no_earlier(now, claims);
+        for claim in claims {
+            if !self.limiters.has(claim.id) {
+                continue;
+            }
+            let limiter = &mut self.limiters[claim.id.index];
+            let terms = &self.groups[limiter.group as usize].terms;
+            limiter.tiers.depart(terms, now, lane, claim.cost);
+        }
+        now
+    }
+
+    /// Ends admitted places. Says when they have ended.
+    pub(crate) fn end(
+        &mut self,
+        now: Moment,
+        holding: Holding<'_>,
+        ending: Ending,
+        wakes: &mut Wakes,
+    ) -> Moment {
+        let now = self.no_earlier(now, holding.claims);
+        self.tally(holding.claims, |tally| match ending {
+            Ending::Answered => {}
+            Ending::Abandoned => tally.abandoned += 1,
+            Ending::NeverLeft => tally.given_back += 1,
+        });
+        self.end_all(now, holding, ending);
+        self.tend(now, holding.claims, wakes);
+        now
+    }
+
+    /// Sets right what an answered request has cost.
+    pub(crate) fn correct(&mut self, now: Moment, claim: Claim, by: Correction, wakes: &mut Wakes) {
+        if !self.limiters.has(claim.id) {
+            return;
+        }
+        let limiter = &mut self.limiters[claim.id.index];
+        let terms = &self.groups[limiter.group as usize].terms;
+        limiter.tiers.correct(terms, &self.server, now, by);
+        self.tend(now, &[claim], wakes);
+    }
+
+    /// What there is to see at `now`.
+    pub(crate) fn reading(&mut self, now: Moment, id: Id) -> Option<Reading> {
+        if !self.limiters.has(id) {
+            return None;
+        }
+        let limiter = &mut self.limiters[id.index];
+        let group = &self.groups[limiter.group as usize];
+        limiter.expire(&group.terms, now);
+        // The tightest tells most.
+        let window = limiter.tiers.windows().min_by_key(|window| window.room());
+        let (limit, closing, in_flight) = window.map_or((0, 0, 0), |window| {
+            (window.limit(), window.closing(), window.in_flight())
+        });
+        Some(Reading {
+            limit,
+            closing,
+            in_flight,
+            waiting: limiter.members(),
+            paused: limiter.paused,
+            next_free: self.newcomers_turn(now, &Claim::new(id, 1), Lane::Rest),
+            tally: self.groups[self.limiters[id.index].group as usize].tally,
+        })
+    }
+
+    /// The number of the last admission.
+    pub(crate) fn admissions(&self) -> u64 {
+        self.admissions
+    }
+
+    fn newcomers_turn(&self, now: Moment, claim: &Claim, lane: Lane) -> Moment {
+        let limiter = &self.limiters[claim.id.index];
+        let terms = &self.groups[limiter.group as usize].terms;
+        let places = match &limiter.line {
+            Some(line) => line.places(lane, claim.cost),
+            None => Places::of_first(claim.cost),
+        };
+        limiter.turn(terms, &self.server, now, lane, places).at
+    }
+
+    fn decide(
+        &mut self,
+        now: Moment,
+        claims: &mut [Claim],
+        lane: Lane,
+        wakes: &mut Wakes,
+    ) -> Result<(), Denied> {
+        let lacks = |claim: &Claim| claim.cost > self.most(std::slice::from_ref(claim), lane);
+        if let Some(claim) = claims.iter().find(|claim| lacks(claim)) {
+            return Err(Denied::Never(self.most(std::slice::from_ref(claim), lane)));
+        }
+        self.tend(now, claims, wakes);
+        let free = |claim: &Claim| self.is_available(claim, lane, Ticket::NEWCOMER);
+        if claims.iter().all(free) {
+            self.take(claims, lane);
+            self.tally(claims, |tally| tally.admitted += 1);
+            return Ok(());
+        }
+        Err(Denied::TooLate(self.turn_of_newcomer(now, claims, lane)))
+    }
+
+    /// When a request that comes now could be admitted, if all before it are served and nothing is given back.
+    pub(crate) fn turn_of_newcomer(&self, now: Moment, claims: &[Claim], lane: Lane) -> Moment {
+        let there = claims.iter().filter(|claim| self.limiters.has(claim.id));
+        let turns = there.map(|claim| self.newcomers_turn(now, claim, lane));
+        turns.max().unwrap_or(now)
+    }
+
+    /// What a request of `lane` may cost at the most in each of the windows.
+    fn most(&self, claims: &[Claim], lane: Lane) -> u32 {
+        let most = claims.iter().map(|claim| {
+            let limiter = &self.limiters[claim.id.index];
+            let terms = &self.groups[limiter.group as usize].terms;
+            limiter.tiers.most(terms, lane)
+        });
+        most.min().unwrap_or(u32::MAX)
+    }
+
+    fn take(&mut self, claims: &mut [Claim], lane: Lane) {
+        self.admissions += 1;
+        for claim in claims {
+            let limiter = &mut self.limiters[claim.id.index];
+            let terms = &self.groups[limiter.group as usize].terms;
+            limiter.tiers.take(terms, lane, claim.cost);
+            claim.freed = limiter.tiers.freed();
+            claim.counts_departure = terms.count_departures();
+        }
+    }
+
+    fn give_back(&mut self, now: Moment, claims: &[Claim], lane: Lane) {
+        let holding = Holding {
+            claims,
+            lane,
+            departed: None,
+        };
+        self.end_all(now, holding, Ending::NeverLeft);
+    }
+
+    fn end_all(&mut self, now: Moment, holding: Holding<'_>, ending: Ending) {
+        for claim in holding.claims {
+            // What is gone by now had nothing in it that counts.
+            if !self.limiters.has(claim.id) {
+                continue;
+            }
+            let limiter = &mut self.limiters[claim.id.index];
+            let terms = &self.groups[limiter.group as usize].terms;
+            let held = Held {
+                lane: holding.lane,
+                cost: claim.cost,
+                departed: holding.departed,
+            };
+            limiter.tiers.end(terms, &self.server, now, held, ending);
+        }
+    }
+
+    /// Clocks are read before the lock is taken. What a window has seen since then does not become unseen.
+    fn no_earlier(&self, now: Moment, claims: &[Claim]) -> Moment {
+        let there = claims.iter().filter(|claim| self.limiters.has(claim.id));
+        let seen = there.map(|claim| self.limiters[claim.id.index].tiers.seen());
+        seen.fold(now, Moment::max)
+    }
+
+    fn tally(&mut self, claims: &[Claim], count: impl Fn(&mut Tally)) {
+        for claim in claims {
+            if let Some(limiter) = self.limiters.get(claim.id.index) {
+                count(&mut self.groups[limiter.group as usize].tally);
+            }
+        }
+    }
+}
+
+// Named, since it is long.
+#[cfg(all(test, not(loom)))]
+mod tests;

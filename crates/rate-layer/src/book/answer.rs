@@ -1,0 +1,142 @@
+//! What the server says of its limits, and what follows from it.
+//!
+//! The window keeps the limit by itself. What the server says can only make it more careful: somebody else may use the same key,
+//! or the server may count what this program does not know of. A count of what remains promises nothing, and is old by the
+//! time it arrives.
+
+use std::time::Duration;
+
+use crate::book::waiter::{Claim, Wakes};
+use crate::book::{Book, Holding};
+use crate::moment::Moment;
+use crate::server::{Stated, Statements};
+use crate::shape::rolling::{Ending, Rolling};
+use crate::shape::terms::Terms;
+
+/// What one response says, as far as it concerns the windows that its request holds places in.
+#[derive(Debug)]
+pub(crate) struct Answer<'a> {
+    /// What it states, by the number of the rule that was to listen.
+    pub(crate) stated: &'a [(u8, Statements)],
+    /// Its `Date`, since the Unix epoch.
+    pub(crate) date: Option<Duration>,
+    /// Whether the request has had its effect: other answers may come from somebody who does not count.
+    pub(crate) success: bool,
+    /// Which admission it answers.
+    pub(crate) admission: u64,
+}
+
+impl Answer<'_> {
+    /// Headers have come, and nobody has read them.
+    pub(crate) const NOTHING: Self = Self {
+        stated: &[],
+        date: None,
+        success: true,
+        admission: 0,
+    };
+}
+
+impl Book {
+    /// Notes that headers have come. Says when, which is never before what the windows have seen.
+    pub(crate) fn answered(
+        &mut self,
+        now: Moment,
+        holding: Holding<'_>,
+        answer: &Answer<'_>,
+        wakes: &mut Wakes,
+    ) -> Moment {
+        let now = self.no_earlier(now, holding.claims);
+        if let (Some(date), Some(departed)) = (answer.date, holding.departed) {
+            self.server.learn(date, departed, now);
+        }
+        self.end_all(now, holding, Ending::Answered);
+        for claim in holding.claims {
+            if self.limiters.has(claim.id) {
+                self.listen(now, claim, answer);
+            }
+        }
+        self.tend(now, holding.claims, wakes);
+        now
+    }
+
+    fn listen(&mut self, now: Moment, claim: &Claim, answer: &Answer<'_>) {
+        let limiter = &mut self.limiters[claim.id.index];
+        let terms = &self.groups[limiter.group as usize].terms;
+        let freed = limiter.tiers.freed().wrapping_sub(claim.freed);
+        let stated = answer.stated.iter().find(|(rule, _)| *rule == claim.rule);
+        let stated = stated.map_or(&[][..], |(_, statements)| statements.as_slice());
+        let is_newest = answer.admission > limiter.adopted_at;
+        let alone = terms.windows().count() == 1;
+        let (mut told, mut adopted) = (false, false);
+        let server = &self.server;
+        limiter.tiers.for_windows(terms, |terms, window| {
+            for stated in stated {
+                if !is_about(stated, terms, window, alone) {
+                    continue;
+                }
+                if is_newest && adopt(stated, terms, window) {
+                    adopted = true;
+                }
+                if let Some(left) = stated.left() {
+                    told = true;
+                    let left = u32::try_from(left).unwrap_or(u32::MAX);
+                    // What has freed since the request was admitted may have been free when the server counted.
+                    let known = left.saturating_add(freed);
+                    let free_at = free_at(stated.reset, terms.answered(now, server), now);
+                    window.concede(terms, window.room().saturating_sub(known), free_at);
+                }
+            }
+        });
+        if adopted {
+            limiter.adopted_at = answer.admission;
+        }
+        if limiter.seeding && (told || answer.success) {
+            limiter.seeding = false;
+            if !told {
+                tracing::warn!(
+                    "a response was to say how much of the limit is left, and does not: the window is taken to be full"
+                );
+                limiter.tiers.for_windows(terms, |terms, window| {
+                    let free_at = terms.abandoned(now, server);
+                    window.concede(terms, window.limit(), free_at);
+                });
+            }
+        }
+    }
+}
+
+/// Whether `stated` speaks of this window: by its length, else by its limit, else because there is no other.
+fn is_about(stated: &Stated, terms: &Terms, window: &Rolling, alone: bool) -> bool {
+    match (stated.window, stated.limit) {
+        (Some(length), _) => length == terms.quota.window(),
+        (None, Some(limit)) if !alone => limit == u64::from(window.limit()),
+        (None, _) => alone,
+    }
+}
+
+/// Sets the limit to what the server states, up to the quota's ceiling. Says whether there was something to adopt.
+fn adopt(stated: &Stated, terms: &Terms, window: &mut Rolling) -> bool {
+    let ceiling = terms.quota.ceiling();
+    let Some(limit) = stated.limit.filter(|_| ceiling > 0) else {
+        return false;
+    };
+    let limit = u32::try_from(limit).unwrap_or(u32::MAX).min(ceiling);
+    // A limit of nothing is a server's way to say something else.
+    if limit == 0 {
+        return false;
+    }
+    if limit != window.limit() {
+        tracing::info!(
+            limit,
+            before = window.limit(),
+            "adopts the limit that the server states"
+        );
+        window.set_limit(limit);
+    }
+    true
+}
+
+/// When what others have taken is free again: as the server says, but no later than what is taken now.
+fn free_at(reset: Option<Duration>, taken_now: Moment, now: Moment) -> Moment {
+    reset.map_or(taken_now, |reset| now.after(reset).min(taken_now))
+}

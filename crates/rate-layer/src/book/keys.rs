@@ -1,0 +1,156 @@
+//! Which window belongs to a key, and which may be forgotten.
+//!
+//! A window in which nothing is taken any more is as good as none: made anew, it would be the same. So forgetting it loses
+//! nothing, and forgetting any other is out of the question: the server still counts.
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use hashbrown::HashTable;
+
+use crate::book::Book;
+use crate::book::limiters::Id;
+use crate::book::outcome::Denied;
+use crate::moment::Moment;
+use crate::quota::Quotas;
+
+/// How often, at the most, all windows are looked through for some that may be forgotten.
+const LOOK_THROUGH_AFTER: Duration = Duration::from_millis(10);
+/// How many windows are looked at whenever one is made, for some that have been idle for long.
+const STRIDE: u32 = 4;
+
+/// The windows of one kind that keys have.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    windows: HashTable<u32>,
+    hasher: RandomState,
+    most: usize,
+    idle: Duration,
+    /// Where the search for idle ones goes on.
+    hand: u32,
+    /// When the last one through all of them came to nothing.
+    full_at: Option<Moment>,
+}
+
+impl Keys {
+    pub(crate) fn new(most: usize, idle: Duration) -> Self {
+        Self {
+            windows: HashTable::new(),
+            hasher: RandomState::new(),
+            most,
+            idle,
+            hand: 0,
+            full_at: None,
+        }
+    }
+}
+
+impl Book {
+    /// Adds a kind of windows, one for each key. Says its number.
+    pub(crate) fn open_keyed(&mut self, quotas: &Quotas, keys: Keys) -> u32 {
+        self.open_group(quotas, Some(keys))
+    }
+
+    /// The window of `key`, made where there is none.
+    pub(crate) fn window_of(&mut self, now: Moment, group: u32, key: &[u8]) -> Result<Id, Denied> {
+        if let Some(id) = self.known_window_of(group, key) {
+            self.limiters[id.index].used_at = now;
+            return Ok(id);
+        }
+        self.forget_idle(now, group);
+        if let Some(most) = self.is_full(group)
+            && !self.make_room(now, group)
+        {
+            return Err(Denied::TooManyKeys(most));
+        }
+        let id = self.open_limiter(now, group, Some(key.into()));
+        if let Some(keys) = &mut self.groups[group as usize].keys {
+            let hash = keys.hasher.hash_one(key);
+            let limiters = &self.limiters;
+            let hasher = &keys.hasher;
+            let rehash = |&index: &u32| hasher.hash_one(key_of(limiters.get(index)));
+            keys.windows.insert_unique(hash, id.index, rehash);
+        }
+        Ok(id)
+    }
+
+    /// The window of `key`, if there is one.
+    pub(crate) fn known_window_of(&self, group: u32, key: &[u8]) -> Option<Id> {
+        let keys = self.groups[group as usize].keys.as_ref()?;
+        let hash = keys.hasher.hash_one(key);
+        let same = |&index: &u32| key_of(self.limiters.get(index)) == key;
+        let index = *keys.windows.find(hash, same)?;
+        Some(self.limiters.id(index))
+    }
+
+    /// How many keys have a window.
+    pub(crate) fn keys(&self, group: u32) -> usize {
+        let keys = self.groups[group as usize].keys.as_ref();
+        keys.map_or(0, |keys| keys.windows.len())
+    }
+
+    fn is_full(&self, group: u32) -> Option<usize> {
+        let keys = self.groups[group as usize].keys.as_ref()?;
+        (keys.windows.len() >= keys.most).then_some(keys.most)
+    }
+
+    /// Forgets all windows of the kind that may be forgotten. Says whether there was one.
+    fn make_room(&mut self, now: Moment, group: u32) -> bool {
+        let Some(keys) = &mut self.groups[group as usize].keys else {
+            return true;
+        };
+        let lately = |at: Moment| now < at.after(LOOK_THROUGH_AFTER);
+        if keys.full_at.is_some_and(lately) {
+            return false;
+        }
+        let before = keys.windows.len();
+        for index in 0..self.limiters.numbers() {
+            self.forget_if(now, group, index, |_| true);
+        }
+        let made = self.keys(group) < before;
+        if let Some(keys) = &mut self.groups[group as usize].keys {
+            keys.full_at = (!made).then_some(now);
+        }
+        made
+    }
+
+    /// Looks at the next few windows, and forgets those that nobody has asked for in long.
+    fn forget_idle(&mut self, now: Moment, group: u32) {
+        let Some(keys) = &mut self.groups[group as usize].keys else {
+            return;
+        };
+        let (idle, numbers) = (keys.idle, self.limiters.numbers().max(1));
+        let first = keys.hand % numbers;
+        keys.hand = (first + STRIDE) % numbers;
+        for index in (first..numbers).take(STRIDE as usize) {
+            self.forget_if(now, group, index, |used_at| used_at.after(idle) <= now);
+        }
+    }
+
+    fn forget_if(&mut self, now: Moment, group: u32, index: u32, unused: impl Fn(Moment) -> bool) {
+        let Some(limiter) = self.limiters.get_mut(index) else {
+            return;
+        };
+        if limiter.group != group || limiter.key.is_none() || !unused(limiter.used_at) {
+            return;
+        }
+        limiter.expire(&self.groups[group as usize].terms, now);
+        if !limiter.is_idle() {
+            return;
+        }
+        let Some(keys) = &mut self.groups[group as usize].keys else {
+            return;
+        };
+        let hash = keys.hasher.hash_one(key_of(Some(limiter)));
+        if let Ok(entry) = keys.windows.find_entry(hash, |&other| other == index) {
+            entry.remove();
+        }
+        self.limiters.remove(index);
+    }
+}
+
+fn key_of(limiter: Option<&super::Limiter>) -> &[u8] {
+    limiter
+        .and_then(|limiter| limiter.key.as_deref())
+        .unwrap_or_default()
+}

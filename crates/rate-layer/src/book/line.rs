@@ -1,0 +1,158 @@
+//! Who waits for one window, in order.
+
+use std::collections::VecDeque;
+
+use crate::book::waiter::Ticket;
+use crate::lane::Lane;
+use crate::moment::Moment;
+use crate::shape::rolling::Places;
+
+/// Those who stand in line for one window, and what has been offered to whom.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    first: Queue,
+    rest: Queue,
+    /// In the order in which they lapse. May name offers that are settled.
+    offers: VecDeque<(Moment, Ticket)>,
+    /// How many have this window among their claims, wherever they stand.
+    members: usize,
+}
+
+/// Those of one lane, in order of their tickets.
+#[derive(Debug, Default)]
+struct Queue {
+    tickets: VecDeque<Ticket>,
+    /// What they want together.
+    cost: u64,
+}
+
+impl Line {
+    /// How many wait for this window, wherever they stand.
+    pub(crate) fn members(&self) -> usize {
+        self.members
+    }
+
+    pub(crate) fn enroll(&mut self) {
+        self.members += 1;
+    }
+
+    pub(crate) fn dismiss(&mut self) {
+        self.members -= 1;
+    }
+
+    /// How many stand in it.
+    pub(crate) fn len(&self) -> usize {
+        self.first.tickets.len() + self.rest.tickets.len()
+    }
+
+    /// Whether somebody of the lane stands in it.
+    pub(crate) fn has(&self, lane: Lane) -> bool {
+        !self.queue(lane).tickets.is_empty()
+    }
+
+    /// Puts one in, where its ticket says.
+    pub(crate) fn stand(&mut self, lane: Lane, ticket: Ticket, cost: u32) {
+        let queue = self.queue_mut(lane);
+        queue.cost += u64::from(cost);
+        match queue.tickets.back() {
+            Some(&last) if last > ticket => {
+                let index = queue.tickets.partition_point(|&other| other < ticket);
+                queue.tickets.insert(index, ticket);
+            }
+            _ => queue.tickets.push_back(ticket),
+        }
+    }
+
+    /// Takes one out, if it stands in it.
+    pub(crate) fn step_out(&mut self, lane: Lane, ticket: Ticket, cost: u32) {
+        let queue = self.queue_mut(lane);
+        let index = match queue.tickets.front() {
+            Some(&front) if front == ticket => Ok(0),
+            _ => queue.tickets.binary_search(&ticket),
+        };
+        if let Ok(index) = index {
+            queue.tickets.remove(index);
+            queue.cost -= u64::from(cost);
+        }
+    }
+
+    /// The one with `ahead` others before it. `rest_first`: the first of the rest goes before all.
+    pub(crate) fn get(&self, ahead: usize, rest_first: bool) -> Option<Ticket> {
+        let (first, rest) = (&self.first.tickets, &self.rest.tickets);
+        let rest_first = rest_first && !first.is_empty();
+        let index = match (ahead, rest_first) {
+            (0, true) => return rest.front().copied(),
+            (_, true) => ahead - 1,
+            (_, false) => ahead,
+        };
+        match index.checked_sub(first.len()) {
+            None => first.get(index).copied(),
+            Some(index) => rest.get(index + usize::from(rest_first)).copied(),
+        }
+    }
+
+    /// How many stand before `ticket`, or before where it would stand. Leaves out that one of the rest may go before all.
+    pub(crate) fn ahead(&self, lane: Lane, ticket: Ticket) -> usize {
+        let before = match lane {
+            Lane::First => 0,
+            Lane::Rest => self.first.tickets.len(),
+        };
+        before + self.ahead_in_lane(lane, ticket)
+    }
+
+    /// How many of its own lane stand before `ticket`.
+    pub(crate) fn ahead_in_lane(&self, lane: Lane, ticket: Ticket) -> usize {
+        let here = &self.queue(lane).tickets;
+        here.partition_point(|&other| other < ticket)
+    }
+
+    /// What all want before whom a newcomer of `lane` has to wait, and it itself.
+    pub(crate) fn places(&self, lane: Lane, cost: u32) -> Places {
+        let own = self.queue(lane).cost + u64::from(cost);
+        let before = match lane {
+            Lane::First => 0,
+            Lane::Rest => self.first.cost,
+        };
+        Places {
+            of_all: own + before,
+            of_lane: own,
+        }
+    }
+
+    pub(crate) fn offer(&mut self, lapses: Moment, ticket: Ticket) {
+        self.offers.push_back((lapses, ticket));
+    }
+
+    /// The offer that lapses first, if `is_open` says that it is one still.
+    pub(crate) fn next_offer(
+        &mut self,
+        is_open: impl Fn(Ticket, Moment) -> bool,
+    ) -> Option<(Moment, Ticket)> {
+        while let Some(&(lapses, ticket)) = self.offers.front() {
+            if is_open(ticket, lapses) {
+                return Some((lapses, ticket));
+            }
+            self.offers.pop_front();
+        }
+        None
+    }
+
+    /// Forgets all offers, and says which there were. Some may be settled.
+    pub(crate) fn take_offers(&mut self) -> VecDeque<(Moment, Ticket)> {
+        std::mem::take(&mut self.offers)
+    }
+
+    fn queue(&self, lane: Lane) -> &Queue {
+        match lane {
+            Lane::First => &self.first,
+            Lane::Rest => &self.rest,
+        }
+    }
+
+    fn queue_mut(&mut self, lane: Lane) -> &mut Queue {
+        match lane {
+            Lane::First => &mut self.first,
+            Lane::Rest => &mut self.rest,
+        }
+    }
+}

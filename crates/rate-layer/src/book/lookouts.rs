@@ -1,0 +1,171 @@
+//! Who looks after a line, and when.
+//!
+//! A place that frees is offered when somebody *looks*, and a waiter looks when its own timer, its alarm, sounds. No runtime
+//! can be trusted to poll a given waiter, so no waiter may depend on another one. On the other hand, if each of thousands
+//! looked at every moment at which something might happen, they would do little else. So an alarm is set
+//!
+//! - for the first in line: at the next event, which is the next place to free or the next offer to lapse;
+//! - for the *lookouts*, 1, 4, 16, 64 … places behind it and the last one: 12 ms a place later. By then the event has been
+//!   seen to, unless those ahead sleep, and an offer lapses after 50 ms. So one sleeper costs the others less than 100 ms,
+//!   and a row of them less than 100 ms each;
+//! - for one that has just looked and found something to do: at the next event. It may be the only one awake;
+//! - for everybody: at its own turn, when as many places will have freed as it and those ahead need. That is what remains
+//!   if all lookouts should sleep. As long as it is a guess, it is taken at four times the distance.
+//!
+//! A change that nobody could foresee (a place given back, a waiter gone) calls those of the lookouts whose alarms it makes
+//! too late. A live line of n so costs two polls a grant, and some times log₄ n more when places come one by one.
+//!
+//! One that stands in several lines looks after each of them.
+
+use std::time::Duration;
+
+use crate::book::Book;
+use crate::book::waiter::{Standing, Ticket, Wakes};
+use crate::moment::Moment;
+use crate::shape::rolling::Places;
+
+/// How much later a lookout looks for each waiter that stands before it.
+const LOOK_AFTER: Duration = Duration::from_millis(12);
+
+impl Book {
+    /// When the holder of `ticket` must look again.
+    pub(super) fn alarm(&mut self, now: Moment, ticket: Ticket) -> Moment {
+        self.over_lines_of(ticket, |book, index| book.alarm_in_line(now, ticket, index))
+    }
+
+    /// When something may happen next in the lines of `ticket` by the mere passing of time.
+    pub(super) fn next_event_of(&mut self, now: Moment, ticket: Ticket) -> Moment {
+        self.over_lines_of(ticket, |book, index| book.next_event(now, index))
+    }
+
+    /// The earliest of what `at` says of the lines in which `ticket` stands.
+    fn over_lines_of(&mut self, ticket: Ticket, at: impl Fn(&mut Self, u32) -> Moment) -> Moment {
+        let Some(waiter) = self.waiters.get(&ticket) else {
+            return Moment::NEVER;
+        };
+        match waiter.standing {
+            Standing::InLine(claim) => {
+                let index = waiter.claims[claim].id.index;
+                at(self, index)
+            }
+            Standing::InAllLines => {
+                let claims = waiter.claims.clone();
+                let alarms = claims.iter().map(|claim| at(self, claim.id.index));
+                alarms.min().unwrap_or(Moment::NEVER)
+            }
+            Standing::Offered { .. } | Standing::Missed | Standing::Hopeless => Moment::NEVER,
+        }
+    }
+
+    /// When something may happen next in the line at `index` by the mere passing of time, if anybody stands in it.
+    fn next_event(&mut self, now: Moment, index: u32) -> Moment {
+        let Some(turn) = self.turn_of_the_first(now, index) else {
+            return Moment::NEVER;
+        };
+        self.next_lapse(index)
+            .map_or(turn, |(lapse, _)| lapse.min(turn))
+    }
+
+    fn turn_of_the_first(&self, now: Moment, index: u32) -> Option<Moment> {
+        let limiter = &self.limiters[index];
+        let line = limiter.line.as_ref()?;
+        let rest_first = limiter.rest_first();
+        let mut set_aside = 0_u32;
+        for ahead in 0..line.len() {
+            let ticket = line.get(ahead, rest_first)?;
+            let waiter = &self.waiters[&ticket];
+            let cost = waiter.cost_at(index).saturating_add(set_aside);
+            if limiter.paused || limiter.seeding {
+                break;
+            }
+            let terms = &self.groups[limiter.group as usize].terms;
+            let places = Places::of_first(cost);
+            let turn = limiter.turn(terms, &self.server, now, waiter.lane, places);
+            if turn.at > now || !waiter.is_aged() {
+                return Some(turn.at);
+            }
+            // Kept waiting elsewhere. What it needs here is set aside, and the next one's turn is what may come.
+            set_aside = cost;
+        }
+        Some(Moment::NEVER)
+    }
+
+    fn alarm_in_line(&mut self, now: Moment, ticket: Ticket, index: u32) -> Moment {
+        let event = self.next_event(now, index);
+        let limiter = &self.limiters[index];
+        let Some(line) = limiter.line.as_ref() else {
+            return Moment::NEVER;
+        };
+        let lane = self.waiters[&ticket].lane;
+        let ahead = line.ahead(lane, ticket);
+        let is_first = line.get(0, limiter.rest_first()) == Some(ticket);
+        if ahead == 0 || is_first || event == Moment::NEVER {
+            return event;
+        }
+        let in_line = line.len();
+        // Each of those ahead needs one place at least.
+        let ahead_of_lane = line.ahead_in_lane(lane, ticket);
+        let places = Places {
+            of_all: ahead as u64 + 1,
+            of_lane: ahead_of_lane as u64 + 1,
+        };
+        let terms = &self.groups[limiter.group as usize].terms;
+        let turn = limiter.turn(terms, &self.server, now, lane, places);
+        let own = if turn.in_sight {
+            turn.at
+        } else {
+            turn.at.after(3 * turn.at.since(now))
+        };
+        if is_lookout(ahead, in_line) {
+            own.min(lookouts_alarm(event, ahead))
+        } else {
+            own
+        }
+    }
+
+    /// Calls the lookouts of the line at `index` that would look too late by themselves.
+    pub(super) fn call_lookouts(&mut self, now: Moment, index: u32, wakes: &mut Wakes) {
+        let in_line = self.limiters[index].in_line();
+        let Some(last) = in_line.checked_sub(1) else {
+            return;
+        };
+        let event = self.next_event(now, index);
+        if event == Moment::NEVER {
+            return;
+        }
+        self.rouse(index, 0, event, wakes);
+        let mut ahead = 1;
+        while ahead < last {
+            self.rouse(index, ahead, lookouts_alarm(event, ahead), wakes);
+            ahead *= 4;
+        }
+        self.rouse(index, last, lookouts_alarm(event, last), wakes);
+    }
+
+    /// Calls the one with `ahead` others before it in line, if it would not look before `needed` by itself.
+    fn rouse(&mut self, index: u32, ahead: usize, needed: Moment, wakes: &mut Wakes) {
+        let limiter = &self.limiters[index];
+        let rest_first = limiter.rest_first();
+        let ticket = limiter
+            .line
+            .as_ref()
+            .and_then(|line| line.get(ahead, rest_first));
+        if let Some(ticket) = ticket
+            && let Some(waiter) = self.waiters.get_mut(&ticket)
+            && waiter.alarm > needed
+        {
+            waiter.alarm = needed;
+            wakes.call(waiter.waker.take());
+        }
+    }
+}
+
+fn is_lookout(ahead: usize, in_line: usize) -> bool {
+    let power_of_four = ahead.is_power_of_two() && ahead.trailing_zeros().is_multiple_of(2);
+    power_of_four || ahead + 1 == in_line
+}
+
+fn lookouts_alarm(event: Moment, ahead: usize) -> Moment {
+    let ahead = u32::try_from(ahead).unwrap_or(u32::MAX);
+    event.after(LOOK_AFTER.saturating_mul(ahead))
+}

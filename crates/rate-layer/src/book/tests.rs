@@ -1,0 +1,4 @@
+//! Books in virtual time.
+
+mod one_window;
+mod solo;

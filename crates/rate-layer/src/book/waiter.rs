@@ -1,0 +1,124 @@
+//! One who waits, and the wakers of all who do.
+
+use std::task::Waker;
+
+use smallvec::SmallVec;
+
+use crate::book::limiters::Id;
+use crate::lane::Lane;
+use crate::moment::Moment;
+
+/// The number that says who came first, in the whole book.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ticket(u64);
+
+impl Ticket {
+    /// Later than any that is issued.
+    pub(crate) const NEWCOMER: Self = Self(u64::MAX);
+
+    pub(crate) const fn new(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+/// What a request wants of one window.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claim {
+    pub(crate) id: Id,
+    pub(crate) cost: u32,
+    /// Which of the layer's rules it comes from.
+    pub(crate) rule: u8,
+    /// Whether it makes a difference when the request departs. Known once it is taken.
+    pub(crate) counts_departure: bool,
+    /// How many places had freed by themselves when it was taken.
+    pub(crate) freed: u32,
+}
+
+impl Claim {
+    pub(crate) const fn new(id: Id, cost: u32) -> Self {
+        Self {
+            id,
+            cost,
+            rule: 0,
+            counts_departure: false,
+            freed: 0,
+        }
+    }
+}
+
+/// What a request wants, all or nothing. Most want one thing.
+pub(crate) type Claims = SmallVec<[Claim; 1]>;
+
+/// One who waits.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    pub(crate) claims: Claims,
+    pub(crate) lane: Lane,
+    pub(crate) standing: Standing,
+    /// Of which claims it has come to the front of the line, a bit each.
+    pub(crate) fronts: u32,
+    /// When its own timer will have it look after the lines.
+    pub(crate) alarm: Moment,
+    /// Taken when it is woken, put back when it is polled.
+    pub(crate) waker: Option<Waker>,
+}
+
+/// Where a waiter stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// In the line of one of its claims: the one that keeps it waiting.
+    InLine(usize),
+    /// In the lines of all its claims. It has come to the front of each before, and was kept waiting by another.
+    InAllLines,
+    /// It has been offered its places.
+    Offered { lapses: Moment },
+    /// It was offered its places, and did not come.
+    Missed,
+    /// It asks for more than there is by now.
+    Hopeless,
+}
+
+impl Waiter {
+    /// Whether it has come to the front everywhere: then it is passed over no more.
+    pub(crate) fn is_aged(&self) -> bool {
+        self.standing == Standing::InAllLines
+    }
+
+    /// What it wants of the window at `index`.
+    pub(crate) fn cost_at(&self, index: u32) -> u32 {
+        let here = self.claims.iter().filter(|claim| claim.id.index == index);
+        here.map(|claim| claim.cost).sum()
+    }
+}
+
+/// Wakers that left the book: to be fired or dropped once the lock is free.
+///
+/// Dropping one may run anybody's code, a whole task's destructor even, which may well come back to this book.
+#[derive(Debug, Default)]
+pub(crate) struct Wakes {
+    fire: Vec<Waker>,
+    retire: Vec<Waker>,
+}
+
+impl Wakes {
+    /// Wakes whom the book has called.
+    pub(crate) fn fire(self) {
+        // As a rule there are none, and then there is nothing to take apart.
+        if self.fire.is_empty() {
+            return;
+        }
+        for waker in self.fire {
+            waker.wake();
+        }
+    }
+
+    /// Calls whom `waker` wakes.
+    pub(crate) fn call(&mut self, waker: Option<Waker>) {
+        self.fire.extend(waker);
+    }
+
+    /// Keeps a waker that is not needed until it may be dropped.
+    pub(crate) fn retire(&mut self, waker: Option<Waker>) {
+        self.retire.extend(waker);
+    }
+}

@@ -1,0 +1,144 @@
+//! A window for each key, made when the key is first met.
+
+pub mod key;
+mod windows;
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use self::key::Key;
+pub use self::windows::Windows;
+use crate::domain::Domain;
+use crate::head::RequestHead;
+use crate::quota::Quotas;
+
+type KeyFn = dyn for<'a> Fn(&RequestHead<'a>) -> Option<Key<'a>> + Send + Sync;
+
+/// A limit that holds for each key: by account, by tenant, by host.
+///
+/// ```
+/// use std::num::NonZeroUsize;
+/// use http::HeaderName;
+/// use rate_layer::{Keyed, MINUTE, Quota, RateLayer, key};
+///
+/// // 100 a minute for each account, and 10 000 accounts at the most.
+/// let accounts = Keyed::new(
+///     Quota::rolling(100, MINUTE),
+///     key::header(HeaderName::from_static("x-account")),
+/// );
+/// let layer = RateLayer::new(accounts.most(NonZeroUsize::new(10_000).unwrap()));
+/// # let _ = layer;
+/// ```
+///
+/// # Bounds
+///
+/// There are [`most`](Self::most) keys, 100 000 by default. A key is forgotten when nobody has asked for it for as long as
+/// [`idle`](Self::idle) says, 10 minutes by default, or when its room is needed for another one; but never as long as one of its places
+/// counts, or somebody waits for one. Where no key can be forgotten, a request with a new one is refused
+/// ([`TooManyKeys`](crate::RateErrorKind::TooManyKeys)). What a server has [made known](crate::Quota::adopt_up_to) of a
+/// key's limit is forgotten with the key.
+///
+/// A window of 100 places that are all taken needs some 450 bytes.
+#[derive(Clone)]
+pub struct Keyed {
+    windows: Made,
+    key: Arc<KeyFn>,
+}
+
+/// Windows that are there, or yet to be made.
+#[derive(Clone, Debug)]
+enum Made {
+    Already(Windows),
+    Later {
+        quotas: Quotas,
+        most: NonZeroUsize,
+        idle: Duration,
+    },
+}
+
+impl Keyed {
+    /// Holds the requests of each key to `quotas`; `key` says which key a request has.
+    ///
+    /// The module [`key`] has what is usual. A request without a key is refused
+    /// ([`NoWindow`](crate::RateErrorKind::NoWindow)).
+    pub fn new<F>(quotas: impl Into<Quotas>, key: F) -> Self
+    where
+        F: for<'a> Fn(&RequestHead<'a>) -> Option<Key<'a>> + Send + Sync + 'static,
+    {
+        Self {
+            windows: Made::Later {
+                quotas: quotas.into(),
+                most: windows::MOST,
+                idle: windows::IDLE,
+            },
+            key: Arc::new(key),
+        }
+    }
+
+    /// Counts in `windows`, which other layers may share.
+    pub fn shared<F>(windows: Windows, key: F) -> Self
+    where
+        F: for<'a> Fn(&RequestHead<'a>) -> Option<Key<'a>> + Send + Sync + 'static,
+    {
+        Self {
+            windows: Made::Already(windows),
+            key: Arc::new(key),
+        }
+    }
+
+    /// Keeps windows for no more than so many keys at once.
+    ///
+    /// No effect on [`shared`](Self::shared) windows, which were made with a bound.
+    #[must_use]
+    pub fn most(mut self, keys: NonZeroUsize) -> Self {
+        if let Made::Later { most, .. } = &mut self.windows {
+            *most = keys;
+        }
+        self
+    }
+
+    /// Forgets a key that nobody has asked for in so long.
+    ///
+    /// No effect on [`shared`](Self::shared) windows, which were made with a time.
+    #[must_use]
+    pub fn idle(mut self, time: Duration) -> Self {
+        if let Made::Later { idle, .. } = &mut self.windows {
+            *idle = time;
+        }
+        self
+    }
+
+    /// The windows, once a layer has made them.
+    pub fn windows(&self) -> Option<&Windows> {
+        match &self.windows {
+            Made::Already(windows) => Some(windows),
+            Made::Later { .. } => None,
+        }
+    }
+
+    /// Makes the windows in `domain`, if there are none yet.
+    pub(crate) fn made_in(self, domain: &Arc<Domain>) -> Self {
+        let windows = match self.windows {
+            Made::Already(windows) => windows,
+            Made::Later { quotas, most, idle } => Windows::open(domain, quotas, most, idle),
+        };
+        Self {
+            windows: Made::Already(windows),
+            key: self.key,
+        }
+    }
+
+    pub(crate) fn key_of<'a>(&self, head: &RequestHead<'a>) -> Option<Key<'a>> {
+        (self.key)(head)
+    }
+}
+
+impl fmt::Debug for Keyed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keyed")
+            .field("windows", &self.windows)
+            .finish_non_exhaustive()
+    }
+}

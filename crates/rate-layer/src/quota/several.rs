@@ -1,0 +1,77 @@
+//! Several limits that hold for the same requests.
+
+use std::time::Duration;
+
+use crate::pace::Pace;
+use crate::quota::Quota;
+
+/// Limits that hold together: a request takes places in all of them, or waits until it can.
+///
+/// Made from a [`Quota`] or a [`Pace`], by [`and`](Self::and) from several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quotas(Vec<Tier>);
+
+/// One of several limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Tier {
+    /// So many in a window.
+    Window(Quota),
+    /// So far apart.
+    Pace(Pace),
+}
+
+impl Quotas {
+    /// Adds `other`.
+    #[must_use]
+    pub fn and(mut self, other: impl Into<Self>) -> Self {
+        self.0.extend(other.into().0);
+        self
+    }
+
+    /// Long enough to be third in a place: for it to be taken and freed twice, with a tenth of the window for the answers.
+    pub(crate) fn two_turns(&self) -> Duration {
+        let turns = self.0.iter().map(|tier| match tier {
+            Tier::Window(quota) => {
+                let held = quota.hold().saturating_mul(2);
+                held.saturating_add(quota.window() / 10)
+            }
+            Tier::Pace(pace) => pace
+                .period()
+                .saturating_mul(pace.at_once())
+                .saturating_mul(2),
+        });
+        turns.max().unwrap_or_default()
+    }
+
+    /// Whether one of them follows the server's clock.
+    pub(crate) fn are_aligned(&self) -> bool {
+        let aligned = |tier: &Tier| matches!(tier, Tier::Window(quota) if quota.is_aligned());
+        self.0.iter().any(aligned)
+    }
+
+    /// The limits, in the order in which they were added; one at least.
+    pub fn tiers(&self) -> &[Tier] {
+        &self.0
+    }
+}
+
+impl From<Quota> for Quotas {
+    fn from(quota: Quota) -> Self {
+        Self(vec![Tier::Window(quota)])
+    }
+}
+
+impl From<Pace> for Quotas {
+    fn from(pace: Pace) -> Self {
+        Self(vec![Tier::Pace(pace)])
+    }
+}
+
+impl Pace {
+    /// Holds requests to `other` as well: each waits until both let it go.
+    #[must_use]
+    pub fn and(self, other: impl Into<Quotas>) -> Quotas {
+        Quotas::from(self).and(other)
+    }
+}

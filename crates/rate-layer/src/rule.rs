@@ -1,0 +1,122 @@
+//! One limit of a layer, and how its requests are counted.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::head::RequestHead;
+use crate::limits::{Limit, Limits};
+use crate::server::Dialect;
+use crate::throttle::ResponseHead;
+
+type CostFn = dyn Fn(&RequestHead<'_>) -> u32 + Send + Sync;
+type CorrectFn = dyn Fn(&ResponseHead<'_>) -> Option<u32> + Send + Sync;
+
+/// One limit of a [`RateLayer`](crate::RateLayer), and how its requests are counted.
+///
+/// For limits beside the layer's own, each of which may count something else:
+///
+/// ```
+/// use http::StatusCode;
+/// use rate_layer::{Keyed, MINUTE, Quota, RateLayer, Rule, key};
+///
+/// #[derive(Clone)]
+/// struct Tokens(u32);
+///
+/// // 500 requests a minute, and 30 000 tokens a minute.
+/// let tokens = Rule::new(Quota::rolling(30_000, MINUTE))
+///     .cost(|head| head.extensions().get::<Tokens>().map_or(1_000, |tokens| tokens.0))
+///     .correct(|head| head.headers().get("x-tokens-used")?.to_str().ok()?.parse().ok());
+/// let layer = RateLayer::new(Quota::rolling(500, MINUTE)).also(tokens);
+/// # let _ = layer;
+/// ```
+#[derive(Clone)]
+#[must_use = "a rule does nothing until a layer has it"]
+pub struct Rule {
+    pub(crate) limits: Limits,
+    cost: Option<Arc<CostFn>>,
+    correct: Option<Arc<CorrectFn>>,
+    dialect: Option<Arc<dyn Dialect>>,
+    charged_later: bool,
+}
+
+impl Rule {
+    /// Holds all requests to `limit`: a [`Quota`](crate::Quota), a [`Window`](crate::Window), or [`Keyed`](crate::Keyed) ones.
+    pub fn new(limit: impl Into<Limit>) -> Self {
+        Self {
+            limits: Limits::new(limit.into()),
+            cost: None,
+            correct: None,
+            dialect: None,
+            charged_later: false,
+        }
+    }
+
+    /// Counts a request for as many places as `cost` says; each for one, without it.
+    ///
+    /// What costs 0 is not counted. What costs more than the window has fails at once
+    /// ([`CostTooHigh`](crate::RateErrorKind::CostTooHigh)).
+    pub fn cost(mut self, cost: impl Fn(&RequestHead<'_>) -> u32 + Send + Sync + 'static) -> Self {
+        self.cost = Some(Arc::new(cost));
+        self
+    }
+
+    /// Sets the cost right by what a response says, where `correct` finds it there.
+    ///
+    /// More than was free may be charged: then nothing is admitted until enough of it has left the window.
+    pub fn correct(
+        mut self,
+        correct: impl Fn(&ResponseHead<'_>) -> Option<u32> + Send + Sync + 'static,
+    ) -> Self {
+        self.correct = Some(Arc::new(correct));
+        self
+    }
+
+    /// Puts a [`Charge`](crate::Charge) into the extensions of each response: for servers that tell the cost in the body.
+    pub fn charged_later(mut self) -> Self {
+        self.charged_later = true;
+        self
+    }
+
+    /// Reads in responses what the server says of this limit, and becomes more careful by it.
+    ///
+    /// See [`server`](crate::server) for the dialects, and for what is believed.
+    pub fn listen(mut self, dialect: impl Dialect + 'static) -> Self {
+        self.dialect = Some(Arc::new(dialect));
+        self
+    }
+
+    pub(crate) fn cost_of(&self, head: &RequestHead<'_>) -> u32 {
+        self.cost.as_ref().map_or(1, |cost| cost(head))
+    }
+
+    pub(crate) fn corrected(&self, head: &ResponseHead<'_>) -> Option<u32> {
+        self.correct.as_ref()?(head)
+    }
+
+    pub(crate) fn dialect(&self) -> Option<&dyn Dialect> {
+        self.dialect.as_deref()
+    }
+
+    pub(crate) fn is_charged_later(&self) -> bool {
+        self.charged_later
+    }
+
+    /// Whether anything in a response, but that it has come, makes a difference.
+    pub(crate) fn reads_responses(&self) -> bool {
+        self.correct.is_some() || self.dialect.is_some() || self.charged_later
+    }
+}
+
+impl<L: Into<Limit>> From<L> for Rule {
+    fn from(limit: L) -> Self {
+        Self::new(limit)
+    }
+}
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rule")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}

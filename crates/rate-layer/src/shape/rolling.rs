@@ -1,0 +1,327 @@
+//! The window itself: how many places are taken, and when they free. No clock, no lock, no waiting.
+//!
+//! Why it is safe to admit when this says so is proved at [`Window`](crate::Window).
+
+use crate::lane::Lane;
+use crate::moment::Moment;
+use crate::server::clock::ServerClock;
+use crate::shape::ring::Ring;
+use crate::shape::sight::{Sight, Turn};
+use crate::shape::terms::Terms;
+
+/// The places of one window.
+///
+/// A place is free, in flight, or closing: taken until a known moment. What goes first keeps its places apart, so that it is
+/// known how many of those reserved for it are in use.
+#[derive(Debug)]
+pub(crate) struct Rolling {
+    limit: u32,
+    rest: Taken,
+    first: Option<Box<Taken>>,
+    /// The latest time that the window has been told.
+    seen: Moment,
+    /// How many places have freed by themselves, over all time.
+    freed: u32,
+}
+
+/// The places that the requests of one lane hold.
+#[derive(Debug, Default)]
+struct Taken {
+    in_flight: u32,
+    closing: Ring,
+}
+
+impl Taken {
+    fn total(&self) -> u32 {
+        self.in_flight.saturating_add(self.closing.total())
+    }
+}
+
+/// How a place in flight came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Response headers arrived: the server has counted.
+    Answered,
+    /// It departed, and nothing came back: the server may count it yet.
+    Abandoned,
+    /// It never left: the server will not count it.
+    NeverLeft,
+}
+
+impl Rolling {
+    pub(crate) fn new(terms: &Terms, now: Moment) -> Self {
+        Self {
+            limit: terms.quota.limit(),
+            rest: Taken::default(),
+            first: None,
+            seen: now,
+            freed: 0,
+        }
+    }
+
+    pub(crate) fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    /// Changes the limit. Who holds a place keeps it.
+    pub(crate) fn set_limit(&mut self, limit: u32) {
+        self.limit = limit;
+    }
+
+    /// What a request of `lane` may cost at the most.
+    pub(crate) fn most(&self, terms: &Terms, lane: Lane) -> u32 {
+        match lane {
+            Lane::First => self.limit,
+            Lane::Rest => self.limit - self.reserve(terms),
+        }
+    }
+
+    /// Whether `cost` places are free for `lane`, as of when the window was last told the time.
+    ///
+    /// An old time is a safe one: since then, places can only have freed.
+    pub(crate) fn has_room(&self, terms: &Terms, lane: Lane, cost: u32) -> bool {
+        let room = self.limit.saturating_sub(self.taken());
+        if cost > room {
+            return false;
+        }
+        match lane {
+            Lane::First => true,
+            Lane::Rest => {
+                let reserve = self.reserve(terms);
+                reserve == 0 || cost <= (self.limit - reserve).saturating_sub(self.rest.total())
+            }
+        }
+    }
+
+    /// Takes `cost` places, whether they are free or not.
+    pub(crate) fn take(&mut self, lane: Lane, cost: u32) {
+        let lane = self.lane_mut(lane);
+        lane.in_flight = lane.in_flight.saturating_add(cost);
+    }
+
+    /// Starts the clock of places that depart, where the server is known to count within a time.
+    pub(crate) fn depart(&mut self, terms: &Terms, now: Moment, lane: Lane, cost: u32) {
+        let now = now.max(self.seen);
+        self.expire(terms, now);
+        if let Some(free_at) = terms.departed(now) {
+            self.lane_mut(lane).in_flight -= cost;
+            self.close(terms, lane, free_at, cost);
+        }
+    }
+
+    /// Ends what [`take`](Self::take) began. `departed` is when it departed, if it has.
+    pub(crate) fn end(
+        &mut self,
+        terms: &Terms,
+        server: &ServerClock,
+        now: Moment,
+        held: Held,
+        ending: Ending,
+    ) {
+        // Clocks are read before the lock is taken: what another thread has seen free since then is not there to be ended.
+        let now = now.max(self.seen);
+        self.expire(terms, now);
+        let wanted = match ending {
+            Ending::Answered => Some(terms.answered(now, server)),
+            Ending::Abandoned => Some(terms.abandoned(now, server)),
+            Ending::NeverLeft => None,
+        };
+        match held.departed.and_then(|departed| terms.departed(departed)) {
+            None => self.lane_mut(held.lane).in_flight -= held.cost,
+            Some(free_at) if free_at <= now => return,
+            Some(free_at) if wanted.is_some_and(|wanted| wanted >= free_at) => return,
+            Some(free_at) => {
+                let closing = &mut self.lane_mut(held.lane).closing;
+                closing.reopen(free_at, held.cost, terms.tick);
+            }
+        }
+        if let Some(wanted) = wanted {
+            self.close(terms, held.lane, wanted, held.cost);
+        }
+    }
+
+    /// Sets right what a request has cost that was answered at `answered`.
+    pub(crate) fn correct(
+        &mut self,
+        terms: &Terms,
+        server: &ServerClock,
+        now: Moment,
+        by: Correction,
+    ) {
+        self.expire(terms, now.max(self.seen));
+        let answered = terms.answered(by.answered, server);
+        let departed = by.departed.and_then(|departed| terms.departed(departed));
+        let free_at = departed.map_or(answered, |free_at| free_at.min(answered));
+        if free_at <= self.seen {
+            return;
+        }
+        if by.cost > by.before {
+            self.close(terms, by.lane, free_at, by.cost - by.before);
+        } else {
+            let less = by.before - by.cost;
+            self.lane_mut(by.lane)
+                .closing
+                .reopen(free_at, less, terms.tick);
+        }
+    }
+
+    /// Closes up to `places` of the free places until `free_at`: somebody else has taken them.
+    pub(crate) fn concede(&mut self, terms: &Terms, places: u32, free_at: Moment) {
+        let latest = self.seen.after(terms.longest());
+        let places = places.min(self.room());
+        if free_at > self.seen {
+            self.close(terms, Lane::Rest, free_at.min(latest), places);
+        }
+    }
+
+    /// When the last of the next `behind.total` places frees for a request of `lane`.
+    ///
+    /// Never too late, unless a place is given back before; exact for the first in line where it is in sight. Ask after
+    /// [`expire`](Self::expire).
+    pub(crate) fn turn(
+        &self,
+        terms: &Terms,
+        server: &ServerClock,
+        now: Moment,
+        lane: Lane,
+        behind: Places,
+    ) -> Turn {
+        let first = self.first.as_deref();
+        let reserve = self.reserve(terms);
+        let all = Sight {
+            now,
+            capacity: self.limit,
+            in_flight: self.in_flight(),
+            rings: [Some(&self.rest.closing), first.map(|first| &first.closing)],
+            tick: terms.tick,
+            answered_now: terms.answered(now, server),
+            frees_before_headers: terms.frees_before_headers(),
+            cycle: terms.cycle(),
+        };
+        let turn = all.turn(behind.of_all);
+        if lane == Lane::First || reserve == 0 {
+            return turn;
+        }
+        // The reserve is either in use by those that it is for, or kept for them.
+        let rest = Sight {
+            capacity: self.limit - reserve,
+            in_flight: self.rest.in_flight,
+            rings: [Some(&self.rest.closing), None],
+            ..all
+        };
+        turn.and(rest.turn(behind.of_lane))
+    }
+
+    /// Frees what is due at `now`.
+    pub(crate) fn expire(&mut self, terms: &Terms, now: Moment) {
+        if now <= self.seen {
+            return;
+        }
+        self.seen = now;
+        let mut freed = self.rest.closing.expire(now, terms.tick);
+        if let Some(first) = &mut self.first {
+            freed += first.closing.expire(now, terms.tick);
+        }
+        self.freed = self.freed.wrapping_add(freed);
+    }
+
+    /// Whether no place is taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.taken() == 0
+    }
+
+    /// Whether those that do not go first hold nothing.
+    pub(crate) fn rest_holds_nothing(&self) -> bool {
+        self.rest.total() == 0
+    }
+
+    pub(crate) fn in_flight(&self) -> u32 {
+        let first = self.first.as_ref().map_or(0, |first| first.in_flight);
+        self.rest.in_flight + first
+    }
+
+    pub(crate) fn closing(&self) -> u32 {
+        let first = self.first.as_ref().map_or(0, |first| first.closing.total());
+        self.rest.closing.total() + first
+    }
+
+    /// How many places have freed by themselves, over all time; it wraps.
+    pub(crate) fn freed(&self) -> u32 {
+        self.freed
+    }
+
+    /// The latest time that the window has been told.
+    pub(crate) fn seen(&self) -> Moment {
+        self.seen
+    }
+
+    pub(crate) fn room(&self) -> u32 {
+        self.limit.saturating_sub(self.taken())
+    }
+
+    fn taken(&self) -> u32 {
+        let first = self.first.as_ref().map_or(0, |first| first.total());
+        self.rest.total().saturating_add(first)
+    }
+
+    /// As much of the reserve as leaves one place for the rest.
+    fn reserve(&self, terms: &Terms) -> u32 {
+        terms.quota.reserved().min(self.limit.saturating_sub(1))
+    }
+
+    fn lane_mut(&mut self, lane: Lane) -> &mut Taken {
+        match lane {
+            Lane::Rest => &mut self.rest,
+            Lane::First => self.first.get_or_insert_default(),
+        }
+    }
+
+    fn close(&mut self, terms: &Terms, lane: Lane, free_at: Moment, places: u32) {
+        let limit = self.limit;
+        self.lane_mut(lane)
+            .closing
+            .close(free_at, places, terms.tick, limit);
+    }
+}
+
+/// Places that a request holds, and since when it has departed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Held {
+    pub(crate) lane: Lane,
+    pub(crate) cost: u32,
+    pub(crate) departed: Option<Moment>,
+}
+
+/// What an answered request has cost after all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Correction {
+    pub(crate) lane: Lane,
+    pub(crate) before: u32,
+    pub(crate) cost: u32,
+    pub(crate) departed: Option<Moment>,
+    pub(crate) answered: Moment,
+}
+
+/// A number of places to wait for: those that all before one need, and those that the ones of its own lane need; its own
+/// included in both.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Places {
+    pub(crate) of_all: u64,
+    pub(crate) of_lane: u64,
+}
+
+impl Places {
+    /// What one needs that is first.
+    pub(crate) fn of_first(cost: u32) -> Self {
+        let cost = u64::from(cost);
+        Self {
+            of_all: cost,
+            of_lane: cost,
+        }
+    }
+}
+
+// Named, since `tests/loom.rs` takes this file in from elsewhere.
+#[cfg(all(test, not(loom)))]
+#[path = "rolling/tests.rs"]
+mod tests;

@@ -1,0 +1,78 @@
+//! What a quota comes down to, worked out once.
+
+use std::time::Duration;
+
+use crate::moment::Moment;
+use crate::quota::{Alignment, Quota};
+use crate::server::clock::ServerClock;
+use crate::shape::ring;
+
+/// A quota, and the times that follow from it.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    pub(crate) quota: Quota,
+    hold: Duration,
+    after_abandonment: Duration,
+    after_departure: Option<Duration>,
+    /// In nanoseconds: how finely the moments are told at which places free.
+    pub(crate) tick: u64,
+}
+
+impl Terms {
+    pub(crate) fn new(quota: Quota) -> Self {
+        let after_departure = quota.after_departure();
+        let horizon = quota
+            .after_abandonment()
+            .max(after_departure.unwrap_or_default());
+        Self {
+            quota,
+            hold: quota.hold(),
+            after_abandonment: quota.after_abandonment(),
+            after_departure,
+            tick: ring::tick_for(horizon),
+        }
+    }
+
+    /// When a place frees whose request is answered at `now`.
+    pub(crate) fn answered(&self, now: Moment, server: &ServerClock) -> Moment {
+        match self.quota.alignment() {
+            Alignment::None => now.after(self.hold),
+            Alignment::Clock => {
+                let counted_by = now.after(self.quota.counting_lag());
+                server
+                    .next_boundary_latest(counted_by, self.quota.window())
+                    .after(self.quota.clock_margin())
+            }
+        }
+    }
+
+    /// When a place frees whose request is abandoned at `now`.
+    pub(crate) fn abandoned(&self, now: Moment, server: &ServerClock) -> Moment {
+        match self.quota.alignment() {
+            Alignment::None => now.after(self.after_abandonment),
+            Alignment::Clock => self.answered(now.after(self.quota.abandonment_grace()), server),
+        }
+    }
+
+    /// When a place frees at the latest whose request departs at `now`, where the quota tells it in advance.
+    pub(crate) fn departed(&self, now: Moment) -> Option<Moment> {
+        self.after_departure.map(|latest| now.after(latest))
+    }
+
+    pub(crate) fn frees_before_headers(&self) -> bool {
+        self.after_departure.is_some()
+    }
+
+    /// How long a place stays taken at least that is taken the moment it frees.
+    pub(crate) fn cycle(&self) -> Duration {
+        match self.quota.alignment() {
+            Alignment::None => self.hold,
+            Alignment::Clock => self.quota.window(),
+        }
+    }
+
+    /// How long places can stay closed at the most, counted from what closes them.
+    pub(crate) fn longest(&self) -> Duration {
+        self.after_abandonment
+    }
+}

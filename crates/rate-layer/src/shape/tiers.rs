@@ -1,0 +1,248 @@
+//! Several limits on one key: a request takes places in all of them, or in none.
+
+use crate::lane::Lane;
+use crate::moment::Moment;
+use crate::pace::Pace;
+use crate::quota::{Quotas, Tier as Wanted};
+use crate::server::clock::ServerClock;
+use crate::shape::pacer::Pacer;
+use crate::shape::rolling::{Correction, Ending, Held, Places, Rolling};
+use crate::shape::sight::Turn;
+use crate::shape::terms::Terms;
+
+/// What the limits of one key come down to. The same for all keys of a kind.
+#[derive(Debug)]
+pub(crate) struct AllTerms {
+    tiers: Box<[TierTerms]>,
+    /// Whether it makes a difference to one of them when a request departs.
+    count_departures: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum TierTerms {
+    Window(Terms),
+    Pace(Pace),
+}
+
+/// The state of the limits of one key.
+#[derive(Debug)]
+pub(crate) struct Tiers {
+    // Most have one; it is not put into a box.
+    first: Tier,
+    more: Option<Box<[Tier]>>,
+}
+
+#[derive(Debug)]
+enum Tier {
+    Window(Rolling),
+    Pace(Pacer),
+}
+
+impl AllTerms {
+    pub(crate) fn new(quotas: &Quotas) -> Self {
+        let tiers = quotas.tiers().iter().map(|tier| match *tier {
+            Wanted::Window(quota) => TierTerms::Window(Terms::new(quota)),
+            Wanted::Pace(pace) => TierTerms::Pace(pace),
+        });
+        let tiers: Box<[_]> = tiers.collect();
+        // An aligned window learns from it where the server's clock stands.
+        let counts = |terms: &TierTerms| matches!(terms, TierTerms::Window(terms) if terms.frees_before_headers() || terms.quota.is_aligned());
+        Self {
+            count_departures: tiers.iter().any(counts),
+            tiers,
+        }
+    }
+
+    /// The terms of the windows among them.
+    pub(crate) fn windows(&self) -> impl Iterator<Item = &Terms> {
+        self.tiers.iter().filter_map(|terms| match terms {
+            TierTerms::Window(terms) => Some(terms),
+            TierTerms::Pace(_) => None,
+        })
+    }
+
+    /// Whether it makes a difference when a request departs.
+    pub(crate) fn count_departures(&self) -> bool {
+        self.count_departures
+    }
+}
+
+impl TierTerms {
+    fn state(&self, now: Moment) -> Tier {
+        match self {
+            Self::Window(terms) => Tier::Window(Rolling::new(terms, now)),
+            Self::Pace(_) => Tier::Pace(Pacer::new(now)),
+        }
+    }
+}
+
+impl Tiers {
+    pub(crate) fn new(terms: &AllTerms, now: Moment) -> Self {
+        let mut tiers = terms.tiers.iter().map(|terms| terms.state(now));
+        let first = tiers.next().unwrap_or_else(|| Tier::Pace(Pacer::new(now)));
+        let more: Box<[Tier]> = tiers.collect();
+        Self {
+            first,
+            more: (!more.is_empty()).then_some(more),
+        }
+    }
+
+    /// Whether `cost` places are free in all of them, as of when they were last told the time.
+    pub(crate) fn have_room(&self, terms: &AllTerms, lane: Lane, cost: u32) -> bool {
+        self.iter(terms).all(|tier| match tier {
+            (TierTerms::Window(terms), Tier::Window(rolling)) => {
+                rolling.has_room(terms, lane, cost)
+            }
+            (TierTerms::Pace(pace), Tier::Pace(pacer)) => pacer.has_room(*pace, cost),
+            _ => false,
+        })
+    }
+
+    /// Takes `cost` places in all of them.
+    pub(crate) fn take(&mut self, terms: &AllTerms, lane: Lane, cost: u32) {
+        for tier in self.iter_mut(terms) {
+            match tier {
+                (TierTerms::Pace(pace), Tier::Pace(pacer)) => pacer.take(*pace, cost),
+                (_, Tier::Window(rolling)) => rolling.take(lane, cost),
+                _ => {}
+            }
+        }
+    }
+
+    /// What a request of `lane` may cost at the most.
+    pub(crate) fn most(&self, terms: &AllTerms, lane: Lane) -> u32 {
+        let most = self.iter(terms).map(|tier| match tier {
+            (TierTerms::Window(terms), Tier::Window(rolling)) => rolling.most(terms, lane),
+            (TierTerms::Pace(pace), _) => pace.at_once(),
+            _ => 0,
+        });
+        most.min().unwrap_or(0)
+    }
+
+    pub(crate) fn depart(&mut self, terms: &AllTerms, now: Moment, lane: Lane, cost: u32) {
+        self.for_windows(terms, |terms, rolling| {
+            rolling.depart(terms, now, lane, cost)
+        });
+    }
+
+    pub(crate) fn end(
+        &mut self,
+        terms: &AllTerms,
+        server: &ServerClock,
+        now: Moment,
+        held: Held,
+        ending: Ending,
+    ) {
+        self.for_windows(terms, |terms, rolling| {
+            rolling.end(terms, server, now, held, ending)
+        });
+    }
+
+    pub(crate) fn correct(
+        &mut self,
+        terms: &AllTerms,
+        server: &ServerClock,
+        now: Moment,
+        by: Correction,
+    ) {
+        self.for_windows(terms, |terms, rolling| {
+            rolling.correct(terms, server, now, by)
+        });
+    }
+
+    /// Frees what is due at `now`.
+    pub(crate) fn expire(&mut self, terms: &AllTerms, now: Moment) {
+        for tier in self.iter_mut(terms) {
+            match tier {
+                (TierTerms::Window(terms), Tier::Window(rolling)) => rolling.expire(terms, now),
+                (_, Tier::Pace(pacer)) => pacer.see(now),
+                _ => {}
+            }
+        }
+    }
+
+    /// When the last of the next places frees in all of them.
+    pub(crate) fn turn(
+        &self,
+        terms: &AllTerms,
+        server: &ServerClock,
+        now: Moment,
+        lane: Lane,
+        places: Places,
+    ) -> Turn {
+        self.iter(terms)
+            .map(|tier| match tier {
+                (TierTerms::Window(terms), Tier::Window(rolling)) => {
+                    rolling.turn(terms, server, now, lane, places)
+                }
+                (TierTerms::Pace(pace), Tier::Pace(pacer)) => pacer.turn(*pace, now, places.of_all),
+                _ => Turn::now(now),
+            })
+            .fold(Turn::now(now), Turn::and)
+    }
+
+    /// How many places have freed by themselves, in all windows together; it wraps.
+    pub(crate) fn freed(&self) -> u32 {
+        let freed = self.windows().map(Rolling::freed);
+        freed.fold(0, u32::wrapping_add)
+    }
+
+    /// The latest time that they have been told.
+    pub(crate) fn seen(&self) -> Moment {
+        let seen = self.states().map(|tier| match tier {
+            Tier::Window(rolling) => rolling.seen(),
+            Tier::Pace(pacer) => pacer.seen(),
+        });
+        seen.max().unwrap_or(Moment::START)
+    }
+
+    /// Whether nothing is taken, and nothing remembered.
+    pub(crate) fn are_empty(&self) -> bool {
+        self.states().all(|tier| match tier {
+            Tier::Window(rolling) => rolling.is_empty(),
+            Tier::Pace(pacer) => pacer.is_empty(),
+        })
+    }
+
+    /// Whether there is a window in which those that do not go first hold nothing.
+    pub(crate) fn rest_holds_nothing(&self) -> bool {
+        self.windows().any(Rolling::rest_holds_nothing)
+    }
+
+    /// The windows among them.
+    pub(crate) fn windows(&self) -> impl Iterator<Item = &Rolling> {
+        self.states().filter_map(|tier| match tier {
+            Tier::Window(rolling) => Some(rolling),
+            Tier::Pace(_) => None,
+        })
+    }
+
+    /// Does something to each window.
+    pub(crate) fn for_windows(
+        &mut self,
+        terms: &AllTerms,
+        mut act: impl FnMut(&Terms, &mut Rolling),
+    ) {
+        for tier in self.iter_mut(terms) {
+            if let (TierTerms::Window(terms), Tier::Window(rolling)) = tier {
+                act(terms, rolling);
+            }
+        }
+    }
+
+    fn states(&self) -> impl Iterator<Item = &Tier> {
+        std::iter::once(&self.first).chain(self.more.iter().flatten())
+    }
+
+    fn iter<'a>(&'a self, terms: &'a AllTerms) -> impl Iterator<Item = (&'a TierTerms, &'a Tier)> {
+        terms.tiers.iter().zip(self.states())
+    }
+
+    fn iter_mut<'a>(
+        &'a mut self,
+        terms: &'a AllTerms,
+    ) -> impl Iterator<Item = (&'a TierTerms, &'a mut Tier)> {
+        let states = std::iter::once(&mut self.first).chain(self.more.iter_mut().flatten());
+        terms.tiers.iter().zip(states)
+    }
+}
