@@ -120,7 +120,9 @@ mod tests {
 
     #[test]
     fn flags_are_read() {
-        let flags = ["--hours", "0.5", "--seed=3", "--svg", "a.svg", "--json", "--check"];
+        let flags = [
+            "--hours", "0.5", "--seed=3", "--svg", "a.svg", "--json", "--check",
+        ];
         let args = Args {
             time: Duration::from_secs(1800),
             seed: 3,

@@ -53,6 +53,33 @@ impl Arrivals {
         })
     }
 
+    /// For each `step` of the run until `end`: the most that had come in the minute before any moment of it.
+    #[must_use]
+    pub fn highest_each(&self, step: Duration, end: Duration) -> Vec<usize> {
+        let mut trailing = self.trailing().peekable();
+        let mut highest = Vec::new();
+        let mut until = Duration::ZERO;
+        while until < end {
+            // Between requests the count only falls, so it is highest where the step begins, or where a request comes.
+            let begin = until;
+            until += step;
+            let mut most = self.in_minute_before(begin);
+            while let Some((_, count)) = trailing.next_if(|(at, _)| *at < until) {
+                most = most.max(count);
+            }
+            highest.push(most);
+        }
+        highest
+    }
+
+    fn in_minute_before(&self, moment: Duration) -> usize {
+        let come = self.0.partition_point(|arrival| arrival.at <= moment);
+        let gone = self
+            .0
+            .partition_point(|arrival| arrival.at + MINUTE <= moment);
+        come - gone
+    }
+
     /// The most that came in any minute.
     #[must_use]
     pub fn peak(&self) -> usize {
@@ -89,6 +116,20 @@ mod tests {
         assert_eq!(arrivals.peak(), 4);
         assert_eq!(arrivals.rejected(), 1);
         assert_eq!(arrivals.accepted_from(MINUTE), 3);
+    }
+
+    #[test]
+    fn the_highest_of_each_step_counts_what_is_still_in_the_minute() {
+        use Verdict::Accepted;
+        let arrivals = arrivals(&[
+            (1, Accepted),
+            (9, Accepted),
+            (61, Accepted),
+            (100, Accepted),
+        ]);
+        let highest = arrivals.highest_each(Duration::from_secs(10), Duration::from_secs(120));
+        // Two until 61 s, when one comes as one goes; from 69 s on one, and again two from 100 s to 121 s.
+        assert_eq!(highest, [2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 2, 2]);
     }
 
     #[test]

@@ -72,7 +72,10 @@ pub fn size() -> usize {
 ///
 /// If `time` is no longer than a minute.
 pub fn rows(time: Duration, seed: u64, done: impl Fn() + Sync) -> Result<Vec<Row>, BoxError> {
-    assert!(time > MINUTE, "what is accepted is measured from the second minute on");
+    assert!(
+        time > MINUTE,
+        "what is accepted is measured from the second minute on"
+    );
     let runs = runs(seed);
     let next = AtomicUsize::new(0);
     let outcomes = Mutex::new(Vec::new());
@@ -125,4 +128,56 @@ fn runs(seed: u64) -> Vec<(Run, u64)> {
         }
     }
     runs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_in_order_and_count_every_run() {
+        let done = AtomicUsize::new(0);
+        let rows = rows(Duration::from_secs(90), 7, || {
+            done.fetch_add(1, Ordering::Relaxed);
+        })
+        .expect("all runs");
+        assert_eq!((rows.len(), done.into_inner()), (size(), size()));
+        let names: Vec<_> = rows
+            .iter()
+            .map(|row| (row.server, row.latency, row.load, row.limiter))
+            .collect();
+        let expected: Vec<_> = runs(7)
+            .iter()
+            .map(|(run, _)| {
+                let (server, latency) = (run.server.name, run.latency.name);
+                (server, latency, run.load.name(), run.limiter.name)
+            })
+            .collect();
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn the_json_has_the_names_that_programs_read() {
+        let row = Row {
+            limiter: "tollgate",
+            server: "rolling",
+            latency: "ms_80",
+            load: "steady",
+            status_429_per_hour: 0.5,
+            accepted_per_hour: 5979.0,
+            peak: 100,
+        };
+        assert_eq!(
+            serde_json::to_value(row).expect("plain data"),
+            serde_json::json!({
+                "limiter": "tollgate",
+                "server": "rolling",
+                "latency": "ms_80",
+                "load": "steady",
+                "status_429_per_hour": 0.5,
+                "accepted_per_hour": 5979.0,
+                "peak": 100,
+            })
+        );
+    }
 }

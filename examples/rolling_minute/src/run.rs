@@ -67,3 +67,54 @@ impl Run {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::latency::LATENCIES;
+    use crate::limiter::LIMITERS;
+    use crate::server::SERVERS;
+
+    const TIME: Duration = Duration::from_secs(600);
+
+    fn run(name: &str, load: Load) -> Run {
+        let limiter = LIMITERS.iter().find(|limiter| limiter.name == name);
+        Run {
+            limiter: *limiter.expect("a limiter of that name"),
+            server: SERVERS[0],
+            latency: LATENCIES[1],
+            load,
+        }
+    }
+
+    #[test]
+    fn in_ten_minutes_tollgate_draws_no_429_and_a_window_stamped_at_departure_does() {
+        for load in [Load::Steady, Load::Bursts] {
+            let seen = run("tollgate", load).over(TIME, 7).expect("a run");
+            assert_eq!((seen.rejected(), seen.peak()), (0, 100), "{load:?}");
+        }
+        let seen = run("tower_rate_limit", Load::Steady).over(TIME, 7);
+        let seen = seen.expect("a run");
+        assert!(seen.rejected() > 0);
+        assert!(seen.peak() > 100);
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_run_and_another_seed_another() {
+        for limiter in LIMITERS {
+            let run = run(limiter.name, Load::Bursts);
+            let seen = [7, 7, 8].map(|seed| run.over(TIME, seed).expect("a run"));
+            assert_eq!(seen[0], seen[1], "{limiter:?}");
+            assert_ne!(seen[0], seen[2], "{limiter:?}");
+        }
+    }
+
+    #[test]
+    fn every_limiter_keeps_sending() {
+        for limiter in LIMITERS {
+            let seen = run(limiter.name, Load::Steady).over(TIME, 7);
+            let accepted = seen.expect("a run").accepted_from(Duration::ZERO);
+            assert!(accepted > 900, "{limiter:?}: {accepted}");
+        }
+    }
+}

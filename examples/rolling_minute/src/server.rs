@@ -43,7 +43,7 @@ pub trait Server: Send {
 pub struct Kind {
     /// Its name in the JSON.
     pub name: &'static str,
-    /// What it does, in a few words.
+    /// What it does: what follows "a server that".
     pub what: &'static str,
     make: fn() -> Box<dyn Server>,
 }
@@ -66,32 +66,32 @@ impl fmt::Debug for Kind {
 pub const SERVERS: [Kind; 6] = [
     Kind {
         name: "rolling",
-        what: "no more than 100 in any 60 s; counts what it accepts",
+        what: "accepts no more than 100 in any 60 s",
         make: || Box::new(Rolling::default()),
     },
     Kind {
         name: "rolling_counts_rejects",
-        what: "no more than 100 in any 60 s; counts what it rejects as well",
+        what: "rejects where more than 100 came in 60 s, and counts what it rejects too",
         make: || Box::new(RollingCountsRejects::default()),
     },
     Kind {
         name: "fixed_minute",
-        what: "no more than 100 in each minute of its clock",
+        what: "accepts no more than 100 in each minute of its clock",
         make: || Box::new(FixedMinute::default()),
     },
     Kind {
         name: "gcra",
-        what: "a bucket of 100 tokens, one more each 600 ms",
+        what: "has a bucket of 100 tokens, and adds one each 600 ms",
         make: || Box::new(Gcra::default()),
     },
     Kind {
         name: "sliding_counter",
-        what: "guesses the last 60 s from two minutes' counts",
+        what: "guesses the last 60 s from the counts of this minute and the one before",
         make: || Box::new(SlidingCounter::default()),
     },
     Kind {
         name: "whole_seconds",
-        what: "no more than 100 in any 60 s, stamped in whole seconds, both ends included",
+        what: "stamps in whole seconds, and accepts no more than 100 in 60 s with both ends",
         make: || Box::new(WholeSeconds::default()),
     },
 ];

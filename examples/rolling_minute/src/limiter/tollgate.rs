@@ -11,7 +11,7 @@ use crate::run::PATIENCE;
 pub(super) fn around(network: Network, quota: Quota) -> Client {
     RateLayer::new(quota)
         .max_wait(PATIENCE)
-        .queue(usize::MAX)
+        .queue(1 << 20)
         .layer(network)
         .boxed_clone()
 }

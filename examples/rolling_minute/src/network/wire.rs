@@ -111,11 +111,7 @@ mod tests {
             assert_eq!(wire.answer(at, ticket), Verdict::Accepted);
         }
         assert!(wire.on_the_way.is_empty());
-        let stamps: Vec<_> = wire
-            .finish(MINUTE)
-            .trailing()
-            .map(|(at, _)| at)
-            .collect();
+        let stamps: Vec<_> = wire.finish(MINUTE).trailing().map(|(at, _)| at).collect();
         assert_eq!(stamps.len(), 100);
         assert!(stamps.is_sorted());
         assert!(stamps.last() <= due.last().map(|(_, at)| at));
@@ -132,10 +128,11 @@ mod tests {
     #[test]
     fn the_most_in_flight_is_remembered() {
         let mut wire = wire();
-        for _ in 0..3 {
-            let tickets = [Duration::ZERO, MINUTE].map(|now| wire.depart(now));
-            for (ticket, _) in tickets {
-                wire.answer(2 * MINUTE + MINUTE, ticket);
+        for minute in [0, 3, 6] {
+            let start = minute * MINUTE;
+            let tickets = [start, start + MINUTE].map(|now| wire.depart(now).0);
+            for ticket in tickets {
+                wire.answer(start + 2 * MINUTE, ticket);
             }
         }
         assert_eq!(wire.most_in_flight(), 2);

@@ -22,7 +22,11 @@ pub fn markdown(rows: &[Row], heading: &str, picture: Option<&str>) -> Result<St
         )?;
     }
     for server in SERVERS {
-        writeln!(out, "\n## `{}`\n\nA server with {}.\n", server.name, server.what)?;
+        writeln!(
+            out,
+            "\n## `{}`\n\nA server that {}.\n",
+            server.name, server.what
+        )?;
         write!(out, "| load | limiter |")?;
         for latency in LATENCIES {
             write!(out, " {0} 429/h | accepted/h | peak |", latency.name)?;

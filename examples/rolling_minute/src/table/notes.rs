@@ -12,8 +12,8 @@ pub(super) fn notes() -> Vec<String> {
     let latencies: Vec<_> = LATENCIES
         .iter()
         .map(|latency| {
-            let (median, p99) = (latency.median, latency.p99);
-            format!("{} has a median of {median:?} and a 99th percentile of {p99:?}", latency.name)
+            let (median, p99) = (latency.median.as_millis(), latency.p99.as_millis());
+            format!("{} {median} and {p99}", latency.name)
         })
         .collect();
     vec![
@@ -26,11 +26,13 @@ pub(super) fn notes() -> Vec<String> {
             BETWEEN_BURSTS.as_secs()
         ),
         format!(
-            "Round trips are lognormal: {}. The server stamps a request at a uniformly random moment of its round trip.",
+            "Round trips are lognormal, with these medians and 99th percentiles in ms: {}. The server stamps a request \
+             at a uniformly random moment of its round trip.",
             latencies.join(", ")
         ),
         "A 429 carries no Retry-After, causes no pause, and is not sent again: the next request takes its turn."
             .to_owned(),
+        "Limiters meet the same randomness, so those that send at the same moments have the same figures.".to_owned(),
         "All limiters read a clock that follows virtual time (governor one that it is given), so none is left out."
             .to_owned(),
     ]
