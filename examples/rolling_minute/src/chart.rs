@@ -31,10 +31,9 @@ const LATENCY: Latency = LATENCIES[1];
 const COLUMNS: usize = 2;
 const WIDTH: u32 = 900;
 const HEAD: u32 = 64;
-const PANEL: u32 = 184;
+const PANEL: u32 = 200;
 
-/// What is shown of the counts: the limit in the middle, and twice the limit.
-const LEAST: f64 = 50.0;
+/// The highest count that has room: more than twice the limit.
 const MOST: f64 = 210.0;
 
 const INK: RGBColor = RGBColor(36, 41, 47);
@@ -95,7 +94,7 @@ fn draw(svg: &mut String, lines: &[Line]) -> Drawn {
     ))?;
     head.draw(&Text::new(
         format!(
-            "always more to send; round trips of {} ms in the median, {} ms in the 99th percentile; red is above the limit",
+            "always more to send; round trips of {} ms in the median, {} ms in the 99th percentile; the red ground lies above the limit",
             LATENCY.median.as_millis(),
             LATENCY.p99.as_millis()
         ),
@@ -119,7 +118,7 @@ fn draw_panel(area: &DrawingArea<SVGBackend<'_>, Shift>, line: &Line) -> Drawn {
         .margin_top(28)
         .x_label_area_size(24)
         .y_label_area_size(34)
-        .build_cartesian_2d(0.0..minutes, LEAST..MOST)?;
+        .build_cartesian_2d(0.0..minutes, 0.0..MOST)?;
     panel
         .configure_mesh()
         .disable_mesh()
@@ -127,19 +126,19 @@ fn draw_panel(area: &DrawingArea<SVGBackend<'_>, Shift>, line: &Line) -> Drawn {
         .label_style(font(11, &GREY))
         .x_labels(6)
         .x_label_formatter(&|minute| format!("{minute:.0} min"))
-        .y_labels(4)
+        .y_labels(5)
         .y_label_formatter(&|count| format!("{count:.0}"))
         .draw()?;
     let ours = names.iter().all(|name| name.starts_with("tollgate"));
     let color = if ours { OURS } else { PEER };
     draw_line(&mut panel, arrivals, color)?;
 
-    let title = font(14, if ours { &OURS } else { &INK });
+    let title = font(13, if ours { &OURS } else { &INK });
     area.draw(&Text::new(names.join(", "), (50, 8), title))?;
     let rejected = arrivals.rejected();
     let right = Pos::new(HPos::Right, VPos::Top);
     let figures = format!("{rejected} × 429, peak {}", arrivals.peak());
-    let style = font(13, if rejected > 0 { &OVER } else { &GREY }).pos(right);
+    let style = font(12, if rejected > 0 { &OVER } else { &GREY }).pos(right);
     let (width, _) = area.dim_in_pixel();
     area.draw(&Text::new(figures, (i32::try_from(width)? - 24, 9), style))?;
     Ok(())
@@ -151,12 +150,11 @@ fn draw_line(panel: &mut Panel<'_, '_>, arrivals: &Arrivals, color: RGBColor) ->
         .highest_each(STEP, TIME)
         .into_iter()
         .enumerate()
-        .map(|(step, count)| {
-            let minute = STEP.as_secs_f64() * step as f64 / 60.0;
-            (minute, (count as f64).max(LEAST))
-        })
+        .map(|(step, count)| (STEP.as_secs_f64() * step as f64 / 60.0, count as f64))
         .collect();
     let minutes = TIME.as_secs_f64() / 60.0;
+    let above = [(0.0, limit), (minutes, MOST)];
+    panel.draw_series([Rectangle::new(above, OVER.mix(0.05).filled())])?;
     panel.draw_series(DashedLineSeries::new(
         [(0.0, limit), (minutes, limit)],
         5,
@@ -179,4 +177,20 @@ fn draw_line(panel: &mut Panel<'_, '_>, arrivals: &Arrivals, color: RGBColor) ->
 
 fn font(size: u32, color: &RGBColor) -> TextStyle<'static> {
     ("sans-serif", size).into_font().color(color)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_limiter_has_a_name_and_a_line_in_the_picture() {
+        let svg = svg(7).expect("a picture");
+        assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
+        for limiter in LIMITERS {
+            assert!(svg.contains(limiter.name), "{limiter:?}");
+        }
+        let lines = svg.matches(r##"stroke="#0969DA""##).count();
+        assert_eq!(lines, 2, "tollgate and tollgate_tick");
+    }
 }
