@@ -1,4 +1,4 @@
-use rate_layer::{Quota, RateLayer};
+use rate_layer::{RateLayer, Window};
 use tower::{Layer, ServiceExt};
 
 use super::Client;
@@ -8,8 +8,8 @@ use crate::run::PATIENCE;
 /// Puts a [`RateLayer`] around `network`, with room for every backlog that a load makes.
 ///
 /// The simulated 429s carry no `Retry-After`, so they cause no pause: what the numbers show is the window alone.
-pub(super) fn around(network: Network, quota: Quota) -> Client {
-    RateLayer::new(quota)
+pub(super) fn around(network: Network, limit: impl Into<Window>) -> Client {
+    RateLayer::new(limit)
         .max_wait(PATIENCE)
         .queue(1 << 20)
         .layer(network)
