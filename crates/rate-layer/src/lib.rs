@@ -33,6 +33,7 @@
 //! | `shared` | one short lock around it; wakes outside of it |
 //! | `turn`, `place` | a waiter and a holder, with tokio's timers and clock |
 //! | `layer`, `limits`, `service`, `future` | the Tower shell |
+//! | `throttle`, `server` | what a response says about limits, and when the server's windows end; pure |
 //!
 //! # Features
 //!
@@ -53,6 +54,7 @@ mod place;
 mod queue;
 mod quota;
 mod rolling;
+mod server;
 mod service;
 mod settings;
 mod shared;
@@ -67,6 +69,9 @@ pub use layer::RateLayer;
 pub use limits::Limit;
 pub use place::Place;
 pub use quota::{MINUTE, Quota, SECOND, Start};
+pub use server::{
+    Dialect, Draft6, Draft7, Ietf, ResetForm, Standard, Stated, Statements, UsedWeight, XRateLimit,
+};
 pub use service::RateLimit;
 pub use throttle::{ResponseHead, Throttle};
 pub use window::{Counts, Snapshot, Window};
