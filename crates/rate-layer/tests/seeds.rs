@@ -81,7 +81,7 @@ fn captured_headers_say_what_their_servers_meant() {
     let none = Stated::new();
     let mut expected = BTreeMap::from([
         (
-            "draft6/before_draft_3",
+            "draft6/before_draft_4",
             vec![
                 none.limit(10).remaining(9).reset(SECOND).window(SECOND),
                 none.limit(1000).window(HOUR),

@@ -23,16 +23,17 @@ pub(super) static RESET: HeaderName = HeaderName::from_static("ratelimit-reset")
 /// RateLimit-Policy: 100;w=10
 /// ```
 ///
-/// The reset is in seconds from the response on. The policy whose quota is the limit gives it its window; before draft 3 policies
+/// The reset is in seconds from the response on. The policy whose quota is the limit gives it its window; before draft 4 policies
 /// followed the limit in its own field (`100, 100;w=10`). Of several lines that contradict each other the tighter counts; a
-/// line with anything malformed in it is ignored.
+/// line with anything malformed in it is ignored, and so is what a cache has kept for a while.
 ///
 /// Beyond the drafts, since it is met: a `w` at the limit itself (`100;w=10`, as Docker Hub sends it) is its window where no
 /// policy gives one; and a reset of a thousand million or more is no delay but unix time (as GitLab sends it), in seconds or
 /// milliseconds, read against the response's `Date`.
 ///
 /// Source: [draft-ietf-httpapi-ratelimit-headers-06](https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-06),
-/// section 3, and [draft 1](https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-01), section 3.1.
+/// sections 3 and, for caches, 5.2; [draft 3](https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-03) for the
+/// policies in the limit's field.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Draft6;
 
@@ -121,7 +122,7 @@ mod tests {
                 vec![whole, hourly],
             ),
             (all(&[(P, r#""named";q=100;w=10"#)]), vec![left]),
-            // Before draft 3.
+            // Before draft 4.
             (vec![(L, "100, 100;w=10"), (M, "50"), (T, "5")], vec![whole]),
             (
                 vec![(L, "100, 100;w=10, 5000;w=3600"), (M, "50"), (T, "5")],

@@ -24,10 +24,10 @@ use crate::throttle::ResponseHead;
 /// ```
 ///
 /// Structured fields (RFC 9651). The policy whose quota is the limit gives it its window. Other keys and parameters are comments;
-/// a field with anything malformed in it is ignored as a whole.
+/// a field with anything malformed in it is ignored as a whole, and so is what a cache has kept for a while.
 ///
 /// Source: [draft-ietf-httpapi-ratelimit-headers-07](https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-07),
-/// section 3.
+/// sections 3 and, for caches, 5.2.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Draft7;
 

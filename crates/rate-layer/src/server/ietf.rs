@@ -24,7 +24,9 @@ pub(super) static POLICY: HeaderName = HeaderName::from_static("ratelimit-policy
 /// are comments. A field with anything malformed in it is ignored as a whole, and so is what a cache has kept for a while.
 ///
 /// Source: [draft-ietf-httpapi-ratelimit-headers-10](https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-10),
-/// sections 3 and 4 and, for what a client does, 7 and 9.2; drafts 8 and 9 differ in wording alone.
+/// sections 3, 4 and 7, caches in 7.3. Drafts [8](https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-08) and
+/// [9](https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-09) have the same fields; `r` may be missing in draft
+/// 8, and whatever is missing is not stated.
 ///
 /// ```
 /// use std::time::Duration;
