@@ -300,5 +300,8 @@ mod tests {
             read(&Ietf, &[(P, &many.join(","))]).len(),
             Statements::CAPACITY
         );
+        // But looked at.
+        let spoilt = format!("{}, \"last\";q=-1", many.join(","));
+        assert_eq!(read(&Ietf, &[(P, &spoilt)]), []);
     }
 }

@@ -53,10 +53,13 @@ pub(super) enum Name<'a> {
 }
 
 /// The members of a list; those that find no room are left out.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Items<'a> {
     items: [Option<Item<'a>>; Statements::CAPACITY],
     len: usize,
+    is_valid: fn(&Item<'_>) -> bool,
+    /// A member was not valid, with or without room for it.
+    is_spoilt: bool,
 }
 
 impl<T> Param<T> {
@@ -90,33 +93,38 @@ impl Param<u64> {
 }
 
 impl<'a> Items<'a> {
+    fn new(is_valid: fn(&Item<'_>) -> bool) -> Self {
+        Self {
+            items: Default::default(),
+            len: 0,
+            is_valid,
+            is_spoilt: false,
+        }
+    }
+
     /// Reads a list that may be spread over several lines; none, if any of them or any member is malformed.
     pub(super) fn of(
         headers: &'a HeaderMap,
         field: &HeaderName,
         is_valid: fn(&Item<'_>) -> bool,
     ) -> Self {
-        let mut all = Self::default();
+        let mut all = Self::new(is_valid);
         for line in headers.get_all(field) {
             if !all.read(line.as_bytes()) {
-                return Self::default();
+                return Self::new(is_valid);
             }
         }
-        if all.iter().all(is_valid) {
-            all
-        } else {
-            Self::default()
-        }
+        all
     }
 
     /// Reads a list of numbers on one line; none, if it is malformed.
     pub(super) fn numbers(line: &'a [u8]) -> Self {
-        let mut all = Self::default();
-        let is_valid = |item: &Item<'_>| matches!(item.name, Name::Number(_));
-        if all.read(line) && all.iter().all(is_valid) {
+        let is_number = |item: &Item<'_>| matches!(item.name, Name::Number(_));
+        let mut all = Self::new(is_number);
+        if all.read(line) {
             all
         } else {
-            Self::default()
+            Self::new(is_number)
         }
     }
 
@@ -125,10 +133,14 @@ impl<'a> Items<'a> {
     }
 
     fn read(&mut self, line: &'a [u8]) -> bool {
-        Parser::new(line).parse_list_with_visitor(self).is_ok()
+        let is_list = Parser::new(line)
+            .parse_list_with_visitor(&mut *self)
+            .is_ok();
+        is_list && !self.is_spoilt
     }
 
     fn push(&mut self, item: Item<'a>) {
+        self.is_spoilt |= !(self.is_valid)(&item);
         if let Some(free) = self.items.get_mut(self.len) {
             *free = Some(item);
             self.len += 1;
