@@ -24,28 +24,29 @@
 //! when it could not have one in time. Layers and windows are cheap handles: clone a [`Window`] into every layer whose
 //! requests count against the same limit.
 //!
-//! | module | what it decides |
+//! | module | what it is |
 //! | --- | --- |
-//! | `rolling` | how many places are taken, and when they free; pure |
-//! | `queue` | who waits, in which order, who has been offered a place; pure |
-//! | `lookouts` | who looks after the queue, and when; pure |
-//! | `limiter` | brings them together; pure |
-//! | `shared` | one short lock around it; wakes outside of it |
-//! | `turn`, `place` | a waiter and a holder, with tokio's timers and clock |
-//! | `layer`, `limits`, `service`, `future` | the Tower shell |
+//! | `quota`, `pace` | what a server allows, in a user's words |
+//! | `shape` | the windows and paces themselves: how much is taken, and when it frees; pure |
+//! | `book` | windows that are taken together, and who waits for them: who gets a place; pure |
+//! | `server` | what a response says about limits, and when the server's windows end; pure |
+//! | `shared`, `domain` | one short lock around a book; wakes outside of it; its clock |
+//! | `window`, `keyed`, `place`, `charge` | handles: to windows, to those of keys, to places, to what they cost |
+//! | `wants`, `turn` | what a request needs, and its way to it |
+//! | `layer`, `rule`, `limits`, `service`, `prepare`, `future`, `response`, `detach` | the Tower shell |
 //!
 //! # Features
 //!
 //! `hyper` (default): a failed connection attempt of hyper-util's legacy client is known to have sent nothing, so its
 //! place is free again at once.
 
-// What decides, and the lock around it: what the model of `tests` runs under loom.
+// What decides, and the lock around it: what `model` runs under loom.
 mod book;
 mod lane;
 mod moment;
 mod pace;
 mod quota;
-pub mod server;
+mod server;
 mod shape;
 mod shared;
 mod sync;
@@ -95,6 +96,7 @@ mod window;
 
 pub use self::pace::Pace;
 pub use self::quota::{MINUTE, Quota, Quotas, SECOND, Start, Tier};
+pub use self::server::{Stated, Statements};
 #[cfg(not(loom))]
 pub use self::{
     charge::Charge,
@@ -107,6 +109,7 @@ pub use self::{
     limits::Limit,
     place::Place,
     rule::Rule,
+    server::{Dialect, Draft6, Draft7, Ietf, ResetForm, Standard, UsedWeight, XRateLimit},
     service::RateLimit,
     throttle::{ResponseHead, Throttle},
     window::{Counts, Snapshot, Window},

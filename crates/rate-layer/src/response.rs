@@ -1,10 +1,7 @@
 //! What becomes of a request's places when its outcome is known.
 
-use std::time::{Duration, SystemTime};
-
 use call_context::{BoxError, NeverLeft};
 use http::Response;
-use http::header::DATE;
 use smallvec::SmallVec;
 
 use crate::book::Answer;
@@ -59,7 +56,8 @@ fn answered<R>(place: Place, mut response: Response<R>, settings: &Settings) -> 
     }
     let answer = Answer {
         stated: &stated,
-        date: date_of(&head),
+        // One from a cache says when it was first made.
+        date: head.date().filter(|_| !head.is_cached()),
         success: head.status().is_success(),
         admission: 0,
     };
@@ -74,14 +72,4 @@ fn answered<R>(place: Place, mut response: Response<R>, settings: &Settings) -> 
         response.extensions_mut().insert(charge);
     }
     response
-}
-
-/// The response's `Date`, since the Unix epoch. One from a cache says when it was first made, and is left out.
-fn date_of(head: &ResponseHead<'_>) -> Option<Duration> {
-    if head.headers().contains_key(http::header::AGE) {
-        return None;
-    }
-    let date = head.headers().get(DATE)?.to_str().ok()?;
-    let date = httpdate::parse_http_date(date.trim()).ok()?;
-    date.duration_since(SystemTime::UNIX_EPOCH).ok()
 }

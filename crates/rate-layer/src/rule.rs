@@ -79,7 +79,22 @@ impl Rule {
 
     /// Reads in responses what the server says of this limit, and becomes more careful by it.
     ///
-    /// See [`server`](crate::server) for the dialects, and for what is believed.
+    /// [`Standard`](crate::Standard) reads what can be read without being told which; there are others, and one's own
+    /// ([`Dialect`]). What is said is believed as far as it *tightens*: where fewer places remain at the server than here, somebody
+    /// else uses the key, and the difference is taken to be in use until the server's reset, at the most as long as a place that is
+    /// taken now. More that remain promise nothing. A statement is about the window whose length it names, else the one with
+    /// the limit that it names, else the only one. [`Quota::adopt_up_to`](crate::Quota::adopt_up_to) and
+    /// [`Start::Seeded`](crate::Start::Seeded) rest on it as well.
+    ///
+    /// Nothing is read by default: the window needs no help where nobody else uses the key, and a `Retry-After` is obeyed in
+    /// any case.
+    ///
+    /// ```
+    /// use rate_layer::{MINUTE, Quota, RateLayer, Standard};
+    ///
+    /// let layer = RateLayer::new(Quota::rolling(10, MINUTE).adopt_up_to(100)).listen(Standard);
+    /// # let _ = layer;
+    /// ```
     pub fn listen(mut self, dialect: impl Dialect + 'static) -> Self {
         self.dialect = Some(Arc::new(dialect));
         self

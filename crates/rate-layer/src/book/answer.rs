@@ -56,6 +56,12 @@ impl Book {
             }
         }
         self.tend(now, holding.claims, wakes);
+        for claim in holding.claims {
+            // Where the server's clock decides, a place may free sooner than was to be foreseen.
+            if claim.counts_departure && self.limiters.has(claim.id) {
+                self.call_lookouts(now, claim.id.index, wakes);
+            }
+        }
         now
     }
 
