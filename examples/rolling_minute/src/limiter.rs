@@ -10,11 +10,12 @@ mod tower_resilience;
 
 use std::fmt;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use ::tower::BoxError;
 use ::tower::util::BoxCloneService;
 use http::{Request, Response};
-use rate_layer::{MINUTE, Quota, SECOND};
+use rate_layer::{MINUTE, Pace, Quota, SECOND};
 
 use crate::network::Network;
 
@@ -26,6 +27,9 @@ const LIMIT: NonZeroU32 = NonZeroU32::new(100).expect("100 is not 0");
 
 /// The exact rolling minute.
 const ROLLING: Quota = Quota::rolling(LIMIT.get(), MINUTE);
+
+/// A minute's requests, evenly spread.
+const SPACED: Pace = Pace::every(Duration::from_millis(600));
 
 /// A limiter: its name, and how it is put around a service.
 #[derive(Clone, Copy)]
@@ -62,6 +66,11 @@ pub const LIMITERS: &[Limiter] = &[
         name: "tollgate_tick",
         what: "the same with .tick(SECOND), for stamps in whole seconds",
         around: |network| tollgate::around(network, ROLLING.tick(SECOND)),
+    },
+    Limiter {
+        name: "tollgate_paced",
+        what: "the same with one each 600 ms",
+        around: |network| tollgate::around(network, ROLLING.and(SPACED)),
     },
     Limiter {
         name: "governor",
