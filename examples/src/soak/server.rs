@@ -209,3 +209,36 @@ fn count(state: &Mutex<State>, arrived: Instant) -> Verdict {
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use tollgate::{MINUTE, Quota, Window};
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::soak::wire::{Wire, client, layer, request};
+
+    #[tokio::test]
+    async fn what_is_over_the_limit_is_rejected_and_told_when_to_come_again() {
+        let mut calm = Weather::bad(7);
+        calm.calm_down();
+        let server = Server::start(Log::new(2, MINUTE), calm).await;
+        let server = server.expect("a port");
+        // Nothing of the layer's: it limits nothing.
+        let nothing = layer(&Window::new(Quota::rolling(1, MINUTE)), true);
+        let client = client(&nothing, &Arc::new(Wire::default()));
+        let mut statuses = Vec::new();
+        for _ in 0..3 {
+            let (request, _) = request(server.addr(), 100_000);
+            let answer = client.clone().oneshot(request).await.expect("an answer");
+            let retry_after = answer.headers().get("retry-after").cloned();
+            let body = answer.into_body().collect().await.expect("a whole body");
+            statuses.push((retry_after, body.to_bytes().len()));
+        }
+        let minute = http::HeaderValue::from_static("60");
+        assert_eq!(statuses, [(None, 4096), (None, 4096), (Some(minute), 9)]);
+        let seen = server.seen();
+        assert_eq!((seen.requests, seen.at_work), (3, 0));
+        assert_eq!((seen.log.peak(), seen.log.peak_offered()), (2, 3));
+    }
+}
