@@ -6,6 +6,7 @@ pub mod exit;
 pub mod pace;
 pub mod progress;
 pub mod report;
+pub mod soak;
 pub mod tally;
 pub mod toromarket_run;
 pub mod torque_run;
