@@ -137,8 +137,7 @@ impl Book {
             limiter.is_open_to(lane) && limiter.has_room(terms, lane, claim.cost)
         });
         if free {
-            self.take(claims, lane);
-            self.tally(claims, |tally| tally.admitted += 1);
+            self.admitted(claims, lane);
         }
         free
     }
@@ -309,23 +308,22 @@ impl Book {
         now
     }
 
-    /// Ends admitted places. Says when they have ended.
+    /// Ends admitted places.
     pub(crate) fn end(
         &mut self,
         now: Moment,
         holding: Holding<'_>,
         ending: Ending,
         wakes: &mut Wakes,
-    ) -> Moment {
-        let now = self.no_earlier(now, holding.claims);
-        self.tally(holding.claims, |tally| match ending {
+    ) {
+        match ending {
             Ending::Answered => {}
-            Ending::Abandoned => tally.abandoned += 1,
-            Ending::NeverLeft => tally.given_back += 1,
-        });
-        self.end_all(now, holding, ending);
-        self.tend(now, holding.claims, wakes);
-        now
+            Ending::Abandoned => self.tally(holding.claims, |tally| tally.abandoned += 1),
+            Ending::NeverLeft => self.tally(holding.claims, |tally| tally.given_back += 1),
+        }
+        if self.end_all(now, holding, ending) {
+            self.tend(now, holding.claims, wakes);
+        }
     }
 
     /// Sets right what an answered request has cost.
@@ -392,8 +390,7 @@ impl Book {
         self.tend(now, claims, wakes);
         let free = |claim: &Claim| self.is_available(claim, lane, Ticket::NEWCOMER);
         if claims.iter().all(free) {
-            self.take(claims, lane);
-            self.tally(claims, |tally| tally.admitted += 1);
+            self.admitted(claims, lane);
             return Ok(());
         }
         Err(Denied::TooLate(self.turn_of_newcomer(now, claims, lane)))
@@ -416,6 +413,11 @@ impl Book {
         most.min().unwrap_or(u32::MAX)
     }
 
+    fn admitted(&mut self, claims: &mut [Claim], lane: Lane) {
+        self.take(claims, lane);
+        self.tally(claims, |tally| tally.admitted += 1);
+    }
+
     fn take(&mut self, claims: &mut [Claim], lane: Lane) {
         self.admissions += 1;
         for claim in claims {
@@ -436,13 +438,14 @@ impl Book {
         self.end_all(now, holding, Ending::NeverLeft);
     }
 
-    fn end_all(&mut self, now: Moment, holding: Holding<'_>, ending: Ending) {
+    /// Ends places, without a look at who waits for them. Says whether anybody does.
+    fn end_all(&mut self, now: Moment, holding: Holding<'_>, ending: Ending) -> bool {
+        let mut somebody_waits = false;
         for claim in holding.claims {
             // What is gone by now had nothing in it that counts.
-            if !self.limiters.has(claim.id) {
+            let Some(limiter) = self.limiters.at_mut(claim.id) else {
                 continue;
-            }
-            let limiter = &mut self.limiters[claim.id.index];
+            };
             let terms = &self.groups[limiter.group as usize].terms;
             let held = Held {
                 lane: holding.lane,
@@ -450,7 +453,9 @@ impl Book {
                 departed: holding.departed,
             };
             limiter.tiers.end(terms, &self.server, now, held, ending);
+            somebody_waits |= limiter.members() > 0;
         }
+        somebody_waits
     }
 
     /// Clocks are read before the lock is taken. What a window has seen since then does not become unseen.

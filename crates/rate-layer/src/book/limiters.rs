@@ -80,6 +80,14 @@ impl Limiters {
         }
     }
 
+    /// What `id` names, if it is there still.
+    pub(crate) fn at_mut(&mut self, id: Id) -> Option<&mut Limiter> {
+        let slot = self.slots.get_mut(id.index as usize)?;
+        slot.limiter
+            .as_mut()
+            .filter(|_| slot.generation == id.generation)
+    }
+
     pub(crate) fn get(&self, index: u32) -> Option<&Limiter> {
         self.slots.get(index as usize)?.limiter.as_ref()
     }

@@ -95,7 +95,11 @@ impl Waiter {
 ///
 /// Dropping one may run anybody's code, a whole task's destructor even, which may well come back to this book.
 #[derive(Debug, Default)]
-pub(crate) struct Wakes {
+pub(crate) struct Wakes(Option<Box<Left>>);
+
+/// As a rule nobody is called, and there is nothing to make, look through or take apart.
+#[derive(Debug, Default)]
+struct Left {
     fire: Vec<Waker>,
     retire: Vec<Waker>,
 }
@@ -103,22 +107,24 @@ pub(crate) struct Wakes {
 impl Wakes {
     /// Wakes whom the book has called.
     pub(crate) fn fire(self) {
-        // As a rule there are none, and then there is nothing to take apart.
-        if self.fire.is_empty() {
-            return;
-        }
-        for waker in self.fire {
-            waker.wake();
+        if let Some(left) = self.0 {
+            for waker in left.fire {
+                waker.wake();
+            }
         }
     }
 
     /// Calls whom `waker` wakes.
     pub(crate) fn call(&mut self, waker: Option<Waker>) {
-        self.fire.extend(waker);
+        if let Some(waker) = waker {
+            self.0.get_or_insert_default().fire.push(waker);
+        }
     }
 
     /// Keeps a waker that is not needed until it may be dropped.
     pub(crate) fn retire(&mut self, waker: Option<Waker>) {
-        self.retire.extend(waker);
+        if let Some(waker) = waker {
+            self.0.get_or_insert_default().retire.push(waker);
+        }
     }
 }

@@ -73,7 +73,11 @@ impl Ring {
             self.places = Some(Box::new(self.ticks.iter().map(|_| 1).collect()));
         }
         self.grow(room);
-        self.ticks.insert(index, low_bits(at));
+        if index == self.ticks.len() {
+            self.ticks.push_back(low_bits(at));
+        } else {
+            self.ticks.insert(index, low_bits(at));
+        }
         if let Some(counts) = &mut self.places {
             counts.insert(index, places);
         }

@@ -89,6 +89,9 @@ impl Tiers {
 
     /// Whether `cost` places are free in all of them, as of when they were last told the time.
     pub(crate) fn have_room(&self, terms: &AllTerms, lane: Lane, cost: u32) -> bool {
+        if let Some((terms, rolling)) = self.only_window(terms) {
+            return rolling.has_room(terms, lane, cost);
+        }
         self.iter(terms).all(|tier| match tier {
             (TierTerms::Window(terms), Tier::Window(rolling)) => {
                 rolling.has_room(terms, lane, cost)
@@ -98,8 +101,29 @@ impl Tiers {
         })
     }
 
+    /// The window, where there is nothing else. Most have just that, and are not to pay for more.
+    fn only_window<'a>(&'a self, terms: &'a AllTerms) -> Option<(&'a Terms, &'a Rolling)> {
+        match (&*terms.tiers, &self.first) {
+            ([TierTerms::Window(terms)], Tier::Window(rolling)) => Some((terms, rolling)),
+            _ => None,
+        }
+    }
+
+    fn only_window_mut<'a>(
+        &'a mut self,
+        terms: &'a AllTerms,
+    ) -> Option<(&'a Terms, &'a mut Rolling)> {
+        match (&*terms.tiers, &mut self.first) {
+            ([TierTerms::Window(terms)], Tier::Window(rolling)) => Some((terms, rolling)),
+            _ => None,
+        }
+    }
+
     /// Takes `cost` places in all of them.
     pub(crate) fn take(&mut self, terms: &AllTerms, lane: Lane, cost: u32) {
+        if let Some((_, rolling)) = self.only_window_mut(terms) {
+            return rolling.take(lane, cost);
+        }
         for tier in self.iter_mut(terms) {
             match tier {
                 (TierTerms::Pace(pace), Tier::Pace(pacer)) => pacer.take(*pace, cost),
@@ -111,6 +135,9 @@ impl Tiers {
 
     /// What a request of `lane` may cost at the most.
     pub(crate) fn most(&self, terms: &AllTerms, lane: Lane) -> u32 {
+        if let Some((terms, rolling)) = self.only_window(terms) {
+            return rolling.most(terms, lane);
+        }
         let most = self.iter(terms).map(|tier| match tier {
             (TierTerms::Window(terms), Tier::Window(rolling)) => rolling.most(terms, lane),
             (TierTerms::Pace(pace), _) => pace.at_once(),
@@ -152,6 +179,9 @@ impl Tiers {
 
     /// Frees what is due at `now`.
     pub(crate) fn expire(&mut self, terms: &AllTerms, now: Moment) {
+        if let Some((terms, rolling)) = self.only_window_mut(terms) {
+            return rolling.expire(terms, now);
+        }
         for tier in self.iter_mut(terms) {
             match tier {
                 (TierTerms::Window(terms), Tier::Window(rolling)) => rolling.expire(terms, now),
@@ -170,6 +200,9 @@ impl Tiers {
         lane: Lane,
         places: Places,
     ) -> Turn {
+        if let Some((terms, rolling)) = self.only_window(terms) {
+            return rolling.turn(terms, server, now, lane, places);
+        }
         self.iter(terms)
             .map(|tier| match tier {
                 (TierTerms::Window(terms), Tier::Window(rolling)) => {
@@ -183,6 +216,9 @@ impl Tiers {
 
     /// How many places have freed by themselves, in all windows together; it wraps.
     pub(crate) fn freed(&self) -> u32 {
+        if let (Tier::Window(rolling), None) = (&self.first, &self.more) {
+            return rolling.freed();
+        }
         let freed = self.windows().map(Rolling::freed);
         freed.fold(0, u32::wrapping_add)
     }
@@ -223,6 +259,9 @@ impl Tiers {
         terms: &AllTerms,
         mut act: impl FnMut(&Terms, &mut Rolling),
     ) {
+        if let Some((terms, rolling)) = self.only_window_mut(terms) {
+            return act(terms, rolling);
+        }
         for tier in self.iter_mut(terms) {
             if let (TierTerms::Window(terms), Tier::Window(rolling)) = tier {
                 act(terms, rolling);
