@@ -30,7 +30,8 @@ fn by_keys(harness: &mut impl Harness, group: &str, count: u64) {
         limiter.check_key(key).expect("a place");
     });
     let limiter = limiters::throttle_net_keyed(Pace::OPEN, keys.len());
-    keys.iter().for_each(|key| assert!(limiter.try_acquire(key)));
+    keys.iter()
+        .for_each(|key| assert!(limiter.try_acquire(key)));
     let mut next = keys.iter().cycle();
     harness.op(group, "throttle_net", || {
         let key = next.next().expect("a key");

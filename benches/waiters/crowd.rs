@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ pub(crate) struct Cost {
 /// What the tasks share.
 #[derive(Default)]
 struct Tally {
+    /// How many have come.
+    came: AtomicUsize,
     polls: AtomicU64,
     /// The requests by their numbers, in the order in which they were answered.
     served: Mutex<Vec<usize>>,
@@ -43,7 +45,8 @@ struct Tally {
 impl Crowd {
     /// Lets the crowd through the client that `client` makes.
     pub(crate) fn pass<C: Client>(&self, client: impl FnOnce() -> C) -> Cost {
-        let runtime = tokio::runtime::Builder::new_current_thread()
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
             .enable_time()
             .build()
             .expect("a runtime");
@@ -53,9 +56,9 @@ impl Crowd {
             let tally = Arc::new(Tally::default());
             let requests = requests(self.waiters);
             let start = ProcessTime::now();
-            for (number, request) in requests.into_iter().enumerate() {
+            for request in requests {
                 let client = client.clone();
-                tokio::spawn(wait(client, number, request, self.waiters, tally.clone()));
+                tokio::spawn(wait(client, request, self.waiters, tally.clone()));
             }
             // What is late is not counted, but reported: see `granted`.
             let _ = tokio::time::timeout(LONGEST, tally.all.notified()).await;
@@ -87,13 +90,8 @@ impl Crowd {
     }
 }
 
-async fn wait<C: Client>(
-    client: C,
-    number: usize,
-    request: Request<()>,
-    waiters: usize,
-    tally: Arc<Tally>,
-) {
+async fn wait<C: Client>(client: C, request: Request<()>, waiters: usize, tally: Arc<Tally>) {
+    let number = tally.came.fetch_add(1, Ordering::Relaxed);
     let mut call = pin!(client.oneshot(request));
     let outcome = poll_fn(|cx| {
         tally.polls.fetch_add(1, Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! What thousands of waiting requests cost: CPU time, polls and order, for each grant.
 //!
 //! `cargo bench -p benches --bench waiters [-- --json] [--rounds 3] [NAME]`. In real time: 4000 requests wait in tasks of
-//! their own, on one thread, while 100 are let through every 200 ms, until all are; so eight seconds for each limiter.
+//! their own, on two worker threads, while 100 are let through every 200 ms, until all are; so eight seconds for each limiter.
 //!
 //! - *CPU* is the process's, from the first spawn to the last answer, over the requests; all threads of it, since some
 //!   limiters have their own for timers.

@@ -31,7 +31,11 @@ impl Row {
     }
 
     fn granted(&self) -> usize {
-        self.costs.iter().map(|cost| cost.granted).min().unwrap_or(0)
+        self.costs
+            .iter()
+            .map(|cost| cost.granted)
+            .min()
+            .unwrap_or(0)
     }
 }
 
