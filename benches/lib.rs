@@ -1,1 +1,23 @@
-//! Empty: everything in this package is a target of its own.
+//! What the benches share: the limiters that are compared, each as its authors would have it used, and the request that
+//! goes through them.
+//!
+//! | module | what it has |
+//! | --- | --- |
+//! | `flags` | what a bench may be told on its command line |
+//! | `harness` | what a case asks of whoever measures it |
+//! | `layers` | each limiter in front of a service that answers at once |
+//! | `limiters` | each limiter by itself |
+//! | `pace` | how much a limiter lets through |
+//! | `requests` | the service that answers at once, and what is sent to it |
+
+mod flags;
+mod harness;
+pub mod layers;
+pub mod limiters;
+mod pace;
+mod requests;
+
+pub use flags::Flags;
+pub use harness::Harness;
+pub use pace::Pace;
+pub use requests::{Client, answer, requests, send_all};

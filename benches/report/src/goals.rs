@@ -1,0 +1,162 @@
+//! What is to be reached, as data: a bench that comes later adds its lines to [`GOALS`].
+
+use crate::measured::Measured;
+use crate::waiting::Waiting;
+
+/// A group of criterion's and one of its functions.
+pub(crate) type Case = (&'static str, &'static str);
+
+/// What is to be reached.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Goal {
+    pub(crate) quantity: Quantity,
+    /// The goal is met up to here, and here.
+    pub(crate) at_most: f64,
+}
+
+/// What a goal is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Quantity {
+    /// The time of one case over that of another.
+    Time { of: Case, to: Case },
+    /// The same, with the time of a third taken off both: what they add to it.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for benches of layers that add to something")
+    )]
+    Added { of: Case, to: Case, bare: Case },
+    /// The CPU time that a waiter costs, over that of another limiter.
+    Cpu { of: &'static str, to: &'static str },
+    /// How often a waiter is polled.
+    Polls { of: &'static str },
+}
+
+/// All goals, in the order of the page.
+pub(crate) const GOALS: &[Goal] = &[
+    time(("pair", "tollgate"), ("admit", "governor"), 2.0),
+    time(("reject", "tollgate"), ("reject", "governor"), 1.2),
+    time(("layer", "tollgate"), ("layer", "tower_resilience"), 0.65),
+    time(("layer", "tollgate"), ("layer", "throttle_net"), 0.35),
+    time(
+        ("tasks", "tollgate"),
+        ("tasks", "tower_buffer_rate_limit"),
+        0.3,
+    ),
+    Goal {
+        quantity: Quantity::Cpu {
+            of: "tollgate",
+            to: "tower_buffer_rate_limit",
+        },
+        at_most: 0.9,
+    },
+    Goal {
+        quantity: Quantity::Polls { of: "tollgate" },
+        at_most: 3.0,
+    },
+];
+
+const fn time(of: Case, to: Case, at_most: f64) -> Goal {
+    Goal {
+        quantity: Quantity::Time { of, to },
+        at_most,
+    }
+}
+
+/// What became of a goal.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Verdict {
+    Met(f64),
+    Missed(f64),
+    NotMeasured,
+}
+
+impl Goal {
+    pub(crate) fn judge(&self, measured: &Measured, waiting: Option<&Waiting>) -> Verdict {
+        match self.quantity.value(measured, waiting) {
+            None => Verdict::NotMeasured,
+            Some(value) if value <= self.at_most => Verdict::Met(value),
+            Some(value) => Verdict::Missed(value),
+        }
+    }
+}
+
+impl Quantity {
+    fn value(&self, measured: &Measured, waiting: Option<&Waiting>) -> Option<f64> {
+        let ns = |case: Case| measured.figure(case.0, case.1).map(|figure| figure.ns);
+        let wait = |limiter: &str| waiting?.limiter(limiter);
+        Some(match *self {
+            Self::Time { of, to } => ns(of)? / ns(to)?,
+            Self::Added { of, to, bare } => {
+                let bare = ns(bare)?;
+                (ns(of)? - bare) / (ns(to)? - bare)
+            }
+            Self::Cpu { of, to } => wait(of)?.cpu_us_per_grant / wait(to)?.cpu_us_per_grant,
+            Self::Polls { of } => wait(of)?.polls_per_grant,
+        })
+    }
+
+    /// What it is, in words.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::Time { of, to } => format!("`{}/{}` ÷ `{}/{}`", of.0, of.1, to.0, to.1),
+            Self::Added { of, to, bare } => format!(
+                "`{}/{}` ÷ `{}/{}`, each less `{}/{}`",
+                of.0, of.1, to.0, to.1, bare.0, bare.1
+            ),
+            Self::Cpu { of, to } => format!("CPU a waiter, `{of}` ÷ `{to}`"),
+            Self::Polls { of } => format!("polls a waiter, `{of}`"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured() -> Measured {
+        [
+            ("g", "ours", 60.0),
+            ("g", "peer", 100.0),
+            ("g", "bare", 20.0),
+        ]
+        .into_iter()
+        .collect()
+    }
+
+    fn judge(quantity: Quantity, at_most: f64) -> Verdict {
+        Goal { quantity, at_most }.judge(&measured(), None)
+    }
+
+    #[test]
+    fn a_goal_is_met_up_to_its_figure_and_there() {
+        let quantity = Quantity::Time {
+            of: ("g", "ours"),
+            to: ("g", "peer"),
+        };
+        assert_eq!(judge(quantity, 0.6), Verdict::Met(0.6));
+        assert_eq!(judge(quantity, 0.59), Verdict::Missed(0.6));
+    }
+
+    #[test]
+    fn what_is_bare_is_taken_off_both() {
+        let quantity = Quantity::Added {
+            of: ("g", "ours"),
+            to: ("g", "peer"),
+            bare: ("g", "bare"),
+        };
+        assert_eq!(judge(quantity, 1.0), Verdict::Met(0.5));
+    }
+
+    #[test]
+    fn what_was_not_measured_is_neither_met_nor_missed() {
+        for quantity in [
+            Quantity::Time {
+                of: ("g", "ours"),
+                to: ("g", "nobody"),
+            },
+            Quantity::Polls { of: "ours" },
+        ] {
+            assert_eq!(judge(quantity, 1.0), Verdict::NotMeasured);
+        }
+    }
+}

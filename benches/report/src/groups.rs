@@ -1,0 +1,55 @@
+//! What the groups measure, and whom they compare with, as data. A group that is not named here comes last, without words.
+
+/// A group of criterion's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Group {
+    pub(crate) name: &'static str,
+    /// What one round of it does.
+    pub(crate) what: &'static str,
+    /// The function by which the others are divided.
+    pub(crate) peer: &'static str,
+}
+
+/// The groups that are known, in the order of the page.
+pub(crate) const GROUPS: &[Group] = &[
+    group(
+        "admit",
+        "A place is taken, where there is always one.",
+        "governor",
+    ),
+    group(
+        "reject",
+        "There is no place, and the limiter says when there will be one.",
+        "governor",
+    ),
+    group(
+        "pair",
+        "A place is taken and the request answered; where a limiter knows no answers, the same as `admit`.",
+        "governor",
+    ),
+    group("keyed_1k", "`pair` by one of a thousand keys.", "governor"),
+    group(
+        "keyed_100k",
+        "`pair` by one of a hundred thousand keys.",
+        "governor",
+    ),
+    group(
+        "layer",
+        "A request passes through the layer to a service that answers at once.",
+        "tower_resilience",
+    ),
+    group(
+        "tasks",
+        "The same from 64 spawned tasks at once, on two worker threads; time over requests.",
+        "tower_buffer_rate_limit",
+    ),
+    group(
+        "contended",
+        "`pair` on one limiter from two threads at once; time over operations.",
+        "governor",
+    ),
+];
+
+const fn group(name: &'static str, what: &'static str, peer: &'static str) -> Group {
+    Group { name, what, peer }
+}
