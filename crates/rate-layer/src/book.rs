@@ -131,6 +131,9 @@ impl Book {
 
     /// Admits where no clock is needed for it: there is room, and nobody stands in line.
     pub(crate) fn admit_unseen(&mut self, claims: &mut [Claim], lane: Lane) -> bool {
+        if let [claim] = claims {
+            return self.admit_one_unseen(claim, lane);
+        }
         let free = claims.iter().all(|claim| {
             let limiter = &self.limiters[claim.id.index];
             let terms = &self.groups[limiter.group as usize].terms;
@@ -138,6 +141,21 @@ impl Book {
         });
         if free {
             self.admitted(claims, lane);
+        }
+        free
+    }
+
+    /// The same for a request that wants one thing, as most do.
+    fn admit_one_unseen(&mut self, claim: &mut Claim, lane: Lane) -> bool {
+        let Some(limiter) = self.limiters.at_mut(claim.id) else {
+            return false;
+        };
+        let group = &mut self.groups[limiter.group as usize];
+        let free = limiter.is_open_to(lane) && limiter.has_room(&group.terms, lane, claim.cost);
+        if free {
+            limiter.take(&group.terms, lane, claim);
+            group.tally.admitted += 1;
+            self.admissions += 1;
         }
         free
     }
@@ -155,6 +173,27 @@ impl Book {
             self.tally(claims, |tally| tally.refused += 1);
         }
         outcome
+    }
+
+    /// Admits at once, or says that the request may [join](Self::join) the line; `None` then.
+    ///
+    /// A waker is to be had only where somebody has to wait.
+    pub(crate) fn admit_or_wait(
+        &mut self,
+        now: Moment,
+        claims: &mut [Claim],
+        lane: Lane,
+        patience: Patience,
+        wakes: &mut Wakes,
+    ) -> Result<Option<()>, Denied> {
+        match self.decide(now, claims, lane, wakes) {
+            Ok(()) => Ok(Some(())),
+            Err(Denied::TooLate(turn)) if turn <= patience.until => Ok(None),
+            Err(denied) => {
+                self.tally(claims, |tally| tally.refused += 1);
+                Err(denied)
+            }
+        }
     }
 
     /// Admits at once, or puts the request in line.
@@ -423,9 +462,7 @@ impl Book {
         for claim in claims {
             let limiter = &mut self.limiters[claim.id.index];
             let terms = &self.groups[limiter.group as usize].terms;
-            limiter.tiers.take(terms, lane, claim.cost);
-            claim.freed = limiter.tiers.freed();
-            claim.counts_departure = terms.count_departures();
+            limiter.take(terms, lane, claim);
         }
     }
 

@@ -74,7 +74,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let stage = match mark(&mut request) {
+        let stage = match mark(&mut request, &self.settings) {
             Ok(()) => Stage::Prepares {
                 prepare: Prepare::new(self.inner.clone(), request),
             },
@@ -157,7 +157,7 @@ where
     let place = place;
     let within = settings.answer_within;
     match timeout(within, future).await {
-        Ok(outcome) => settle(place, outcome.map_err(Into::into), &settings),
+        Ok(outcome) => settle(place, outcome, &settings),
         Err(_) => Err(RateError::answer_timeout(within).into()),
     }
 }

@@ -58,7 +58,7 @@ where
     S: Service<Request<B>>,
 {
     pub(crate) fn new(inner: S, mut request: Request<B>, settings: Arc<Settings>) -> Self {
-        let stage = match mark(&mut request) {
+        let stage = match mark(&mut request, &settings) {
             Ok(()) => Stage::Prepares {
                 prepare: Prepare::new(inner, request),
             },
@@ -73,13 +73,17 @@ where
 }
 
 /// Marks a request that has come in.
-pub(crate) fn mark<B>(request: &mut Request<B>) -> Result<(), RateError> {
+pub(crate) fn mark<B>(request: &mut Request<B>, settings: &Settings) -> Result<(), RateError> {
     let context = CallContext::of(request.extensions_mut());
     if context.inside(Guard::Attach) {
         return Err(RateError::attached_above());
     }
     // Also where nothing limits it: a gate below would choose the slot too late for this layer to know.
     context.enter(Guard::Rate);
+    if settings.counts(context.slot()) {
+        // Nobody below sees the request before it holds the place.
+        context.enter(Guard::Place);
+    }
     Ok(())
 }
 
@@ -115,9 +119,7 @@ where
                     }
                 }
                 StageProj::Departed { future, place } => match future.poll(cx) {
-                    Poll::Ready(outcome) => {
-                        settle(place.take(), outcome.map_err(Into::into), this.settings)
-                    }
+                    Poll::Ready(outcome) => settle(place.take(), outcome, this.settings),
                     Poll::Pending => {
                         let within = this.settings.answer_within;
                         ready!(timer::poll(this.timer.as_mut(), || sleep(within), cx));

@@ -131,6 +131,14 @@ impl Limits {
         }
     }
 
+    /// The one window that counts all requests, whichever slot they are of.
+    pub(crate) fn only(&self) -> Option<&Window> {
+        match (&self.otherwise, self.named.as_slice(), &self.without_slot) {
+            (Limit::Window(window), [], None) => Some(window),
+            _ => None,
+        }
+    }
+
     /// The slots that are named.
     pub(crate) fn named(&self) -> impl Iterator<Item = &SlotName> {
         self.named.iter().map(|(name, _)| name)

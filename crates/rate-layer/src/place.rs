@@ -1,10 +1,11 @@
 //! The places that one request holds.
 
 use std::mem;
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::book::waiter::Claims;
+use crate::book::waiter::{Claim, Claims};
 use crate::book::{Answer, Holding};
 use crate::charge::Charge;
 use crate::domain::Domain;
@@ -12,6 +13,7 @@ use crate::error::RateError;
 use crate::lane::Lane;
 use crate::moment::Moment;
 use crate::shape::rolling::Ending;
+use crate::window::Window;
 
 /// The places that one request holds in a [`Window`](crate::Window), from its admission to its end.
 ///
@@ -53,19 +55,32 @@ impl Place {
         mut claims: Claims,
         lane: Lane,
     ) -> Result<Self, RateError> {
-        let mut asked_at = Moment::START;
-        let admitted = domain.book.with(|book, wakes| {
-            // Looks at the clock only where it must, and then with the lock in hand.
+        // Most find room, and then nobody needs to know what time it is. Else the clock is read with the lock in hand.
+        let mut now = Moment::START;
+        let mut denied = None;
+        let admission = domain.book.with(|book, wakes| {
             if !book.admit_unseen(&mut claims, lane) {
-                asked_at = domain.clock.now();
-                book.admit(asked_at, &mut claims, lane, wakes)?;
+                now = domain.clock.now();
+                denied = book.admit(now, &mut claims, lane, wakes).err();
             }
-            Ok(book.admissions())
+            book.admissions()
         });
-        match admitted {
-            Ok(admission) => Ok(Self::new(Arc::clone(domain), claims, lane, admission)),
-            Err(denied) => Err(RateError::would_wait(denied, asked_at, claims[0].cost)),
+        match denied {
+            None => Ok(Self::new(Arc::clone(domain), claims, lane, admission)),
+            Some(denied) => Err(RateError::would_wait(denied, now, claims[0].cost)),
         }
+    }
+
+    /// Takes one place of `window`, where no clock is needed for it.
+    pub(crate) fn admit_unseen(window: &Window) -> Option<Self> {
+        let domain = window.domain();
+        let mut claim = Claim::new(window.id(), 1);
+        let admission = domain.book.with(|book, _| {
+            book.admit_unseen(slice::from_mut(&mut claim), Lane::Rest)
+                .then(|| book.admissions())
+        })?;
+        let claims = Claims::from_buf([claim]);
+        Some(Self::new(Arc::clone(domain), claims, Lane::Rest, admission))
     }
 
     /// Notes that the request leaves now. Call it before the first byte can go out.

@@ -1,5 +1,7 @@
 //! What becomes of a request's places when its outcome is known.
 
+use std::error::Error;
+
 use call_context::{BoxError, NeverLeft};
 use http::Response;
 use smallvec::SmallVec;
@@ -11,41 +13,55 @@ use crate::settings::Settings;
 use crate::throttle::{ResponseHead, Throttle};
 
 /// Ends the place as the outcome says.
-pub(crate) fn settle<R>(
+pub(crate) fn settle<R, E>(
     place: Option<Place>,
-    outcome: Result<Response<R>, BoxError>,
+    mut outcome: Result<Response<R>, E>,
     settings: &Settings,
-) -> Result<Response<R>, BoxError> {
+) -> Result<Response<R>, BoxError>
+where
+    E: Into<BoxError>,
+{
     let Some(place) = place else {
-        return outcome;
+        return outcome.map_err(Into::into);
     };
-    match outcome {
-        Ok(response) => Ok(answered(place, response, settings)),
-        Err(error) => {
-            if NeverLeft::find(&*error).is_some() {
-                place.give_back();
-            } else {
-                tracing::debug!(
-                    "a request has departed and brings no headers: its place stays taken for the grace"
-                );
-                // Departed and unanswered: dropping it abandons it.
-                drop(place);
-            }
-            Err(error)
-        }
+    if let Ok(response) = &mut outcome {
+        answered(place, response, settings);
+        return outcome.map_err(Into::into);
+    }
+    let outcome = outcome.map_err(Into::into);
+    if let Err(error) = &outcome {
+        failed(place, &**error);
+    }
+    outcome
+}
+
+fn failed(place: Place, error: &(dyn Error + 'static)) {
+    if NeverLeft::find(error).is_some() {
+        place.give_back();
+    } else {
+        tracing::debug!(
+            "a request has departed and brings no headers: its place stays taken for the grace"
+        );
+        // Departed and unanswered: dropping it abandons it.
+        drop(place);
     }
 }
 
-fn answered<R>(place: Place, mut response: Response<R>, settings: &Settings) -> Response<R> {
-    if let Throttle::Ours { retry_after } = settings.throttle(&response) {
+fn answered<R>(place: Place, response: &mut Response<R>, settings: &Settings) {
+    if let Throttle::Ours { retry_after } = settings.throttle(response) {
         tracing::warn!(pause = ?retry_after, "the server says that the limit is exceeded");
         place.throttled(retry_after);
     }
-    if !settings.reads_responses {
+    if settings.reads_responses {
+        read(place, response, settings);
+    } else {
         place.answered();
-        return response;
     }
-    let head = ResponseHead::of(&response);
+}
+
+/// Ends the place, and heeds what the response says.
+fn read<R>(place: Place, response: &mut Response<R>, settings: &Settings) {
+    let head = ResponseHead::of(response);
     let mut stated = SmallVec::<[(u8, Statements); 1]>::new();
     for (number, rule) in (0..).zip(&settings.rules) {
         if let Some(dialect) = rule.dialect() {
@@ -71,5 +87,4 @@ fn answered<R>(place: Place, mut response: Response<R>, settings: &Settings) -> 
     if let Some(charge) = charge.only(later) {
         response.extensions_mut().insert(charge);
     }
-    response
 }

@@ -7,6 +7,7 @@ use crate::head::RequestHead;
 use crate::limits::{Limit, Limits};
 use crate::server::Dialect;
 use crate::throttle::ResponseHead;
+use crate::window::Window;
 
 type CostFn = dyn Fn(&RequestHead<'_>) -> u32 + Send + Sync;
 type CorrectFn = dyn Fn(&ResponseHead<'_>) -> Option<u32> + Send + Sync;
@@ -98,6 +99,11 @@ impl Rule {
     pub fn listen(mut self, dialect: impl Dialect + 'static) -> Self {
         self.dialect = Some(Arc::new(dialect));
         self
+    }
+
+    /// The window that counts all requests, each for one place, where there is just that.
+    pub(crate) fn only_window(&self) -> Option<&Window> {
+        self.limits.only().filter(|_| self.cost.is_none())
     }
 
     pub(crate) fn cost_of(&self, head: &RequestHead<'_>) -> u32 {

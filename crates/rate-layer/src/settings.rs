@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use call_context::Class;
+use call_context::{Class, SlotName};
 use http::Response;
 
 use crate::domain::Domain;
@@ -14,6 +14,7 @@ use crate::limits::Limit;
 use crate::quota::MINUTE;
 use crate::rule::Rule;
 use crate::throttle::{ResponseHead, Throttle};
+use crate::window::Window;
 
 /// How many rules a layer may have: one of its own, and others.
 pub(crate) const MOST_RULES: usize = 8;
@@ -35,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) classifier: Option<Arc<Classifier>>,
     /// Whether an answer is more to anybody than that it has come.
     pub(crate) reads_responses: bool,
+    /// The window that counts all requests, each for one place, where there is just that.
+    pub(crate) only: Option<Window>,
 }
 
 type FirstIf = dyn Fn(&RequestHead<'_>) -> bool + Send + Sync;
@@ -63,6 +66,7 @@ impl Settings {
             longest_pause: MINUTE,
             classifier: None,
             reads_responses: false,
+            only: None,
         };
         settings.add(own);
         settings.check();
@@ -103,6 +107,10 @@ impl Settings {
             let aligned = |limit: &Limit| limit.quotas().is_some_and(|q| q.are_aligned());
             rule.reads_responses() || rule.limits.all().any(aligned)
         });
+        self.only = match (self.rules.as_slice(), &self.first_if) {
+            ([rule], None) if self.first.is_empty() => rule.only_window().cloned(),
+            _ => None,
+        };
         if self.rules.len() > 1 {
             let mut domains = self.rules.iter().flat_map(|rule| rule.limits.all());
             assert!(
@@ -111,6 +119,15 @@ impl Settings {
                  `Window::beside` and `Window::beside_keyed`, or give the layer quotas and let it make the windows"
             );
         }
+    }
+
+    /// Whether a request of `slot` takes places.
+    pub(crate) fn counts(&self, slot: Option<&SlotName>) -> bool {
+        self.only.is_some()
+            || self.rules.iter().any(|rule| {
+                let limit = rule.limits.of(slot);
+                matches!(limit, Limit::Window(_) | Limit::Keyed(_))
+            })
     }
 
     pub(crate) fn lane_of(&self, head: &RequestHead<'_>) -> Lane {

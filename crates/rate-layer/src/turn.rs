@@ -71,17 +71,28 @@ pub(crate) fn enter(
     let patience = Patience { until, queue };
     let (lane, cost) = (wants.lane, wants.cost());
     let never_waits = matches!(settings.waiting, Waiting::Never);
-    let entered = domain.book.with(|book, wakes| {
+    let asked = domain.book.with(|book, wakes| {
         let claims = wants.claims(book, now)?;
-        let joined = if never_waits {
-            book.admit(now, claims, lane, wakes)
-                .map(|()| Joined::Admitted)
+        let admitted = if never_waits {
+            book.admit(now, claims, lane, wakes).map(Some)
         } else {
-            book.join(now, claims, lane, patience, waker.clone(), wakes)
+            book.admit_or_wait(now, claims, lane, patience, wakes)
         };
-        Ok((joined?, book.admissions()))
+        Ok(admitted?.map(|()| book.admissions()))
     });
-    match entered {
+    let joined = match asked {
+        Ok(Some(admission)) => Ok((Joined::Admitted, admission)),
+        // What a waker does when it is cloned is nobody's business: it is cloned outside of the lock.
+        Ok(None) => {
+            let waker = waker.clone();
+            domain.book.with(|book, wakes| {
+                let joined = book.join(now, wants.named(), lane, patience, waker, wakes)?;
+                Ok((joined, book.admissions()))
+            })
+        }
+        Err(denied) => Err(denied),
+    };
+    match joined {
         Ok((Joined::Admitted, admission)) => {
             let place = Place::new(Arc::clone(domain), wants.into_claims(), lane, admission);
             Ok(Entry::Place(place))
@@ -91,13 +102,10 @@ pub(crate) fn enter(
             Ok(Entry::Waiter(waiter, alarm.min(until)))
         }
         Err(denied) if never_waits => Err(RateError::would_wait(denied, now, cost)),
-        Err(denied) => Err(RateError::denied(
-            denied,
-            now,
-            cost,
-            until.since(now),
-            queue,
-        )),
+        Err(denied) => {
+            let patience = until.since(now);
+            Err(RateError::denied(denied, now, cost, patience, queue))
+        }
     }
 }
 

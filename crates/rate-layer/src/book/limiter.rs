@@ -1,6 +1,7 @@
 //! The limits of one key, and the line before them.
 
 use crate::book::line::Line;
+use crate::book::waiter::Claim;
 use crate::lane::Lane;
 use crate::moment::Moment;
 use crate::server::clock::ServerClock;
@@ -58,6 +59,13 @@ impl Limiter {
             && self.closed_until == Moment::START
             && !(self.seeding && self.is_probed())
             && self.tiers.have_room(terms, lane, cost)
+    }
+
+    /// Takes what `claim` wants, whether it is free or not, and notes in it what is to be known later.
+    pub(crate) fn take(&mut self, terms: &AllTerms, lane: Lane, claim: &mut Claim) {
+        self.tiers.take(terms, lane, claim.cost);
+        claim.freed = self.tiers.freed();
+        claim.counts_departure = terms.count_departures();
     }
 
     /// When the last of the next places frees. Of a pause nobody knows the end: it counts as over.

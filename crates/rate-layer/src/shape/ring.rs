@@ -9,12 +9,20 @@ use std::time::Duration;
 
 use crate::moment::Moment;
 
+/// How finely a ring tells moments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tick {
+    nanos: u64,
+    /// 2⁶⁴ divided by it, rounded down: to multiply is several times as fast as to divide.
+    reciprocal: u64,
+}
+
 /// How many bits a place's time has.
 const BITS: u32 = 24;
 const MASK: u64 = (1 << BITS) - 1;
 
 /// The shortest round length, in nanoseconds, in which any time up to `horizon` ahead can be told.
-pub(crate) fn tick_for(horizon: Duration) -> u64 {
+pub(crate) fn tick_for(horizon: Duration) -> Tick {
     // One tick is lost to rounding, and one more keeps the first from looking like the last.
     let least = horizon.as_nanos().div_ceil(u128::from(MASK) - 2);
     let least = u64::try_from(least).unwrap_or(u64::MAX / 10);
@@ -29,7 +37,34 @@ pub(crate) fn tick_for(horizon: Duration) -> u64 {
             _ => tick * 2,
         };
     }
-    tick
+    Tick::of(tick)
+}
+
+impl Tick {
+    const fn of(nanos: u64) -> Self {
+        Self {
+            nanos,
+            reciprocal: u64::MAX / nanos,
+        }
+    }
+
+    /// The first tick that is not before `moment`.
+    fn not_before(self, moment: Moment) -> u64 {
+        let nanos = moment.as_nanos();
+        let product = u128::from(nanos) * u128::from(self.reciprocal);
+        // Too low by a little, for what the reciprocal was rounded by.
+        let mut ticks = (product >> 64) as u64;
+        let mut rest = nanos - ticks * self.nanos;
+        while rest >= self.nanos {
+            rest -= self.nanos;
+            ticks += 1;
+        }
+        ticks + u64::from(rest > 0)
+    }
+
+    fn moment(self, ticks: u64) -> Moment {
+        Moment::from_nanos(ticks.saturating_mul(self.nanos))
+    }
 }
 
 /// Closing places, by the tick at which they free.
@@ -53,11 +88,11 @@ impl Ring {
     /// Adds `places` that free at `at`. Nothing in the ring may be due by now, and `at` not too far ahead.
     ///
     /// `room` is how many entries the ring is expected to have at most: it never allocates for more before it has to.
-    pub(crate) fn close(&mut self, at: Moment, places: u32, tick: u64, room: u32) {
+    pub(crate) fn close(&mut self, at: Moment, places: u32, tick: Tick, room: u32) {
         if places == 0 {
             return;
         }
-        let at = tick_of(at, tick);
+        let at = tick.not_before(at);
         // Most come in order. Abandoned ones free later than those answered after them.
         let index = match self.last() {
             Some(last) if last > at => self.partition_point(|other| other <= at),
@@ -89,8 +124,8 @@ impl Ring {
     /// Frees up to `places` of those that free at `at`, or else of those before it. Says how many.
     ///
     /// Those before free sooner: to give up one of them is to give up less.
-    pub(crate) fn reopen(&mut self, at: Moment, places: u32, tick: u64) -> u32 {
-        let at = tick_of(at, tick);
+    pub(crate) fn reopen(&mut self, at: Moment, places: u32, tick: Tick) -> u32 {
+        let at = tick.not_before(at);
         let mut left = places;
         while left > 0 {
             let Some(index) = self.partition_point(|other| other <= at).checked_sub(1) else {
@@ -108,12 +143,12 @@ impl Ring {
     }
 
     /// When the first frees.
-    pub(crate) fn next(&self, tick: u64) -> Option<Moment> {
-        (!self.ticks.is_empty()).then(|| moment_of(self.first, tick))
+    pub(crate) fn next(&self, tick: Tick) -> Option<Moment> {
+        (!self.ticks.is_empty()).then(|| tick.moment(self.first))
     }
 
     /// Drops what is due at `now`. Says how many places that frees.
-    pub(crate) fn expire(&mut self, now: Moment, tick: u64) -> u32 {
+    pub(crate) fn expire(&mut self, now: Moment, tick: Tick) -> u32 {
         let before = self.total;
         while self.next(tick).is_some_and(|at| at <= now) {
             self.total -= self.places_at(0);
@@ -123,7 +158,7 @@ impl Ring {
     }
 
     /// When the place behind the `n` that free first frees.
-    pub(crate) fn nth(&self, n: u64, tick: u64) -> Option<Moment> {
+    pub(crate) fn nth(&self, n: u64, tick: Tick) -> Option<Moment> {
         let index = match &self.places {
             // One place each: no need to add up.
             None => usize::try_from(n).ok()?,
@@ -135,14 +170,13 @@ impl Ring {
                 })?
             }
         };
-        self.get(index).map(|at| moment_of(at, tick))
+        self.get(index).map(|at| tick.moment(at))
     }
 
     /// When places free, and how many, earliest first.
-    pub(crate) fn iter(&self, tick: u64) -> impl Iterator<Item = (Moment, u32)> + '_ {
-        (0..self.ticks.len()).filter_map(move |index| {
-            Some((moment_of(self.get(index)?, tick), self.places_at(index)))
-        })
+    pub(crate) fn iter(&self, tick: Tick) -> impl Iterator<Item = (Moment, u32)> + '_ {
+        (0..self.ticks.len())
+            .filter_map(move |index| Some((tick.moment(self.get(index)?), self.places_at(index))))
     }
 
     fn get(&self, index: usize) -> Option<u64> {
@@ -202,14 +236,6 @@ impl Ring {
     }
 }
 
-fn tick_of(at: Moment, tick: u64) -> u64 {
-    at.as_nanos().div_ceil(tick)
-}
-
-fn moment_of(at: u64, tick: u64) -> Moment {
-    Moment::from_nanos(at.saturating_mul(tick))
-}
-
 fn low_bits(at: u64) -> [u8; 3] {
     let [low, middle, high, ..] = at.to_le_bytes();
     [low, middle, high]
@@ -221,10 +247,10 @@ mod tests {
 
     use super::*;
 
-    const TICK: u64 = 1_000;
+    const TICK: Tick = Tick::of(1_000);
 
     fn at(ticks: u64) -> Moment {
-        Moment::from_nanos(ticks * TICK)
+        TICK.moment(ticks)
     }
 
     #[test]
@@ -237,10 +263,10 @@ mod tests {
             (Duration::from_secs(86_400 + 10), 10_000_000),
         ] {
             let found = tick_for(horizon);
-            assert_eq!(found, tick, "{horizon:?}");
-            assert!(horizon.as_nanos() / u128::from(found) < u128::from(MASK) - 1);
+            assert_eq!(found, Tick::of(tick), "{horizon:?}");
+            assert!(horizon.as_nanos() / u128::from(found.nanos) < u128::from(MASK) - 1);
         }
-        assert!(tick_for(Duration::MAX) > 0);
+        assert!(tick_for(Duration::MAX).nanos > 0);
     }
 
     #[test]
@@ -326,6 +352,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_moment_is_told_by_the_next_tick(nanos in any::<u64>(), tick in 0..12_u32, by in prop::sample::select(vec![1, 2, 5])) {
+            let tick = by * 10_u64.pow(tick);
+            let expected = nanos.div_ceil(tick);
+            prop_assert_eq!(Tick::of(tick).not_before(Moment::from_nanos(nanos)), expected);
+        }
+
         #[test]
         fn it_keeps_what_a_list_of_all_places_keeps(steps in prop::collection::vec(step(true), 1..80)) {
             play(steps);

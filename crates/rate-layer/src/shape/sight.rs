@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::moment::Moment;
-use crate::shape::ring::Ring;
+use crate::shape::ring::{Ring, Tick};
 
 /// When places free, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(crate) struct Sight<'a> {
     pub(crate) in_flight: u32,
     /// What closes; the second is empty where nothing goes first.
     pub(crate) rings: [Option<&'a Ring>; 2],
-    pub(crate) tick: u64,
+    pub(crate) tick: Tick,
     /// When a place frees that is answered now.
     pub(crate) answered_now: Moment,
     /// Whether places may free before their answers, and so before one that is answered now.

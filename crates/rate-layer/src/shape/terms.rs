@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::moment::Moment;
 use crate::quota::{Alignment, Quota};
 use crate::server::clock::ServerClock;
-use crate::shape::ring;
+use crate::shape::ring::{self, Tick};
 
 /// A quota, and the times that follow from it.
 #[derive(Clone, Debug)]
@@ -14,8 +14,8 @@ pub(crate) struct Terms {
     hold: Duration,
     after_abandonment: Duration,
     after_departure: Option<Duration>,
-    /// In nanoseconds: how finely the moments are told at which places free.
-    pub(crate) tick: u64,
+    /// How finely the moments are told at which places free.
+    pub(crate) tick: Tick,
 }
 
 impl Terms {
