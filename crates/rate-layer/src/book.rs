@@ -130,6 +130,7 @@ impl Book {
     }
 
     /// Admits where no clock is needed for it: there is room, and nobody stands in line.
+    #[inline]
     pub(crate) fn admit_unseen(&mut self, claims: &mut [Claim], lane: Lane) -> bool {
         if let [claim] = claims {
             return self.admit_one_unseen(claim, lane);
@@ -146,6 +147,7 @@ impl Book {
     }
 
     /// The same for a request that wants one thing, as most do.
+    #[inline]
     fn admit_one_unseen(&mut self, claim: &mut Claim, lane: Lane) -> bool {
         let Some(limiter) = self.limiters.at_mut(claim.id) else {
             return false;
@@ -476,6 +478,7 @@ impl Book {
     }
 
     /// Ends places, without a look at who waits for them. Says whether anybody does.
+    #[inline]
     fn end_all(&mut self, now: Moment, holding: Holding<'_>, ending: Ending) -> bool {
         let mut somebody_waits = false;
         for claim in holding.claims {

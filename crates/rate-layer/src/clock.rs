@@ -17,11 +17,13 @@ impl Clock {
         }
     }
 
+    #[inline]
     pub(crate) fn now(&self) -> Moment {
         self.moment(Instant::now())
     }
 
     /// The moment at which `instant` is; the first one, if it was before that.
+    #[inline]
     pub(crate) fn moment(&self, instant: Instant) -> Moment {
         Moment::START.after(instant.saturating_duration_since(self.start))
     }

@@ -15,26 +15,31 @@ impl Moment {
     pub(crate) const NEVER: Self = Self(u64::MAX);
 
     /// The moment `nanos` nanoseconds after the start.
+    #[inline]
     pub(crate) const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
 
     /// How many nanoseconds it is after the start.
+    #[inline]
     pub(crate) const fn as_nanos(self) -> u64 {
         self.0
     }
 
     /// The moment `by` after this one.
+    #[inline]
     pub(crate) fn after(self, by: Duration) -> Self {
         Self(self.0.saturating_add(nanos(by)))
     }
 
     /// How much later this moment is than `earlier`; zero where it is not.
+    #[inline]
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 }
 
+#[inline]
 fn nanos(duration: Duration) -> u64 {
     let seconds = duration.as_secs().saturating_mul(1_000_000_000);
     seconds.saturating_add(u64::from(duration.subsec_nanos()))

@@ -39,6 +39,7 @@ enum Stage {
 
 impl Place {
     /// What has been admitted as the `admission`th.
+    #[inline]
     pub(crate) fn new(domain: Arc<Domain>, claims: Claims, lane: Lane, admission: u64) -> Self {
         Self {
             domain,
@@ -84,6 +85,7 @@ impl Place {
     }
 
     /// Notes that the request leaves now. Call it before the first byte can go out.
+    #[inline]
     pub fn depart(&mut self) {
         if let Stage::Admitted = self.stage {
             let counts = self.claims.iter().any(|claim| claim.counts_departure);
@@ -160,6 +162,7 @@ impl Place {
         }
     }
 
+    #[inline]
     fn departed(&self) -> Option<Moment> {
         match self.stage {
             Stage::Departed(departed) => departed,
@@ -168,6 +171,7 @@ impl Place {
     }
 
     /// Ends it, once.
+    #[inline]
     fn end(&mut self, ending: Ending) {
         if let Stage::Ended = self.stage {
             return;

@@ -17,6 +17,7 @@ impl Shared {
     }
 
     /// Does something to the book, and afterwards wakes whom it has called.
+    #[inline]
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Book, &mut Wakes) -> T) -> T {
         let mut wakes = Wakes::default();
         let result = act(&mut self.0.lock(), &mut wakes);

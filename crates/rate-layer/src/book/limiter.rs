@@ -54,6 +54,7 @@ impl Limiter {
     }
 
     /// Whether `cost` places are free, whoever stands in line.
+    #[inline]
     pub(crate) fn has_room(&self, terms: &AllTerms, lane: Lane, cost: u32) -> bool {
         !self.paused
             && self.closed_until == Moment::START
@@ -62,6 +63,7 @@ impl Limiter {
     }
 
     /// Takes what `claim` wants, whether it is free or not, and notes in it what is to be known later.
+    #[inline]
     pub(crate) fn take(&mut self, terms: &AllTerms, lane: Lane, claim: &mut Claim) {
         self.tiers.take(terms, lane, claim.cost);
         claim.freed = self.tiers.freed();
@@ -90,6 +92,7 @@ impl Limiter {
     }
 
     /// Whether a newcomer of `lane` need not look who stands in line.
+    #[inline]
     pub(crate) fn is_open_to(&self, lane: Lane) -> bool {
         let Some(line) = &self.line else { return true };
         match lane {
@@ -108,6 +111,7 @@ impl Limiter {
         self.line.as_ref().map_or(0, |line| line.len())
     }
 
+    #[inline]
     pub(crate) fn members(&self) -> usize {
         self.line.as_ref().map_or(0, |line| line.members())
     }

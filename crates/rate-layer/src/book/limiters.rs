@@ -81,6 +81,7 @@ impl Limiters {
     }
 
     /// What `id` names, if it is there still.
+    #[inline]
     pub(crate) fn at_mut(&mut self, id: Id) -> Option<&mut Limiter> {
         let slot = self.slots.get_mut(id.index as usize)?;
         slot.limiter
@@ -88,10 +89,12 @@ impl Limiters {
             .filter(|_| slot.generation == id.generation)
     }
 
+    #[inline]
     pub(crate) fn get(&self, index: u32) -> Option<&Limiter> {
         self.slots.get(index as usize)?.limiter.as_ref()
     }
 
+    #[inline]
     pub(crate) fn get_mut(&mut self, index: u32) -> Option<&mut Limiter> {
         self.slots.get_mut(index as usize)?.limiter.as_mut()
     }
@@ -105,12 +108,14 @@ impl Limiters {
 impl Index<u32> for Limiters {
     type Output = Limiter;
 
+    #[inline]
     fn index(&self, index: u32) -> &Limiter {
         self.get(index).expect("a window in use is there")
     }
 }
 
 impl IndexMut<u32> for Limiters {
+    #[inline]
     fn index_mut(&mut self, index: u32) -> &mut Limiter {
         self.get_mut(index).expect("a window in use is there")
     }

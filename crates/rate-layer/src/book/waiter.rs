@@ -16,6 +16,7 @@ impl Ticket {
     /// Later than any that is issued.
     pub(crate) const NEWCOMER: Self = Self(u64::MAX);
 
+    #[inline]
     pub(crate) const fn new(number: u64) -> Self {
         Self(number)
     }
@@ -106,6 +107,7 @@ struct Left {
 
 impl Wakes {
     /// Wakes whom the book has called.
+    #[inline]
     pub(crate) fn fire(self) {
         if let Some(left) = self.0 {
             for waker in left.fire {

@@ -49,6 +49,7 @@ impl Tick {
     }
 
     /// The first tick that is not before `moment`.
+    #[inline]
     fn not_before(self, moment: Moment) -> u64 {
         let nanos = moment.as_nanos();
         let product = u128::from(nanos) * u128::from(self.reciprocal);
@@ -62,6 +63,7 @@ impl Tick {
         ticks + u64::from(rest > 0)
     }
 
+    #[inline]
     fn moment(self, ticks: u64) -> Moment {
         Moment::from_nanos(ticks.saturating_mul(self.nanos))
     }
@@ -72,8 +74,9 @@ impl Tick {
 pub(crate) struct Ring {
     /// Each one's tick, modulo 2²⁴, earliest first. No two are equal where `places` is used.
     ticks: VecDeque<[u8; 3]>,
-    /// The whole tick of the first; without meaning where there is none.
+    /// The whole ticks of the first and of the last; without meaning where there is none.
     first: u64,
+    last: u64,
     /// How many places each has; nothing as long as each has one.
     places: Option<Box<VecDeque<u32>>>,
     total: u32,
@@ -81,6 +84,7 @@ pub(crate) struct Ring {
 
 impl Ring {
     /// How many places close.
+    #[inline]
     pub(crate) fn total(&self) -> u32 {
         self.total
     }
@@ -88,15 +92,36 @@ impl Ring {
     /// Adds `places` that free at `at`. Nothing in the ring may be due by now, and `at` not too far ahead.
     ///
     /// `room` is how many entries the ring is expected to have at most: it never allocates for more before it has to.
+    #[inline]
     pub(crate) fn close(&mut self, at: Moment, places: u32, tick: Tick, room: u32) {
+        let at = tick.not_before(at);
+        // The common case: one place, which frees after all others.
+        if places == 1 && self.places.is_none() && self.ticks.len() < self.ticks.capacity() {
+            if self.ticks.is_empty() {
+                self.first = at;
+                self.last = at;
+            }
+            if at >= self.last {
+                self.ticks.push_back(low_bits(at));
+                self.last = at;
+                self.total += 1;
+                return;
+            }
+        }
+        self.close_at(at, places, room);
+    }
+
+    fn close_at(&mut self, at: u64, places: u32, room: u32) {
+        // What nobody can count to is no cost of a request.
+        let places = places.min(u32::MAX - self.total);
         if places == 0 {
             return;
         }
-        let at = tick.not_before(at);
         // Most come in order. Abandoned ones free later than those answered after them.
-        let index = match self.last() {
-            Some(last) if last > at => self.partition_point(|other| other <= at),
-            _ => self.ticks.len(),
+        let index = if self.ticks.is_empty() || self.last <= at {
+            self.ticks.len()
+        } else {
+            self.partition_point(|other| other <= at)
         };
         let same = index.checked_sub(1).filter(|&i| self.get(i) == Some(at));
         self.total += places;
@@ -118,6 +143,9 @@ impl Ring {
         }
         if index == 0 {
             self.first = at;
+        }
+        if index + 1 == self.ticks.len() {
+            self.last = at;
         }
     }
 
@@ -143,12 +171,21 @@ impl Ring {
     }
 
     /// When the first frees.
+    #[inline]
     pub(crate) fn next(&self, tick: Tick) -> Option<Moment> {
         (!self.ticks.is_empty()).then(|| tick.moment(self.first))
     }
 
     /// Drops what is due at `now`. Says how many places that frees.
+    #[inline]
     pub(crate) fn expire(&mut self, now: Moment, tick: Tick) -> u32 {
+        if self.ticks.is_empty() || tick.moment(self.first) > now {
+            return 0;
+        }
+        self.expire_some(now, tick)
+    }
+
+    fn expire_some(&mut self, now: Moment, tick: Tick) -> u32 {
         let before = self.total;
         while self.next(tick).is_some_and(|at| at <= now) {
             self.total -= self.places_at(0);
@@ -179,16 +216,14 @@ impl Ring {
             .filter_map(move |index| Some((tick.moment(self.get(index)?), self.places_at(index))))
     }
 
+    #[inline]
     fn get(&self, index: usize) -> Option<u64> {
         let [low, middle, high] = *self.ticks.get(index)?;
         let bits = u64::from(u32::from_le_bytes([low, middle, high, 0]));
         Some(self.first + (bits.wrapping_sub(self.first) & MASK))
     }
 
-    fn last(&self) -> Option<u64> {
-        self.get(self.ticks.len().checked_sub(1)?)
-    }
-
+    #[inline]
     fn places_at(&self, index: usize) -> u32 {
         self.places.as_ref().map_or(1, |counts| counts[index])
     }
@@ -214,6 +249,9 @@ impl Ring {
             self.first = second;
         } else {
             self.ticks.remove(index);
+            if let Some(last) = self.ticks.len().checked_sub(1).and_then(|i| self.get(i)) {
+                self.last = last;
+            }
         }
         if let Some(counts) = &mut self.places {
             counts.remove(index);
@@ -236,6 +274,7 @@ impl Ring {
     }
 }
 
+#[inline]
 fn low_bits(at: u64) -> [u8; 3] {
     let [low, middle, high, ..] = at.to_le_bytes();
     [low, middle, high]

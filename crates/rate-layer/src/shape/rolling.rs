@@ -32,6 +32,7 @@ struct Taken {
 }
 
 impl Taken {
+    #[inline]
     fn total(&self) -> u32 {
         self.in_flight.saturating_add(self.closing.total())
     }
@@ -59,6 +60,7 @@ impl Rolling {
         }
     }
 
+    #[inline]
     pub(crate) fn limit(&self) -> u32 {
         self.limit
     }
@@ -79,6 +81,7 @@ impl Rolling {
     /// Whether `cost` places are free for `lane`, as of when the window was last told the time.
     ///
     /// An old time is a safe one: since then, places can only have freed.
+    #[inline]
     pub(crate) fn has_room(&self, terms: &Terms, lane: Lane, cost: u32) -> bool {
         let room = self.limit.saturating_sub(self.taken());
         if cost > room {
@@ -87,13 +90,17 @@ impl Rolling {
         match lane {
             Lane::First => true,
             Lane::Rest => {
+                if terms.quota.reserved() == 0 {
+                    return true;
+                }
                 let reserve = self.reserve(terms);
-                reserve == 0 || cost <= (self.limit - reserve).saturating_sub(self.rest.total())
+                cost <= (self.limit - reserve).saturating_sub(self.rest.total())
             }
         }
     }
 
     /// Takes `cost` places, whether they are free or not.
+    #[inline]
     pub(crate) fn take(&mut self, lane: Lane, cost: u32) {
         let lane = self.lane_mut(lane);
         lane.in_flight = lane.in_flight.saturating_add(cost);
@@ -110,6 +117,7 @@ impl Rolling {
     }
 
     /// Ends what [`take`](Self::take) began. `departed` is when it departed, if it has.
+    #[inline]
     pub(crate) fn end(
         &mut self,
         terms: &Terms,
@@ -213,6 +221,7 @@ impl Rolling {
     }
 
     /// Frees what is due at `now`.
+    #[inline]
     pub(crate) fn expire(&mut self, terms: &Terms, now: Moment) {
         if now <= self.seen {
             return;
@@ -246,6 +255,7 @@ impl Rolling {
     }
 
     /// How many places have freed by themselves, over all time; it wraps.
+    #[inline]
     pub(crate) fn freed(&self) -> u32 {
         self.freed
     }
@@ -259,16 +269,19 @@ impl Rolling {
         self.limit.saturating_sub(self.taken())
     }
 
+    #[inline]
     fn taken(&self) -> u32 {
         let first = self.first.as_ref().map_or(0, |first| first.total());
         self.rest.total().saturating_add(first)
     }
 
     /// As much of the reserve as leaves one place for the rest.
+    #[inline]
     fn reserve(&self, terms: &Terms) -> u32 {
         terms.quota.reserved().min(self.limit.saturating_sub(1))
     }
 
+    #[inline]
     fn lane_mut(&mut self, lane: Lane) -> &mut Taken {
         match lane {
             Lane::Rest => &mut self.rest,
@@ -276,6 +289,7 @@ impl Rolling {
         }
     }
 
+    #[inline]
     fn close(&mut self, terms: &Terms, lane: Lane, free_at: Moment, places: u32) {
         let limit = self.limit;
         self.lane_mut(lane)

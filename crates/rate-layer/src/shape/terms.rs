@@ -34,6 +34,7 @@ impl Terms {
     }
 
     /// When a place frees whose request is answered at `now`.
+    #[inline]
     pub(crate) fn answered(&self, now: Moment, server: &ServerClock) -> Moment {
         match self.quota.alignment() {
             Alignment::None => now.after(self.hold),
@@ -55,10 +56,12 @@ impl Terms {
     }
 
     /// When a place frees at the latest whose request departs at `now`, where the quota tells it in advance.
+    #[inline]
     pub(crate) fn departed(&self, now: Moment) -> Option<Moment> {
         self.after_departure.map(|latest| now.after(latest))
     }
 
+    #[inline]
     pub(crate) fn frees_before_headers(&self) -> bool {
         self.after_departure.is_some()
     }

@@ -62,6 +62,7 @@ impl AllTerms {
     }
 
     /// Whether it makes a difference when a request departs.
+    #[inline]
     pub(crate) fn count_departures(&self) -> bool {
         self.count_departures
     }
@@ -88,6 +89,7 @@ impl Tiers {
     }
 
     /// Whether `cost` places are free in all of them, as of when they were last told the time.
+    #[inline]
     pub(crate) fn have_room(&self, terms: &AllTerms, lane: Lane, cost: u32) -> bool {
         if let Some((terms, rolling)) = self.only_window(terms) {
             return rolling.has_room(terms, lane, cost);
@@ -102,6 +104,7 @@ impl Tiers {
     }
 
     /// The window, where there is nothing else. Most have just that, and are not to pay for more.
+    #[inline]
     fn only_window<'a>(&'a self, terms: &'a AllTerms) -> Option<(&'a Terms, &'a Rolling)> {
         match (&*terms.tiers, &self.first) {
             ([TierTerms::Window(terms)], Tier::Window(rolling)) => Some((terms, rolling)),
@@ -109,6 +112,7 @@ impl Tiers {
         }
     }
 
+    #[inline]
     fn only_window_mut<'a>(
         &'a mut self,
         terms: &'a AllTerms,
@@ -120,6 +124,7 @@ impl Tiers {
     }
 
     /// Takes `cost` places in all of them.
+    #[inline]
     pub(crate) fn take(&mut self, terms: &AllTerms, lane: Lane, cost: u32) {
         if let Some((_, rolling)) = self.only_window_mut(terms) {
             return rolling.take(lane, cost);
@@ -152,6 +157,7 @@ impl Tiers {
         });
     }
 
+    #[inline]
     pub(crate) fn end(
         &mut self,
         terms: &AllTerms,
@@ -178,6 +184,7 @@ impl Tiers {
     }
 
     /// Frees what is due at `now`.
+    #[inline]
     pub(crate) fn expire(&mut self, terms: &AllTerms, now: Moment) {
         if let Some((terms, rolling)) = self.only_window_mut(terms) {
             return rolling.expire(terms, now);
@@ -215,6 +222,7 @@ impl Tiers {
     }
 
     /// How many places have freed by themselves, in all windows together; it wraps.
+    #[inline]
     pub(crate) fn freed(&self) -> u32 {
         if let (Tier::Window(rolling), None) = (&self.first, &self.more) {
             return rolling.freed();
@@ -254,6 +262,7 @@ impl Tiers {
     }
 
     /// Does something to each window.
+    #[inline]
     pub(crate) fn for_windows(
         &mut self,
         terms: &AllTerms,
