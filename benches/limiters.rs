@@ -5,7 +5,7 @@
 //! `tower` and `tower-resilience-ratelimiter` are not here: their limiters cannot be asked without a service.
 
 use std::hash::Hash;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::{Duration, Instant};
 
 use governor::RateLimiter;
@@ -13,7 +13,7 @@ use governor::clock::{Clock, DefaultClock, MonotonicClock, QuantaInstant};
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::state::{InMemoryState, NotKeyed};
-use rate_layer::{Quota, Window};
+use rate_layer::{MINUTE, Quota, Window, Windows};
 use ratelimit::Ratelimiter;
 use throttle_net::{PerKey, SlidingWindowLog};
 
@@ -31,6 +31,13 @@ pub type GovernorKeyed<K, C> =
 /// Ours: exact rolling, with the place held until the answer. No margin, so that its pace is the others'.
 pub fn tollgate(pace: Pace) -> Window {
     Window::new(Quota::rolling(pace.limit, pace.window).margin(Duration::ZERO))
+}
+
+/// A window for each key.
+pub fn tollgate_keyed(pace: Pace, keys: usize) -> Windows {
+    let quota = Quota::rolling(pace.limit, pace.window).margin(Duration::ZERO);
+    let most = NonZeroUsize::new(keys).expect("some keys");
+    Windows::bounded(quota, most, MINUTE)
 }
 
 /// `governor`: GCRA, one atomic, no queue.

@@ -1,6 +1,7 @@
 //! A place of one key's window is taken, and the request answered, where there are many keys.
 
 use std::iter;
+use std::num::NonZeroU32;
 
 use benches::{Harness, Pace, limiters};
 use governor::clock::{DefaultClock, MonotonicClock};
@@ -13,6 +14,14 @@ pub(crate) fn measure(harness: &mut impl Harness) {
 fn by_keys(harness: &mut impl Harness, group: &str, count: u64) {
     let keys: Vec<u64> = shuffled(count).collect();
     // All are known before the measurement begins.
+    let windows = limiters::tollgate_keyed(Pace::OPEN, keys.len());
+    let pair = |key: u64| {
+        let place = windows.try_admit(key, NonZeroU32::MIN);
+        place.expect("a place").answered();
+    };
+    keys.iter().copied().for_each(pair);
+    let mut next = keys.iter().cycle();
+    harness.op(group, "tollgate", || pair(*next.next().expect("a key")));
     let limiter = limiters::governor_keyed(Pace::OPEN, MonotonicClock);
     keys.iter()
         .for_each(|key| limiter.check_key(key).expect("a place"));

@@ -1,13 +1,16 @@
 //! The windows of all keys of a kind.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::book::keys::Keys;
+use crate::book::waiter::{Claim, Claims};
 use crate::domain::Domain;
 use crate::error::RateError;
 use crate::keyed::key::Key;
+use crate::lane::Lane;
+use crate::place::Place;
 use crate::quota::Quotas;
 use crate::window::Window;
 
@@ -70,6 +73,46 @@ impl Windows {
         match found {
             Ok(id) => Ok(Window::at(&self.domain, id, &self.quotas)),
             Err(denied) => Err(RateError::would_wait(denied, now, 1)),
+        }
+    }
+
+    /// Takes `cost` places of `key`'s window if they are free and nobody waits for them, as
+    /// [`Window::try_admit`] does.
+    ///
+    /// ```
+    /// use std::num::NonZeroU32;
+    /// use rate_layer::{MINUTE, Quota, Windows};
+    ///
+    /// let accounts = Windows::new(Quota::rolling(1, MINUTE));
+    /// let place = accounts.try_admit("a-1", NonZeroU32::MIN)?;
+    /// place.answered();
+    /// assert!(accounts.try_admit("a-1", NonZeroU32::MIN).is_err());
+    /// assert!(accounts.try_admit("a-2", NonZeroU32::MIN).is_ok());
+    /// # Ok::<(), rate_layer::RateError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Window::try_admit`], and [`TooManyKeys`](crate::RateErrorKind::TooManyKeys).
+    pub fn try_admit<'a>(
+        &self,
+        key: impl Into<Key<'a>>,
+        cost: NonZeroU32,
+    ) -> Result<Place, RateError> {
+        let (key, cost) = (key.into(), cost.get());
+        let now = self.domain.clock.now();
+        let admitted = self.domain.book.with(|book, wakes| {
+            let id = book.window_of(now, self.group, key.as_bytes())?;
+            let mut claims = Claims::from_buf([Claim::new(id, cost)]);
+            book.admit(now, &mut claims, Lane::Rest, wakes)?;
+            Ok((claims, book.admissions()))
+        });
+        match admitted {
+            Ok((claims, admission)) => {
+                let domain = Arc::clone(&self.domain);
+                Ok(Place::new(domain, claims, Lane::Rest, admission))
+            }
+            Err(denied) => Err(RateError::would_wait(denied, now, cost)),
         }
     }
 
