@@ -130,6 +130,42 @@ async fn an_api_key_takes_the_place_of_the_token() {
 }
 
 #[tokio::test]
+async fn the_limit_grows_with_the_claim_while_requests_wait() {
+    let config = ToromarketConfig {
+        limit: 10,
+        claimed_limit: 30,
+        ..ToromarketConfig::default()
+    };
+    let server = Server::start(config).await.expect("a loopback port");
+    let base: BaseUrl = server.base_url().parse().expect("a base URL");
+    let registered = Accounts::new(hyper(), &base).self_register(&agent(1)).await;
+    let registered = registered.expect("registered");
+    let key = registered.api_key().expect("a key").clone();
+    let stack = Toromarket::new(base.clone())
+        .api_key(key)
+        .build()
+        .expect("a stack");
+    let me = || call(&stack, &base, Method::GET, "/agents/me", "");
+    for _ in 0..9 {
+        assert_eq!(me().await.expect("an answer"), StatusCode::OK);
+    }
+    let code = registered.claim_url().rsplit('/').next();
+    assert!(server.claim(code.expect("a code"), "operator"));
+    // Ten places: one call goes, the others wait in line, until its answer tells of the new limit.
+    let answers = tokio::time::timeout(
+        Duration::from_secs(20),
+        futures_util::future::join_all((0..20).map(|_| me())),
+    );
+    let answers = answers.await.expect("long before the minute is over");
+    assert!(
+        answers
+            .iter()
+            .all(|answer| matches!(answer, Ok(StatusCode::OK)))
+    );
+    assert_eq!(server.report().status_429, 0);
+}
+
+#[tokio::test]
 async fn too_many_registrations_are_told_when_to_come_again() {
     let (server, base) = start().await;
     let accounts = Accounts::new(hyper(), &base);

@@ -3,7 +3,7 @@
 use call_context::Route;
 use http::{HeaderName, HeaderValue, Method};
 use tollgate::auth::{Secret, Slot, Source};
-use tollgate::rate::{ResponseHead, Throttle, Window};
+use tollgate::rate::{ResponseHead, Throttle, Window, XRateLimit};
 use tollgate::retry::{Classify, Exchange, RetryLayer, Standard, Verdict};
 use tollgate::{BaseUrl, MINUTE, Quota, RateLayer, Stack, StackError, StackService};
 use tower_layer::Layer;
@@ -28,6 +28,9 @@ pub mod slot {
     /// No credential.
     pub const NOTHING: &str = "nothing";
 }
+
+/// The free tier's limit, and how far the server may raise it.
+const LIMIT: Quota = Quota::rolling(10, MINUTE).adopt_up_to(100);
 
 /// Builds a [`ToromarketStack`] that knows Toromarket's routes, credentials and limit.
 ///
@@ -57,7 +60,7 @@ impl Toromarket {
             base,
             agent: None,
             public: Vec::new(),
-            window: Quota::rolling(10, MINUTE).into(),
+            window: LIMIT.into(),
             retry: RetryLayer::new(),
             name: HeaderValue::from_static(concat!("tollgate/", env!("CARGO_PKG_VERSION"))),
         }
@@ -105,7 +108,11 @@ impl Toromarket {
         self
     }
 
-    /// Keeps the agent within `window` instead of 10 requests in a rolling minute, the free tier's limit.
+    /// Keeps the agent within `window`.
+    ///
+    /// By default 10 requests in a rolling minute, the free tier's limit; and as soon as the agent is claimed or its tier changes,
+    /// which the server states in `X-RateLimit-Limit`, up to the 100 of the next one. A window of your own adopts what the server
+    /// states if its quota [says so](Quota::adopt_up_to).
     ///
     /// Two stacks that use one agent must share one window.
     #[must_use]
@@ -142,6 +149,7 @@ impl Toromarket {
         let rate = RateLayer::by_slot()
             .slot(slot::AGENT, self.window)
             .unlimited(slot::NOTHING)
+            .listen(XRateLimit::new())
             .classifier(throttle as fn(&ResponseHead<'_>) -> Throttle);
         let retry = self
             .retry
