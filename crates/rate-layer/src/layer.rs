@@ -19,9 +19,9 @@ use crate::throttle::{ResponseHead, Throttle};
 ///
 /// Its place in a stack is below the gate that waits for a token and above what puts the credential on: so nothing waits
 /// for a token while it holds a place, every attempt of a retry above is counted, and no credential grows stale in the
-/// queue. What can be seen of a wrong order is refused: here, a request that carries its credential already
+/// line. What can be seen of a wrong order is refused: here, a request that carries its credential already
 /// ([`WrongOrder`](crate::RateErrorKind::WrongOrder)); by the layers that do not belong below, one that has passed this layer,
-/// limited or not ([`Guard::Rate`](call_context::Guard::Rate)). It belongs above `Balance`, whose readiness it would hide. What it wraps must not repeat or redirect requests.
+/// limited or not ([`Guard::Rate`](call_context::Guard::Rate)). What it wraps must not repeat or redirect requests.
 ///
 /// | setting | default |
 /// | --- | --- |
@@ -49,6 +49,17 @@ use crate::throttle::{ResponseHead, Throttle};
 ///     .max_wait(10 * SECOND);
 /// # let _ = (simple, by_slot);
 /// ```
+///
+/// # Beside Tower's own layers
+///
+/// | layer | outside of this one | inside |
+/// | --- | --- | --- |
+/// | `ConcurrencyLimit` | its permit is held while a request waits for a place | permits are waited for with the place in hand, for as long as [`ready_within`](Self::ready_within) says |
+/// | `Buffer` | fine | what is in the buffer has departed: giving up there costs a place for the window and the grace |
+/// | `LoadShed` | sheds nothing, since this layer is always ready: use [`refuse`](Self::refuse) | what it sheds looks as if it had departed, unless its error is marked [`NeverLeft`](call_context::NeverLeft) in between |
+/// | `Timeout` | also counts the time in line | a request that it ends is abandoned; [`answer_within`](Self::answer_within) does the same |
+/// | `Balance` | would see every endpoint as ready: a limit for each endpoint belongs inside with care | right: wrapped in a `Buffer`, since it is not `Clone`, which hides from `ready_within` that no endpoint is ready |
+/// | `Retry` | right: each attempt is counted | wrong: attempts that nobody counts |
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct RateLayer {
