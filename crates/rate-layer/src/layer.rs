@@ -182,7 +182,7 @@ impl RateLayer {
         self
     }
 
-    /// Sets what holds for the requests of `slot`; usually a [`Window`], which other slots may share.
+    /// Sets what holds for the requests of `slot`; usually a [`Window`](crate::Window), which other slots may share.
     pub fn slot(self, slot: impl Into<SlotName>, limit: impl Into<Limit>) -> Self {
         self.set(|settings| {
             let limit = settings.made(limit.into());
