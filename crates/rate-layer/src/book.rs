@@ -27,6 +27,7 @@ pub(crate) mod waiter;
 use std::collections::BTreeMap;
 use std::task::Waker;
 
+#[cfg(not(loom))]
 pub(crate) use self::answer::Answer;
 use self::keys::Keys;
 use self::limiter::Limiter;

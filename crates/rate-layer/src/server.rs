@@ -8,6 +8,7 @@ pub use self::stated::Stated;
 pub use self::statements::Statements;
 
 /// Stand-in.
+#[cfg(not(loom))]
 pub trait Dialect: Send + Sync {
     /// Stand-in.
     fn read(&self, head: &crate::ResponseHead<'_>, statements: &mut Statements);
