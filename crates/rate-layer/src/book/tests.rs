@@ -1,4 +1,11 @@
 //! Books in virtual time.
 
+mod alarms;
+mod desk;
+mod hostile;
+mod lanes;
+mod offers;
 mod one_window;
+mod seeded;
+mod several;
 mod solo;

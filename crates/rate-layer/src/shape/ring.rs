@@ -54,6 +54,8 @@ impl Ring {
     ///
     /// `room` is how many entries the ring is expected to have at most: it never allocates for more before it has to.
     pub(crate) fn close(&mut self, at: Moment, places: u32, tick: u64, room: u32) {
+        // More than can be told apart are as good as the most that can.
+        let places = places.min(u32::MAX - self.total);
         if places == 0 {
             return;
         }
