@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::book::waiter::Claims;
+use crate::book::waiter::{Claim, Claims};
 use crate::book::{Answer, Holding};
 use crate::charge::Charge;
 use crate::domain::Domain;
@@ -65,6 +65,26 @@ impl Place {
         match admitted {
             Ok(admission) => Ok(Self::new(Arc::clone(domain), claims, lane, admission)),
             Err(denied) => Err(RateError::would_wait(denied, asked_at, claims[0].cost)),
+        }
+    }
+
+    /// Takes places in the window of `key`, which is made if it must be.
+    pub(crate) fn admit_by_key(
+        domain: &Arc<Domain>,
+        group: u32,
+        key: &[u8],
+        cost: u32,
+    ) -> Result<Self, RateError> {
+        let (now, lane) = (domain.clock.now(), Lane::Rest);
+        let admitted = domain.book.with(|book, wakes| {
+            let id = book.window_of(now, group, key, &[])?;
+            let mut claims = Claims::from_buf([Claim::new(id, cost)]);
+            book.admit(now, &mut claims, lane, wakes)?;
+            Ok((claims, book.admissions()))
+        });
+        match admitted {
+            Ok((claims, admission)) => Ok(Self::new(Arc::clone(domain), claims, lane, admission)),
+            Err(denied) => Err(RateError::would_wait(denied, now, cost)),
         }
     }
 

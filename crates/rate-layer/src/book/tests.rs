@@ -3,6 +3,7 @@
 mod alarms;
 mod desk;
 mod hostile;
+mod keys;
 mod lanes;
 mod offers;
 mod one_window;

@@ -6,7 +6,7 @@ use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use crate::book::limiters::Id;
-use crate::book::outcome::{Denied, Joined, Leaving, Look, Patience, Reading};
+use crate::book::outcome::{Denied, Joined, Leaving, Look, Patience, Reading, Tally};
 use crate::book::waiter::{Claim, Claims, Ticket, Wakes};
 use crate::book::{Answer, Book, Holding};
 use crate::lane::Lane;
@@ -213,5 +213,10 @@ impl Desk {
             Err(Denied::TooLate(turn)) => Err(turn),
             Err(denied) => panic!("{denied:?}"),
         }
+    }
+
+    pub(super) fn reading_tally(&mut self, id: Id) -> Tally {
+        let reading = self.book.reading(at(0), id);
+        reading.expect("it is there").tally
     }
 }
