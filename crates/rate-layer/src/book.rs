@@ -27,9 +27,10 @@ pub(crate) mod waiter;
 use std::collections::BTreeMap;
 use std::task::Waker;
 
+#[cfg(not(loom))]
 pub(crate) use self::answer::Answer;
 use self::keys::Keys;
-use self::limiter::Limiter;
+use self::limiter::{Limiter, Seeding};
 use self::limiters::{Id, Limiters};
 use self::outcome::{Denied, Joined, Leaving, Look, Patience, Reading, Tally};
 use self::waiter::{Claim, Claims, Standing, Ticket, Waiter, Wakes};
@@ -119,7 +120,7 @@ impl Book {
         let began = self.began;
         match start {
             Start::Empty => {}
-            Start::Seeded => limiter.seeding = true,
+            Start::Seeded => limiter.seeding = Seeding::Unknown,
             // What the program before this one had in flight is abandoned.
             Start::Full => limiter.tiers.for_windows(terms, |terms, window| {
                 let free_at = terms.abandoned(began, &self.server);
@@ -136,9 +137,13 @@ impl Book {
             return self.admit_one_unseen(claim, lane);
         }
         let free = claims.iter().all(|claim| {
+            if !self.limiters.has(claim.id) {
+                return false;
+            }
             let limiter = &self.limiters[claim.id.index];
             let terms = &self.groups[limiter.group as usize].terms;
-            limiter.is_open_to(lane) && limiter.has_room(terms, lane, claim.cost)
+            let wanted = Places::of_first(claim.cost);
+            limiter.is_open_to(lane) && limiter.has_room(terms, lane, wanted)
         });
         if free {
             self.admitted(claims, lane);
@@ -153,7 +158,8 @@ impl Book {
             return false;
         };
         let group = &mut self.groups[limiter.group as usize];
-        let free = limiter.is_open_to(lane) && limiter.has_room(&group.terms, lane, claim.cost);
+        let free = limiter.is_open_to(lane)
+            && limiter.has_room(&group.terms, lane, Places::of_first(claim.cost));
         if free {
             limiter.take(&group.terms, lane, claim);
             group.tally.admitted += 1;
@@ -238,8 +244,16 @@ impl Book {
         self.tally(&claims, |tally| tally.waited += 1);
         let ticket = Ticket::new(self.issued);
         self.issued += 1;
-        let lacking = |claim: &Claim| !self.is_available(claim, lane, Ticket::NEWCOMER);
-        let claim = claims.iter().position(lacking).unwrap_or_default();
+        // Of those that keep it waiting, the one that will for longest: so it is passed over least.
+        let lacking = |&at: &usize| !self.is_available(&claims[at], lane, Ticket::NEWCOMER);
+        let turn = |&at: &usize| self.newcomers_turn(now, &claims[at], lane);
+        let claim = match claims.len() {
+            1 => 0,
+            all => (0..all)
+                .filter(lacking)
+                .max_by_key(turn)
+                .unwrap_or_default(),
+        };
         for claim in &claims {
             self.limiters[claim.id.index].line_mut().enroll();
         }
@@ -270,6 +284,13 @@ impl Book {
         wakes: &mut Wakes,
     ) -> Look {
         self.revive(ticket);
+        let offered = |waiter: &Waiter| matches!(waiter.standing, Standing::Offered { .. });
+        if self.waiters.get(&ticket).is_some_and(offered) {
+            // Late or not: as long as nobody has passed them on, the places are its own.
+            let look = self.see(now, ticket, claims, false, waker, wakes);
+            self.tend(now, claims, wakes);
+            return look;
+        }
         let changed = self.serve_all_of(now, claims, wakes);
         let look = self.see(now, ticket, claims, !changed.is_empty(), waker, wakes);
         self.call_lookouts_of(now, &changed, wakes);
@@ -329,10 +350,7 @@ impl Book {
         if matches!(waiter.standing, Standing::Offered { .. }) {
             self.give_back(now, claims, waiter.lane);
         }
-        self.serve_all_of(now, claims, wakes);
-        for claim in claims {
-            self.call_lookouts(now, claim.id.index, wakes);
-        }
+        self.tend_freed(now, claims, wakes);
     }
 
     /// Notes that admitted places depart. Says when they have: it is never before what the windows have seen.
@@ -363,7 +381,7 @@ impl Book {
             Ending::NeverLeft => self.tally(holding.claims, |tally| tally.given_back += 1),
         }
         if self.end_all(now, holding, ending) {
-            self.tend(now, holding.claims, wakes);
+            self.tend_freed(now, holding.claims, wakes);
         }
     }
 
@@ -375,7 +393,7 @@ impl Book {
         let limiter = &mut self.limiters[claim.id.index];
         let terms = &self.groups[limiter.group as usize].terms;
         limiter.tiers.correct(terms, &self.server, now, by);
-        self.tend(now, &[claim], wakes);
+        self.tend_freed(now, &[claim], wakes);
     }
 
     /// What there is to see at `now`.
@@ -410,11 +428,17 @@ impl Book {
     fn newcomers_turn(&self, now: Moment, claim: &Claim, lane: Lane) -> Moment {
         let limiter = &self.limiters[claim.id.index];
         let terms = &self.groups[limiter.group as usize].terms;
-        let places = match &limiter.line {
-            Some(line) => line.places(lane, claim.cost),
-            None => Places::of_first(claim.cost),
+        let (places, requests) = match &limiter.line {
+            Some(line) => {
+                let before = line.ahead_in_lane(lane, Ticket::NEWCOMER);
+                (line.places(lane, claim.cost), before as u64 + 1)
+            }
+            None => (Places::of_first(claim.cost), 1),
         };
-        limiter.turn(terms, &self.server, now, lane, places).at
+        let alone = (requests, claim.cost);
+        limiter
+            .turn_in_line(terms, &self.server, now, lane, places, alone)
+            .at
     }
 
     fn decide(
@@ -492,7 +516,7 @@ impl Book {
                 cost: claim.cost,
                 departed: holding.departed,
             };
-            limiter.tiers.end(terms, &self.server, now, held, ending);
+            limiter.end(terms, &self.server, now, held, ending);
             somebody_waits |= limiter.members() > 0;
         }
         somebody_waits
@@ -507,7 +531,8 @@ impl Book {
 
     fn tally(&mut self, claims: &[Claim], count: impl Fn(&mut Tally)) {
         for claim in claims {
-            if let Some(limiter) = self.limiters.get(claim.id.index) {
+            if self.limiters.has(claim.id) {
+                let limiter = &self.limiters[claim.id.index];
                 count(&mut self.groups[limiter.group as usize].tally);
             }
         }

@@ -1,46 +1,30 @@
-//! A model of the shipped lock and queue, over every interleaving of a few threads.
+//! A model of the shipped lock and book, over every interleaving of a few threads.
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test -p rate-layer --test loom --release`, best with a target directory of its own. The
-//! modules are taken in as they are; only the mutex is loom's.
-#![cfg(loom)]
-#![allow(
-    dead_code,
-    unreachable_pub,
-    unused_imports,
-    reason = "the modules are taken in whole; what the shell uses besides is not called here"
-)]
+//! `RUSTFLAGS="--cfg loom" cargo test --release -p rate-layer --lib`, best with a target directory of its own. The modules are
+//! those of the crate; only the mutex is loom's. The time stands still but where a test says otherwise, so nobody is
+//! helped by an alarm: whoever waits is called by others, or waits for ever, which loom reports.
 
-#[path = "../src/limiter.rs"]
-mod limiter;
-#[path = "../src/lookouts.rs"]
-mod lookouts;
-#[path = "../src/moment.rs"]
-mod moment;
-#[path = "../src/outcome.rs"]
-mod outcome;
-#[path = "../src/queue.rs"]
-mod queue;
-#[path = "../src/quota.rs"]
-mod quota;
-#[path = "../src/rolling.rs"]
-mod rolling;
-#[path = "../src/shared.rs"]
-mod shared;
-#[path = "../src/sync.rs"]
-mod sync;
+mod claims;
+mod control;
+mod keys;
+mod several;
 
+use std::num::NonZeroUsize;
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::sync::{Arc, Notify};
-use loom::thread;
 
-use moment::Moment;
-use outcome::{Joined, Leaving, Look, Patience};
-use quota::{Quota, SECOND};
-use rolling::Ending;
-use shared::Shared;
+use crate::book::limiters::Id;
+use crate::book::outcome::{Denied, Joined, Leaving, Look, Patience, Reading};
+use crate::book::waiter::{Claim, Claims, Ticket};
+use crate::book::{Book, Holding};
+use crate::lane::Lane;
+use crate::moment::Moment;
+use crate::quota::{Quota, SECOND};
+use crate::shape::rolling::Ending;
+use crate::shared::Shared;
 
 const ONE: Quota = Quota::rolling(1, SECOND);
 
@@ -53,6 +37,141 @@ fn at(millis: u64) -> Moment {
     Moment::START.after(Duration::from_millis(millis))
 }
 
+/// Tries every schedule of up to two preemptions, beyond which there are too many for three threads.
+fn check(scenario: impl Fn() + Send + Sync + 'static) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(2);
+    model.check(scenario);
+}
+
+/// A shared book with windows of one place each.
+struct Desk {
+    shared: Shared,
+    windows: Vec<Id>,
+}
+
+impl Desk {
+    fn new(windows: usize) -> Arc<Self> {
+        let mut book = Book::new(at(0));
+        let windows = (0..windows).map(|_| book.open(at(0), &ONE.into()));
+        let windows = windows.collect();
+        let shared = Shared::new(book);
+        Arc::new(Self { shared, windows })
+    }
+
+    /// One place in each of the windows of these numbers.
+    fn one_of(&self, windows: &[usize]) -> Claims {
+        let claims = windows.iter();
+        claims.map(|&i| Claim::new(self.windows[i], 1)).collect()
+    }
+
+    fn admit(&self, mut claims: Claims) -> Claims {
+        let lane = Lane::Rest;
+        let mut admitted = |book: &mut Book| book.admit_unseen(&mut claims, lane);
+        assert!(self.shared.with(|book, _| admitted(book)), "there is room");
+        claims
+    }
+
+    /// Stands in line without a waker: as one that is polled by somebody else's wakes.
+    fn join(&self, windows: &[usize]) -> Waiting {
+        let mut claims = self.one_of(windows);
+        let joined = self.shared.with(|book, wakes| {
+            let waker = Waker::noop().clone();
+            book.join(at(0), &mut claims, Lane::Rest, FOREVER, waker, wakes)
+        });
+        match joined {
+            Ok(Joined::Waits { ticket, .. }) => Waiting { ticket, claims },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Whether it is admitted.
+    fn look(&self, now: Moment, waiting: &mut Waiting) -> bool {
+        let look = self.shared.with(|book, wakes| {
+            let waker = Waker::noop().clone();
+            book.look(now, waiting.ticket, &mut waiting.claims, waker, wakes)
+        });
+        look == Look::Admitted
+    }
+
+    fn leave(&self, waiting: &Waiting) {
+        let ticket = waiting.ticket;
+        self.shared
+            .with(|book, wakes| book.leave(at(0), ticket, Leaving::Cancelled, wakes));
+    }
+
+    /// Waits for places as a task does, with no alarm but the wakes of others.
+    fn acquire(&self, mut claims: Claims) -> Claims {
+        let bell = Arc::new(Notify::new());
+        let waker = Waker::from(std::sync::Arc::new(Bell(Arc::clone(&bell))));
+        let joined = self.shared.with(|book, wakes| {
+            let waker = waker.clone();
+            book.join(at(0), &mut claims, Lane::Rest, FOREVER, waker, wakes)
+        });
+        let ticket = match joined.expect("there is room to wait") {
+            Joined::Admitted => return claims,
+            Joined::Waits { ticket, .. } => ticket,
+        };
+        loop {
+            let look = self
+                .shared
+                .with(|book, wakes| book.look(at(0), ticket, &mut claims, waker.clone(), wakes));
+            if look == Look::Admitted {
+                return claims;
+            }
+            bell.wait();
+        }
+    }
+
+    fn end(&self, now: Moment, claims: &[Claim], ending: Ending) {
+        let holding = Holding {
+            claims,
+            lane: Lane::Rest,
+            departed: None,
+        };
+        self.shared
+            .with(|book, wakes| book.end(now, holding, ending, wakes));
+    }
+
+    fn give_back(&self, claims: &[Claim]) {
+        self.end(at(0), claims, Ending::NeverLeft);
+    }
+
+    /// Holds places for a moment, and checks that nobody else holds one of them.
+    fn hold(&self, windows: &[usize], held: &[AtomicBool]) {
+        let claims = self.acquire(self.one_of(windows));
+        for &window in windows {
+            let taken = held[window].swap(true, Ordering::SeqCst);
+            assert!(!taken, "two hold one place");
+        }
+        for &window in windows {
+            held[window].store(false, Ordering::SeqCst);
+        }
+        self.give_back(&claims);
+    }
+
+    fn reading(&self, now: Moment, window: usize) -> Reading {
+        let id = self.windows[window];
+        let reading = self.shared.with(|book, _| book.reading(now, id));
+        reading.expect("it is there")
+    }
+
+    /// Checks that nobody holds anything, and nobody waits.
+    fn assert_all_over(&self) {
+        for window in 0..self.windows.len() {
+            let reading = self.reading(at(0), window);
+            let held = (reading.in_flight, reading.closing, reading.waiting);
+            assert_eq!(held, (0, 0, 0), "window {window}");
+        }
+    }
+}
+
+/// One who stands in line.
+struct Waiting {
+    ticket: Ticket,
+    claims: Claims,
+}
+
 /// Wakes a thread of the model.
 struct Bell(Arc<Notify>);
 
@@ -60,133 +179,4 @@ impl Wake for Bell {
     fn wake(self: std::sync::Arc<Self>) {
         self.0.notify();
     }
-}
-
-/// Waits for a place as a task does, with no alarm but the wakes of others. The time stands still.
-fn acquire(shared: &Shared) {
-    let bell = Arc::new(Notify::new());
-    let waker = Waker::from(std::sync::Arc::new(Bell(Arc::clone(&bell))));
-    let ticket = match shared
-        .join(at(0), 1, FOREVER, &waker)
-        .expect("there is room to wait")
-    {
-        Joined::Admitted => return,
-        Joined::Waits { ticket, .. } => ticket,
-    };
-    while shared.look(at(0), ticket, &waker) != Look::Admitted {
-        bell.wait();
-    }
-}
-
-fn give_back(shared: &Shared) {
-    shared.end(at(0), 1, None, Ending::NeverLeft);
-}
-
-/// Holds the place for a moment, and checks that nobody else does.
-fn hold(shared: &Shared, held: &AtomicBool) {
-    acquire(shared);
-    assert!(!held.swap(true, Ordering::SeqCst), "two hold one place");
-    held.store(false, Ordering::SeqCst);
-    give_back(shared);
-}
-
-#[test]
-fn no_wake_is_lost_between_a_place_given_back_and_a_waiter_that_comes() {
-    let mut model = loom::model::Builder::new();
-    // Three threads: every schedule with up to two preemptions, beyond which there are too many.
-    model.preemption_bound = Some(2);
-    model.check(|| {
-        let shared = Arc::new(Shared::new(ONE, at(0)));
-        let held = Arc::new(AtomicBool::new(false));
-        let threads: Vec<_> = (0..2)
-            .map(|_| {
-                let (shared, held) = (Arc::clone(&shared), Arc::clone(&held));
-                thread::spawn(move || hold(&shared, &held))
-            })
-            .collect();
-        hold(&shared, &held);
-        for thread in threads {
-            thread.join().expect("done");
-        }
-        let reading = shared.reading(at(0));
-        assert_eq!(
-            (reading.in_flight, reading.closing, reading.waiting),
-            (0, 0, 0)
-        );
-        assert_eq!(reading.tally.admitted, 3);
-    });
-}
-
-#[test]
-fn a_waiter_that_leaves_hands_its_offer_on() {
-    loom::model(|| {
-        let shared = Arc::new(Shared::new(ONE, at(0)));
-        assert!(shared.admit_unseen(1));
-        // Comes first, and leaves at some moment before, at or after its offer.
-        let quitter = match shared.join(at(0), 1, FOREVER, Waker::noop()) {
-            Ok(Joined::Waits { ticket, .. }) => ticket,
-            other => panic!("{other:?}"),
-        };
-        let leaving = {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || shared.leave(at(0), quitter, Leaving::Cancelled))
-        };
-        let ending = {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || give_back(&shared))
-        };
-        acquire(&shared);
-        leaving.join().expect("done");
-        ending.join().expect("done");
-        let reading = shared.reading(at(0));
-        assert_eq!((reading.in_flight, reading.waiting), (1, 0));
-    });
-}
-
-#[test]
-fn a_sleeper_that_looks_at_last_and_the_one_that_has_its_place_do_not_both_hold_it() {
-    loom::model(|| {
-        let shared = Arc::new(Shared::new(ONE, at(0)));
-        assert!(shared.admit_unseen(1));
-        let join = || match shared.join(at(0), 1, FOREVER, Waker::noop()) {
-            Ok(Joined::Waits { ticket, .. }) => ticket,
-            other => panic!("{other:?}"),
-        };
-        let (sleeper, next) = (join(), join());
-        give_back(&shared);
-        // The offer to the first has lapsed by now.
-        let wakes = {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || shared.look(at(60), sleeper, Waker::noop()) == Look::Admitted)
-        };
-        let second = shared.look(at(60), next, Waker::noop()) == Look::Admitted;
-        let first = wakes.join().expect("done");
-        assert!(!(first && second), "two hold one place");
-        let reading = shared.reading(at(60));
-        assert_eq!(reading.in_flight, 1);
-        assert_eq!(reading.waiting, 1);
-    });
-}
-
-#[test]
-fn a_pause_and_a_claim_meet_without_losing_the_place() {
-    loom::model(|| {
-        let shared = Arc::new(Shared::new(ONE, at(0)));
-        assert!(shared.admit_unseen(1));
-        let ticket = match shared.join(at(0), 1, FOREVER, Waker::noop()) {
-            Ok(Joined::Waits { ticket, .. }) => ticket,
-            other => panic!("{other:?}"),
-        };
-        give_back(&shared);
-        let pausing = {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || shared.throttled(at(0), Some(at(100))))
-        };
-        let before = shared.look(at(0), ticket, Waker::noop()) == Look::Admitted;
-        pausing.join().expect("done");
-        if !before {
-            assert_eq!(shared.look(at(100), ticket, Waker::noop()), Look::Admitted);
-        }
-        assert_eq!(shared.reading(at(100)).in_flight, 1);
-    });
 }

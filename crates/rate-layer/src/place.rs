@@ -13,7 +13,7 @@ use crate::error::RateError;
 use crate::lane::Lane;
 use crate::moment::Moment;
 use crate::shape::rolling::Ending;
-use crate::window::Window;
+use crate::window::{Name, Window};
 
 /// The places that one request holds in a [`Window`](crate::Window), from its admission to its end.
 ///
@@ -75,13 +75,36 @@ impl Place {
     /// Takes one place of `window`, where no clock is needed for it.
     pub(crate) fn admit_unseen(window: &Window) -> Option<Self> {
         let domain = window.domain();
-        let mut claim = Claim::new(window.id(), 1);
+        let Name::Id(id) = window.name() else {
+            return None;
+        };
+        let mut claim = Claim::new(*id, 1);
         let admission = domain.book.with(|book, _| {
             book.admit_unseen(slice::from_mut(&mut claim), Lane::Rest)
                 .then(|| book.admissions())
         })?;
         let claims = Claims::from_buf([claim]);
         Some(Self::new(Arc::clone(domain), claims, Lane::Rest, admission))
+    }
+
+    /// Takes places in the window of `key`, which is made if it must be.
+    pub(crate) fn admit_by_key(
+        domain: &Arc<Domain>,
+        group: u32,
+        key: &[u8],
+        cost: u32,
+    ) -> Result<Self, RateError> {
+        let (now, lane) = (domain.clock.now(), Lane::Rest);
+        let admitted = domain.book.with(|book, wakes| {
+            let id = book.window_of(now, group, key, &[])?;
+            let mut claims = Claims::from_buf([Claim::new(id, cost)]);
+            book.admit(now, &mut claims, lane, wakes)?;
+            Ok((claims, book.admissions()))
+        });
+        match admitted {
+            Ok((claims, admission)) => Ok(Self::new(Arc::clone(domain), claims, lane, admission)),
+            Err(denied) => Err(RateError::would_wait(denied, now, cost)),
+        }
     }
 
     /// Notes that the request leaves now. Call it before the first byte can go out.

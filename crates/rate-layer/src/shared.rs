@@ -1,5 +1,7 @@
 //! One short lock around a book. Wakers are called, and dropped, outside of it.
 
+use std::fmt;
+
 use crate::book::Book;
 use crate::book::waiter::Wakes;
 use crate::sync::Mutex;
@@ -8,8 +10,14 @@ use crate::sync::Mutex;
 ///
 /// The time is an argument throughout. It may be read before the lock is taken, and be a little old when it counts. That is
 /// safe: an admission sees fewer places free, and a place answered at the time given was not free in between.
-#[derive(Debug)]
 pub(crate) struct Shared(Mutex<Book>);
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Keys may be secrets, and the book may be in use.
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
 
 impl Shared {
     pub(crate) fn new(book: Book) -> Self {

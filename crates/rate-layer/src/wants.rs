@@ -6,6 +6,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use crate::book::Book;
+use crate::book::limiters::Id;
 use crate::book::outcome::Denied;
 use crate::book::waiter::{Claim, Claims};
 use crate::domain::Domain;
@@ -17,6 +18,7 @@ use crate::limits::Limit;
 use crate::moment::Moment;
 use crate::quota::Quotas;
 use crate::rule::Rule;
+use crate::window::Name;
 
 /// What one request wants of the windows, all or nothing.
 pub(crate) struct Wants<'a> {
@@ -65,21 +67,28 @@ impl<'a> Wants<'a> {
 
     fn add(
         &mut self,
-        limit: &Limit,
+        limit: &'a Limit,
         head: &RequestHead<'a>,
         rule: u8,
         cost: u32,
     ) -> Result<(), RateError> {
         match limit {
-            Limit::Window(window) => {
-                let claim = Claim::new(window.id(), cost);
-                claim_too(&mut self.claims, Claim { rule, ..claim });
-            }
+            Limit::Window(window) => match window.name() {
+                Name::Id(id) => {
+                    let claim = Claim::new(*id, cost);
+                    claim_too(&mut self.claims, Claim { rule, ..claim });
+                }
+                Name::Key(group, key) => {
+                    let claim = Claim::new(Id::NONE, cost);
+                    let claim = Claim { rule, ..claim };
+                    self.keyed.push((*group, Key::from(&key[..]), claim));
+                }
+            },
             Limit::Keyed(keyed) => {
                 let (Some(windows), Some(key)) = (keyed.windows(), keyed.key_of(head)) else {
                     return Err(RateError::no_key());
                 };
-                let claim = Claim::new(crate::book::limiters::Id::NONE, cost);
+                let claim = Claim::new(Id::NONE, cost);
                 let claim = Claim { rule, ..claim };
                 self.keyed.push((windows.group(), key, claim));
             }
@@ -91,7 +100,7 @@ impl<'a> Wants<'a> {
     /// Names the windows, making those that are not there yet.
     pub(crate) fn claims(&mut self, book: &mut Book, now: Moment) -> Result<&mut Claims, Denied> {
         for (group, key, claim) in self.keyed.drain(..) {
-            let id = book.window_of(now, group, key.as_bytes())?;
+            let id = book.window_of(now, group, key.as_bytes(), &self.claims)?;
             claim_too(&mut self.claims, Claim { id, ..claim });
         }
         Ok(&mut self.claims)

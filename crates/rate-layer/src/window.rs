@@ -1,11 +1,13 @@
 //! A handle to one window: what the layers share, and what a program reads.
 
+use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::book::Book;
 use crate::book::limiters::Id;
-use crate::book::waiter::{Claim, Claims};
+use crate::book::waiter::{Claim, Claims, Wakes};
 use crate::domain::Domain;
 use crate::error::RateError;
 use crate::keyed::Windows;
@@ -54,8 +56,26 @@ use crate::quota::{Quota, Quotas, Tier};
 #[derive(Clone, Debug)]
 pub struct Window {
     domain: Arc<Domain>,
-    id: Id,
+    name: Name,
     quotas: Arc<Quotas>,
+}
+
+/// What a window is found by.
+#[derive(Clone)]
+pub(crate) enum Name {
+    Id(Id),
+    /// The kind, and the key. Made anew, the window has another number.
+    Key(u32, Arc<[u8]>),
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(f),
+            // A key may be a secret.
+            Self::Key(group, key) => write!(f, "Key({group}, {} bytes)", key.len()),
+        }
+    }
 }
 
 /// What [`Window::snapshot`] saw.
@@ -141,13 +161,13 @@ impl Window {
     pub(crate) fn open(domain: &Arc<Domain>, quotas: Quotas) -> Self {
         let now = domain.clock.now();
         let id = domain.book.with(|book, _| book.open(now, &quotas));
-        Self::at(domain, id, &Arc::new(quotas))
+        Self::named(domain, Name::Id(id), &Arc::new(quotas))
     }
 
-    pub(crate) fn at(domain: &Arc<Domain>, id: Id, quotas: &Arc<Quotas>) -> Self {
+    pub(crate) fn named(domain: &Arc<Domain>, name: Name, quotas: &Arc<Quotas>) -> Self {
         Self {
             domain: Arc::clone(domain),
-            id,
+            name,
             quotas: Arc::clone(quotas),
         }
     }
@@ -175,14 +195,25 @@ impl Window {
     /// [`WouldWait`](crate::RateErrorKind::WouldWait), with the wait that would have been needed, or
     /// [`CostTooHigh`](crate::RateErrorKind::CostTooHigh).
     pub fn try_admit(&self, cost: NonZeroU32) -> Result<Place, RateError> {
-        let claims = Claims::from_buf([Claim::new(self.id, cost.get())]);
-        Place::admit(&self.domain, claims, Lane::Rest)
+        match &self.name {
+            Name::Id(id) => {
+                let claims = Claims::from_buf([Claim::new(*id, cost.get())]);
+                Place::admit(&self.domain, claims, Lane::Rest)
+            }
+            Name::Key(group, key) => Place::admit_by_key(&self.domain, *group, key, cost.get()),
+        }
     }
 
     /// Looks at the window: one short lock, and no change to what it does.
     pub fn snapshot(&self) -> Snapshot {
         let now = self.domain.clock.now();
-        let reading = self.domain.book.with(|book, _| book.reading(now, self.id));
+        let reading = self.domain.book.with(|book, _| {
+            let id = match &self.name {
+                Name::Id(id) => *id,
+                Name::Key(group, key) => book.known_window_of(*group, key)?,
+            };
+            book.reading(now, id)
+        });
         let Some(reading) = reading else {
             return Snapshot {
                 limit: self.quota().map_or(0, |quota| quota.limit()),
@@ -229,28 +260,34 @@ impl Window {
     }
 
     fn change_limit(&self, length: Option<Duration>, limit: NonZeroU32) -> bool {
+        let set = |book: &mut Book, now, id, wakes: &mut Wakes| {
+            book.set_limit(now, id, length, limit.get(), wakes)
+        };
+        self.change(set).unwrap_or(false)
+    }
+
+    /// Does something to the window, made anew if it must be.
+    fn change<T>(&self, change: impl FnOnce(&mut Book, Moment, Id, &mut Wakes) -> T) -> Option<T> {
         let now = self.domain.clock.now();
-        self.domain
-            .book
-            .with(|book, wakes| book.set_limit(now, self.id, length, limit.get(), wakes))
+        self.domain.book.with(|book, wakes| {
+            let id = match &self.name {
+                Name::Id(id) => *id,
+                Name::Key(group, key) => book.window_of(now, *group, key, &[]).ok()?,
+            };
+            Some(change(book, now, id, wakes))
+        })
     }
 
     /// Admits nothing until it is [resumed](Self::resume). What is under way goes on.
     ///
     /// Requests that come meanwhile wait, as long as they may.
     pub fn pause(&self) {
-        let now = self.domain.clock.now();
-        self.domain
-            .book
-            .with(|book, wakes| book.pause(now, self.id, wakes));
+        self.change(Book::pause);
     }
 
     /// Ends a [pause](Self::pause), at once and for all who have asked for one.
     pub fn resume(&self) {
-        let now = self.domain.clock.now();
-        self.domain
-            .book
-            .with(|book, wakes| book.resume(now, self.id, wakes));
+        self.change(Book::resume);
     }
 
     /// The first of the windows that it was made for, if it was made for one.
@@ -270,19 +307,17 @@ impl Window {
     ///
     /// For requests that do not go through a [`RateLayer`](crate::RateLayer), which does it itself.
     pub fn throttled(&self, pause: Option<Duration>) {
-        let now = self.domain.clock.now();
-        let until: Option<Moment> = pause.map(|pause| now.after(pause));
-        self.domain
-            .book
-            .with(|book, wakes| book.throttled(now, self.id, until, wakes));
+        self.change(|book, now, id, wakes| {
+            book.throttled(now, id, pause.map(|pause| now.after(pause)), wakes);
+        });
     }
 
     pub(crate) fn domain(&self) -> &Arc<Domain> {
         &self.domain
     }
 
-    pub(crate) fn id(&self) -> Id {
-        self.id
+    pub(crate) fn name(&self) -> &Name {
+        &self.name
     }
 }
 

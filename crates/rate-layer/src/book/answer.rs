@@ -6,6 +6,10 @@
 
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
+use crate::book::limiter::Seeding;
+use crate::book::limiters::Id;
 use crate::book::waiter::{Claim, Wakes};
 use crate::book::{Book, Holding};
 use crate::moment::Moment;
@@ -50,22 +54,27 @@ impl Book {
             self.server.learn(date, departed, now);
         }
         self.end_all(now, holding, Ending::Answered);
+        let mut seeded = SmallVec::<[Id; 1]>::new();
         for claim in holding.claims {
-            if self.limiters.has(claim.id) {
-                self.listen(now, claim, answer);
+            if self.limiters.has(claim.id) && self.listen(now, claim, answer) {
+                seeded.push(claim.id);
             }
         }
-        self.tend(now, holding.claims, wakes);
+        self.tend_freed(now, holding.claims, wakes);
         for claim in holding.claims {
             // Where the server's clock decides, a place may free sooner than was to be foreseen.
             if claim.counts_departure && self.limiters.has(claim.id) {
                 self.call_lookouts(now, claim.id.index, wakes);
             }
         }
+        for claim in seeded {
+            self.call_those_without_alarm(claim.index, wakes);
+        }
         now
     }
 
-    fn listen(&mut self, now: Moment, claim: &Claim, answer: &Answer<'_>) {
+    /// Says whether it is known by this answer alone what the server has counted.
+    fn listen(&mut self, now: Moment, claim: &Claim, answer: &Answer<'_>) -> bool {
         let limiter = &mut self.limiters[claim.id.index];
         let terms = &self.groups[limiter.group as usize].terms;
         let freed = limiter.tiers.freed().wrapping_sub(claim.freed);
@@ -96,8 +105,9 @@ impl Book {
         if adopted {
             limiter.adopted_at = answer.admission;
         }
-        if limiter.seeding && (told || answer.success) {
-            limiter.seeding = false;
+        let seeds = limiter.seeding != Seeding::Known && (told || answer.success);
+        if seeds {
+            limiter.seeding = Seeding::Known;
             if !told {
                 tracing::warn!(
                     "a response was to say how much of the limit is left, and does not: the window is taken to be full"
@@ -108,6 +118,7 @@ impl Book {
                 });
             }
         }
+        seeds
     }
 }
 

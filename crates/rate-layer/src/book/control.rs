@@ -33,6 +33,9 @@ impl Book {
     /// Ends a pause.
     pub(crate) fn resume(&mut self, now: Moment, id: Id, wakes: &mut Wakes) {
         self.change(now, id, wakes, |limiter| limiter.paused = false);
+        if self.limiters.has(id) {
+            self.call_those_without_alarm(id.index, wakes);
+        }
     }
 
     /// Changes the limit of the window that is so long; of the first, if none is named. Says whether there is one.
@@ -90,7 +93,6 @@ impl Book {
             return;
         }
         change(&mut self.limiters[id.index]);
-        self.tend(now, &[Claim::new(id, 0)], wakes);
-        self.call_lookouts(now, id.index, wakes);
+        self.tend_freed(now, &[Claim::new(id, 0)], wakes);
     }
 }

@@ -11,11 +11,15 @@ use hashbrown::HashTable;
 use crate::book::Book;
 use crate::book::limiters::Id;
 use crate::book::outcome::Denied;
+use crate::book::waiter::Claim;
 use crate::moment::Moment;
 use crate::quota::Quotas;
 
-/// How often, at the most, all windows are looked through for some that may be forgotten.
-const LOOK_THROUGH_AFTER: Duration = Duration::from_millis(10);
+/// At how many windows one looks that needs the room of another, before it gives up.
+const GLANCE: u32 = 256;
+/// How long nobody looks through all windows for one that may be forgotten after somebody has: for each of them, a hundred times
+/// as long as it takes.
+const LOOK_THROUGH_AFTER: Duration = Duration::from_micros(10);
 /// How many windows are looked at whenever one is made, for some that have been idle for long.
 const STRIDE: u32 = 4;
 
@@ -28,8 +32,8 @@ pub(crate) struct Keys {
     idle: Duration,
     /// Where the search for idle ones goes on.
     hand: u32,
-    /// When the last one through all of them came to nothing.
-    full_at: Option<Moment>,
+    /// When somebody last looked through all of them.
+    looked_through_at: Option<Moment>,
 }
 
 impl Keys {
@@ -40,7 +44,7 @@ impl Keys {
             most,
             idle,
             hand: 0,
-            full_at: None,
+            looked_through_at: None,
         }
     }
 }
@@ -52,14 +56,22 @@ impl Book {
     }
 
     /// The window of `key`, made where there is none.
-    pub(crate) fn window_of(&mut self, now: Moment, group: u32, key: &[u8]) -> Result<Id, Denied> {
+    ///
+    /// Leaves those alone that `named` names: they are wanted by the same request.
+    pub(crate) fn window_of(
+        &mut self,
+        now: Moment,
+        group: u32,
+        key: &[u8],
+        named: &[Claim],
+    ) -> Result<Id, Denied> {
         if let Some(id) = self.known_window_of(group, key) {
             self.limiters[id.index].used_at = now;
             return Ok(id);
         }
-        self.forget_idle(now, group);
+        self.forget_idle(now, group, named);
         if let Some(most) = self.is_full(group)
-            && !self.make_room(now, group)
+            && !self.make_room(now, group, named)
         {
             return Err(Denied::TooManyKeys(most));
         }
@@ -94,37 +106,59 @@ impl Book {
         (keys.windows.len() >= keys.most).then_some(keys.most)
     }
 
-    /// Forgets all windows of the kind that may be forgotten. Says whether there was one.
-    fn make_room(&mut self, now: Moment, group: u32) -> bool {
+    /// Forgets a window of the kind that may be forgotten. Says whether it has found one.
+    fn make_room(&mut self, now: Moment, group: u32, named: &[Claim]) -> bool {
+        if self.look_at_next(now, group, GLANCE, named, |_| true) {
+            return true;
+        }
+        let numbers = self.limiters.numbers();
         let Some(keys) = &mut self.groups[group as usize].keys else {
             return true;
         };
-        let lately = |at: Moment| now < at.after(LOOK_THROUGH_AFTER);
-        if keys.full_at.is_some_and(lately) {
+        let rest = LOOK_THROUGH_AFTER.saturating_mul(numbers);
+        if keys
+            .looked_through_at
+            .is_some_and(|at| now < at.after(rest))
+        {
             return false;
         }
-        let before = keys.windows.len();
-        for index in 0..self.limiters.numbers() {
-            self.forget_if(now, group, index, |_| true);
-        }
-        let made = self.keys(group) < before;
-        if let Some(keys) = &mut self.groups[group as usize].keys {
-            keys.full_at = (!made).then_some(now);
-        }
-        made
+        keys.looked_through_at = Some(now);
+        self.look_at_next(now, group, numbers, named, |_| true)
     }
 
     /// Looks at the next few windows, and forgets those that nobody has asked for in long.
-    fn forget_idle(&mut self, now: Moment, group: u32) {
-        let Some(keys) = &mut self.groups[group as usize].keys else {
-            return;
-        };
-        let (idle, numbers) = (keys.idle, self.limiters.numbers().max(1));
-        let first = keys.hand % numbers;
-        keys.hand = (first + STRIDE) % numbers;
-        for index in (first..numbers).take(STRIDE as usize) {
-            self.forget_if(now, group, index, |used_at| used_at.after(idle) <= now);
+    fn forget_idle(&mut self, now: Moment, group: u32, named: &[Claim]) {
+        if let Some(keys) = &self.groups[group as usize].keys {
+            let idle = keys.idle;
+            self.look_at_next(now, group, STRIDE, named, |used_at| {
+                used_at.after(idle) <= now
+            });
         }
+    }
+
+    /// Looks at the next windows, up to `most` of them, and forgets those of the kind that are `unused` and may be
+    /// forgotten. Says whether there was one.
+    fn look_at_next(
+        &mut self,
+        now: Moment,
+        group: u32,
+        most: u32,
+        named: &[Claim],
+        unused: impl Fn(Moment) -> bool,
+    ) -> bool {
+        let numbers = self.limiters.numbers();
+        let Some(keys) = &mut self.groups[group as usize].keys else {
+            return false;
+        };
+        let (before, most) = (keys.windows.len(), most.min(numbers));
+        let first = keys.hand % numbers.max(1);
+        keys.hand = first + most;
+        for index in (first..numbers).chain(0..first).take(most as usize) {
+            if !named.iter().any(|claim| claim.id.index == index) {
+                self.forget_if(now, group, index, &unused);
+            }
+        }
+        self.keys(group) < before
     }
 
     fn forget_if(&mut self, now: Moment, group: u32, index: u32, unused: impl Fn(Moment) -> bool) {

@@ -5,9 +5,19 @@ use crate::book::waiter::Claim;
 use crate::lane::Lane;
 use crate::moment::Moment;
 use crate::server::clock::ServerClock;
-use crate::shape::rolling::Places;
+use crate::shape::rolling::{Ending, Held, Places};
 use crate::shape::sight::Turn;
 use crate::shape::tiers::{AllTerms, Tiers};
+
+/// Whether it is known what the server has counted already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seeding {
+    Known,
+    /// Requests go one at a time.
+    Unknown,
+    /// One is under way.
+    Asked,
+}
 
 /// The limits of one key, and the line before them.
 #[derive(Debug)]
@@ -21,8 +31,7 @@ pub(crate) struct Limiter {
     pub(crate) closed_until: Moment,
     /// The program has asked for silence.
     pub(crate) paused: bool,
-    /// What the server has counted already is not known yet: requests go one at a time.
-    pub(crate) seeding: bool,
+    pub(crate) seeding: Seeding,
     /// The admission whose answer set the limit last.
     pub(crate) adopted_at: u64,
     pub(crate) key: Option<Box<[u8]>>,
@@ -38,7 +47,7 @@ impl Limiter {
             line: None,
             closed_until: Moment::START,
             paused: false,
-            seeding: false,
+            seeding: Seeding::Known,
             adopted_at: 0,
             key: None,
             used_at: now,
@@ -53,13 +62,13 @@ impl Limiter {
         }
     }
 
-    /// Whether `cost` places are free, whoever stands in line.
+    /// Whether the places `wanted` are free, whoever stands in line.
     #[inline]
-    pub(crate) fn has_room(&self, terms: &AllTerms, lane: Lane, cost: u32) -> bool {
+    pub(crate) fn has_room(&self, terms: &AllTerms, lane: Lane, wanted: Places) -> bool {
         !self.paused
             && self.closed_until == Moment::START
-            && !(self.seeding && self.is_probed())
-            && self.tiers.have_room(terms, lane, cost)
+            && self.seeding != Seeding::Asked
+            && self.tiers.have_room(terms, lane, wanted)
     }
 
     /// Takes what `claim` wants, whether it is free or not, and notes in it what is to be known later.
@@ -68,6 +77,9 @@ impl Limiter {
         self.tiers.take(terms, lane, claim.cost);
         claim.freed = self.tiers.freed();
         claim.counts_departure = terms.count_departures();
+        if self.seeding == Seeding::Unknown {
+            self.seeding = Seeding::Asked;
+        }
     }
 
     /// When the last of the next places frees. Of a pause nobody knows the end: it counts as over.
@@ -82,6 +94,54 @@ impl Limiter {
         let mut turn = self.tiers.turn(terms, server, now, lane, places);
         turn.at = turn.at.max(self.closed_until);
         turn
+    }
+
+    /// Ends what [`take`](Self::take) began.
+    #[inline]
+    pub(crate) fn end(
+        &mut self,
+        terms: &AllTerms,
+        server: &ServerClock,
+        now: Moment,
+        held: Held,
+        ending: Ending,
+    ) {
+        self.tiers.end(terms, server, now, held, ending);
+        if self.seeding == Seeding::Asked {
+            self.seeding = Seeding::Unknown;
+        }
+    }
+
+    /// Whether nobody can say when it goes on: others will.
+    pub(crate) fn is_held_up(&self) -> bool {
+        self.paused || self.seeding == Seeding::Asked
+    }
+
+    /// When one of `lane` has its turn that wants `cost` places and has those before it in line that `places` counts, itself
+    /// included, of which `requests` are of its own lane.
+    pub(crate) fn turn_in_line(
+        &self,
+        terms: &AllTerms,
+        server: &ServerClock,
+        now: Moment,
+        lane: Lane,
+        places: Places,
+        (requests, cost): (u64, u32),
+    ) -> Turn {
+        let turn = self.turn(terms, server, now, lane, places);
+        if lane == Lane::First || !self.has_in_line(Lane::First) {
+            return turn;
+        }
+        // It may go before those who go first, when it and the others of its lane come to that.
+        let alone = self.tiers.turn_of_rest(terms, server, now, requests, cost);
+        let alone = alone.max(self.closed_until);
+        if self.tiers.windows().next().is_none() || turn.at <= alone {
+            return turn;
+        }
+        Turn {
+            at: alone,
+            in_sight: false,
+        }
     }
 
     /// Whether the first of the rest goes before all: it holds nothing, and wants something.
@@ -126,9 +186,5 @@ impl Limiter {
             && !self.paused
             && self.closed_until == Moment::START
             && self.tiers.are_empty()
-    }
-
-    fn is_probed(&self) -> bool {
-        self.tiers.windows().any(|window| window.in_flight() > 0)
     }
 }

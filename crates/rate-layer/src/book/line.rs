@@ -18,6 +18,34 @@ pub(crate) struct Line {
     members: usize,
 }
 
+/// What is set aside for those before one who are kept waiting by other windows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct SetAside {
+    of_all: u64,
+    of_rest: u64,
+}
+
+impl SetAside {
+    pub(crate) fn add(&mut self, lane: Lane, cost: u32) {
+        self.of_all += u64::from(cost);
+        if lane == Lane::Rest {
+            self.of_rest += u64::from(cost);
+        }
+    }
+
+    /// What must be free for one of `lane` that wants `cost`.
+    pub(crate) fn and(&self, lane: Lane, cost: u32) -> Places {
+        let of_lane = match lane {
+            Lane::First => self.of_all,
+            Lane::Rest => self.of_rest,
+        };
+        Places {
+            of_all: self.of_all + u64::from(cost),
+            of_lane: of_lane + u64::from(cost),
+        }
+    }
+}
+
 /// Those of one lane, in order of their tickets.
 #[derive(Debug, Default)]
 struct Queue {
@@ -89,6 +117,11 @@ impl Line {
             None => first.get(index).copied(),
             Some(index) => rest.get(index + usize::from(rest_first)).copied(),
         }
+    }
+
+    /// All who stand in it.
+    pub(crate) fn tickets(&self) -> impl Iterator<Item = Ticket> + '_ {
+        self.first.tickets.iter().chain(&self.rest.tickets).copied()
     }
 
     /// How many stand before `ticket`, or before where it would stand. Leaves out that one of the rest may go before all.

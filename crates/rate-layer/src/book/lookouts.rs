@@ -13,13 +13,14 @@
 //!   if all lookouts should sleep. As long as it is a guess, it is taken at four times the distance.
 //!
 //! A change that nobody could foresee (a place given back, a waiter gone) calls those of the lookouts whose alarms it makes
-//! too late. A live line of n so costs two polls a grant, and some times log₄ n more when places come one by one.
+//! too late; and one that knew of no time, since the program had paused the window, is called when it goes on. A live line of n so costs two polls a grant, and some times log₄ n more when places come one by one.
 //!
 //! One that stands in several lines looks after each of them.
 
 use std::time::Duration;
 
 use crate::book::Book;
+use crate::book::line::SetAside;
 use crate::book::waiter::{Standing, Ticket, Wakes};
 use crate::moment::Moment;
 use crate::shape::rolling::Places;
@@ -70,22 +71,22 @@ impl Book {
         let limiter = &self.limiters[index];
         let line = limiter.line.as_ref()?;
         let rest_first = limiter.rest_first();
-        let mut set_aside = 0_u32;
+        let mut set_aside = SetAside::default();
         for ahead in 0..line.len() {
             let ticket = line.get(ahead, rest_first)?;
             let waiter = &self.waiters[&ticket];
-            let cost = waiter.cost_at(index).saturating_add(set_aside);
-            if limiter.paused || limiter.seeding {
+            if limiter.is_held_up() {
                 break;
             }
+            let (lane, cost) = (waiter.lane, waiter.cost_at(index));
             let terms = &self.groups[limiter.group as usize].terms;
-            let places = Places::of_first(cost);
-            let turn = limiter.turn(terms, &self.server, now, waiter.lane, places);
+            let places = set_aside.and(lane, cost);
+            let turn = limiter.turn(terms, &self.server, now, lane, places);
             if turn.at > now || !waiter.is_aged() {
                 return Some(turn.at);
             }
             // Kept waiting elsewhere. What it needs here is set aside, and the next one's turn is what may come.
-            set_aside = cost;
+            set_aside.add(lane, cost);
         }
         Some(Moment::NEVER)
     }
@@ -110,7 +111,8 @@ impl Book {
             of_lane: ahead_of_lane as u64 + 1,
         };
         let terms = &self.groups[limiter.group as usize].terms;
-        let turn = limiter.turn(terms, &self.server, now, lane, places);
+        let alone = (ahead_of_lane as u64 + 1, 1);
+        let turn = limiter.turn_in_line(terms, &self.server, now, lane, places, alone);
         let own = if turn.in_sight {
             turn.at
         } else {
@@ -140,6 +142,20 @@ impl Book {
             ahead *= 4;
         }
         self.rouse(index, last, lookouts_alarm(event, last), wakes);
+    }
+
+    /// Calls all in the line at `index` who have been told of no time to look at.
+    pub(super) fn call_those_without_alarm(&mut self, index: u32, wakes: &mut Wakes) {
+        let Some(line) = &self.limiters[index].line else {
+            return;
+        };
+        for ticket in line.tickets() {
+            if let Some(waiter) = self.waiters.get_mut(&ticket)
+                && waiter.alarm == Moment::NEVER
+            {
+                wakes.call(waiter.waker.take());
+            }
+        }
     }
 
     /// Calls the one with `ahead` others before it in line, if it would not look before `needed` by itself.

@@ -20,6 +20,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use crate::book::Book;
+use crate::book::line::SetAside;
 use crate::book::waiter::{Claim, Claims, Standing, Ticket, Waiter, Wakes};
 use crate::lane::Lane;
 use crate::moment::Moment;
@@ -28,13 +29,54 @@ use std::task::Waker;
 /// How long places stay offered to one waiter.
 const CLAIM_WITHIN: Duration = Duration::from_millis(50);
 
-/// Windows to look at, by number.
-pub(super) type Work = SmallVec<[u32; 4]>;
+/// Windows, by number.
+type Numbers = SmallVec<[u32; 4]>;
+
+/// What is to be done, and what has been.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    /// Windows whose lines are to be served.
+    due: Numbers,
+    /// Windows in whose lines something has changed.
+    changed: Numbers,
+}
+
+impl Work {
+    fn due(&mut self, index: u32) {
+        if !self.due.contains(&index) {
+            self.due.push(index);
+        }
+    }
+
+    fn changed(&mut self, index: u32) {
+        if !self.changed.contains(&index) {
+            self.changed.push(index);
+        }
+    }
+
+    fn all_changed(&mut self, claims: &[Claim]) {
+        for claim in claims {
+            self.changed(claim.id.index);
+        }
+    }
+}
 
 impl Book {
     /// Sees to what is due in the windows of `claims`, on behalf of somebody who does not stand in their lines.
     pub(super) fn tend(&mut self, now: Moment, claims: &[Claim], wakes: &mut Wakes) {
         let changed = self.serve_all_of(now, claims, wakes);
+        self.call_lookouts_of(now, &changed, wakes);
+    }
+
+    /// The same where something has happened that nobody could foresee: the next may be served sooner than they thought, if
+    /// not now.
+    pub(super) fn tend_freed(&mut self, now: Moment, claims: &[Claim], wakes: &mut Wakes) {
+        let mut changed = self.serve_all_of(now, claims, wakes);
+        for claim in claims.iter().filter(|claim| self.limiters.has(claim.id)) {
+            if !changed.contains(&claim.id.index) {
+                changed.push(claim.id.index);
+            }
+        }
         self.call_lookouts_of(now, &changed, wakes);
     }
 
@@ -51,8 +93,8 @@ impl Book {
         now: Moment,
         claims: &[Claim],
         wakes: &mut Wakes,
-    ) -> Work {
-        let mut work = Work::new();
+    ) -> SmallVec<[u32; 4]> {
+        let mut work = Work::default();
         for claim in claims {
             if !self.limiters.has(claim.id) {
                 continue;
@@ -61,54 +103,47 @@ impl Book {
             let terms = &self.groups[limiter.group as usize].terms;
             limiter.expire(terms, now);
             if limiter.members() > 0 {
-                work.push(claim.id.index);
+                work.due(claim.id.index);
             }
         }
-        let mut touched = Work::new();
-        while let Some(index) = work.pop() {
-            if self.serve(now, index, &mut work, wakes) && !touched.contains(&index) {
-                touched.push(index);
-            }
+        while let Some(index) = work.due.pop() {
+            self.serve(now, index, &mut work, wakes);
         }
-        touched
+        work.changed
     }
 
     /// Serves the line of the window at `index`. What else is to be looked at then goes into `work`.
-    fn serve(&mut self, now: Moment, index: u32, work: &mut Work, wakes: &mut Wakes) -> bool {
-        let mut changed = self.lapse_offers(now, index, work);
-        let (mut ahead, mut set_aside) = (0, 0_u32);
+    fn serve(&mut self, now: Moment, index: u32, work: &mut Work, wakes: &mut Wakes) {
+        let limiter = &mut self.limiters[index];
+        limiter.expire(&self.groups[limiter.group as usize].terms, now);
+        self.lapse_offers(now, index, work);
+        let (mut ahead, mut set_aside) = (0, SetAside::default());
         while let Some(ticket) = self.at(index, ahead) {
             let waiter = &self.waiters[&ticket];
             let (lane, cost) = (waiter.lane, waiter.cost_at(index));
             let limiter = &self.limiters[index];
             let terms = &self.groups[limiter.group as usize].terms;
             if cost > limiter.tiers.most(terms, lane) {
-                self.give_up_on(ticket, wakes);
-                changed = true;
+                self.give_up_on(ticket, work, wakes);
                 continue;
             }
-            if !limiter.has_room(terms, lane, cost.saturating_add(set_aside)) {
+            if !limiter.has_room(terms, lane, set_aside.and(lane, cost)) {
                 break;
             }
             let Some(elsewhere) = self.kept_waiting_elsewhere(now, ticket, index) else {
-                self.offer(now, ticket, wakes);
-                changed = true;
+                self.offer(now, ticket, work, wakes);
                 continue;
             };
-            if self.pass_over(ticket, index, elsewhere, work) {
-                changed = true;
-            }
+            self.pass_over(ticket, index, elsewhere, work);
             if self.waiters[&ticket].is_aged() {
-                set_aside = set_aside.saturating_add(cost);
+                set_aside.add(lane, cost);
                 ahead += 1;
             }
         }
-        changed
     }
 
     /// Ends the offers that have lapsed in the window at `index`.
-    fn lapse_offers(&mut self, now: Moment, index: u32, work: &mut Work) -> bool {
-        let mut changed = false;
+    fn lapse_offers(&mut self, now: Moment, index: u32, work: &mut Work) {
         while let Some((lapses, ticket)) = self.next_lapse(index)
             && lapses <= now
         {
@@ -118,15 +153,11 @@ impl Book {
             waiter.standing = Standing::Missed;
             let (claims, lane) = (waiter.claims.clone(), waiter.lane);
             self.give_back(now, &claims, lane);
-            work.extend(
-                claims
-                    .iter()
-                    .map(|claim| claim.id.index)
-                    .filter(|&i| i != index),
-            );
-            changed = true;
+            work.all_changed(&claims);
+            for claim in claims.iter().filter(|claim| claim.id.index != index) {
+                work.due(claim.id.index);
+            }
         }
-        changed
     }
 
     /// When the next offer lapses in the window at `index`, and whose it is.
@@ -163,7 +194,7 @@ impl Book {
     pub(super) fn is_available(&self, claim: &Claim, lane: Lane, ticket: Ticket) -> bool {
         let limiter = &self.limiters[claim.id.index];
         let terms = &self.groups[limiter.group as usize].terms;
-        let mut wanted = claim.cost;
+        let mut set_aside = SetAside::default();
         if let Some(line) = &limiter.line
             && line.len() > 0
         {
@@ -181,14 +212,14 @@ impl Book {
                     // It waits for this window: were there room, it would have been served.
                     return false;
                 }
-                wanted = wanted.saturating_add(other.cost_at(claim.id.index));
+                set_aside.add(other.lane, other.cost_at(claim.id.index));
             }
         }
-        limiter.has_room(terms, lane, wanted)
+        limiter.has_room(terms, lane, set_aside.and(lane, claim.cost))
     }
 
     /// Offers `ticket` all that it wants, and calls it.
-    fn offer(&mut self, now: Moment, ticket: Ticket, wakes: &mut Wakes) {
+    fn offer(&mut self, now: Moment, ticket: Ticket, work: &mut Work, wakes: &mut Wakes) {
         self.step_out(ticket);
         let Some(waiter) = self.waiters.get_mut(&ticket) else {
             return;
@@ -198,6 +229,7 @@ impl Book {
         wakes.call(waiter.waker.take());
         let (mut claims, lane) = (waiter.claims.clone(), waiter.lane);
         self.take(&mut claims, lane);
+        work.all_changed(&claims);
         for claim in &claims {
             let line = self.limiters[claim.id.index].line_mut();
             line.offer(lapses, ticket);
@@ -207,13 +239,13 @@ impl Book {
         }
     }
 
-    /// Notes that `ticket` is first in the window at `index`, and kept waiting by another one. Says whether it moved.
-    fn pass_over(&mut self, ticket: Ticket, index: u32, elsewhere: usize, work: &mut Work) -> bool {
+    /// Notes that `ticket` is first in the window at `index`, and kept waiting by another one.
+    fn pass_over(&mut self, ticket: Ticket, index: u32, elsewhere: usize, work: &mut Work) {
         let Some(waiter) = self.waiters.get_mut(&ticket) else {
-            return false;
+            return;
         };
         if waiter.is_aged() {
-            return false;
+            return;
         }
         let here = waiter
             .claims
@@ -226,16 +258,18 @@ impl Book {
         } else {
             Standing::InLine(elsewhere)
         };
-        work.push(waiter.claims[elsewhere].id.index);
+        work.due(waiter.claims[elsewhere].id.index);
+        work.changed(index);
+        work.all_changed(lines_of(&waiter.claims, standing));
         self.step_out(ticket);
         self.step_in(ticket, standing);
-        true
     }
 
     /// Takes one out of line that asks for more than there is.
-    fn give_up_on(&mut self, ticket: Ticket, wakes: &mut Wakes) {
+    fn give_up_on(&mut self, ticket: Ticket, work: &mut Work, wakes: &mut Wakes) {
         self.step_out(ticket);
         if let Some(waiter) = self.waiters.get_mut(&ticket) {
+            work.all_changed(lines_of(&waiter.claims, waiter.standing));
             waiter.standing = Standing::Hopeless;
             wakes.call(waiter.waker.take());
         }

@@ -23,7 +23,7 @@ impl Ticket {
 }
 
 /// What a request wants of one window.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Claim {
     pub(crate) id: Id,
     pub(crate) cost: u32,

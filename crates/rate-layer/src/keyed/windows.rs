@@ -5,14 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::book::keys::Keys;
-use crate::book::waiter::{Claim, Claims};
 use crate::domain::Domain;
 use crate::error::RateError;
 use crate::keyed::key::Key;
-use crate::lane::Lane;
 use crate::place::Place;
 use crate::quota::Quotas;
-use crate::window::Window;
+use crate::window::{Name, Window};
 
 /// For how many keys there are windows, unless another number is given.
 pub(super) const MOST: NonZeroUsize = NonZeroUsize::new(100_000).expect("not zero");
@@ -57,8 +55,9 @@ impl Windows {
 
     /// The window of `key`, made where there is none: to read it, or to change it.
     ///
-    /// The handle does not keep the key from being forgotten. Once it is, the handle reads as an idle window, and
-    /// changes nothing.
+    /// The handle does not keep the key from being forgotten. Once it is, the handle reads as an idle window; what changes it, or
+    /// takes a place in it, makes it anew, with the limit that it had at first. A change is lost where there is no room for
+    /// another key.
     ///
     /// # Errors
     ///
@@ -69,9 +68,12 @@ impl Windows {
         let found = self
             .domain
             .book
-            .with(|book, _| book.window_of(now, self.group, key.as_bytes()));
+            .with(|book, _| book.window_of(now, self.group, key.as_bytes(), &[]));
         match found {
-            Ok(id) => Ok(Window::at(&self.domain, id, &self.quotas)),
+            Ok(_) => {
+                let name = Name::Key(self.group, key.as_bytes().into());
+                Ok(Window::named(&self.domain, name, &self.quotas))
+            }
             Err(denied) => Err(RateError::would_wait(denied, now, 1)),
         }
     }
@@ -99,21 +101,8 @@ impl Windows {
         key: impl Into<Key<'a>>,
         cost: NonZeroU32,
     ) -> Result<Place, RateError> {
-        let (key, cost) = (key.into(), cost.get());
-        let now = self.domain.clock.now();
-        let admitted = self.domain.book.with(|book, wakes| {
-            let id = book.window_of(now, self.group, key.as_bytes())?;
-            let mut claims = Claims::from_buf([Claim::new(id, cost)]);
-            book.admit(now, &mut claims, Lane::Rest, wakes)?;
-            Ok((claims, book.admissions()))
-        });
-        match admitted {
-            Ok((claims, admission)) => {
-                let domain = Arc::clone(&self.domain);
-                Ok(Place::new(domain, claims, Lane::Rest, admission))
-            }
-            Err(denied) => Err(RateError::would_wait(denied, now, cost)),
-        }
+        let key = key.into();
+        Place::admit_by_key(&self.domain, self.group, key.as_bytes(), cost.get())
     }
 
     /// For how many keys there is a window now.
@@ -137,5 +126,52 @@ impl Windows {
 
     pub(crate) fn group(&self) -> u32 {
         self.group
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+    use crate::quota::{MINUTE, Quota};
+
+    const ONE: NonZeroU32 = NonZeroU32::MIN;
+
+    fn one_key() -> Windows {
+        let most = NonZeroUsize::MIN;
+        Windows::bounded(Quota::rolling(1, MINUTE), most, MINUTE)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handle_to_a_key_that_was_forgotten_takes_places_of_that_key_and_no_other() {
+        let windows = one_key();
+        let first = windows.window("first").expect("room");
+        let second = windows.window("second").expect("the first is idle");
+        assert_eq!(first.snapshot().used, 0);
+        let place = first.try_admit(ONE).expect("room again");
+        assert_eq!(second.snapshot().in_flight, 0);
+        let error = second.try_admit(ONE).expect_err("the first counts");
+        assert!(error.to_string().contains("key"), "{error}");
+        place.give_back();
+        second.pause();
+        assert!(second.snapshot().paused && !first.snapshot().paused);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_key_prints() {
+        let windows = one_key();
+        let window = windows.window("sk_live_1").expect("room");
+        let place = window.try_admit(ONE).expect("room");
+        let bytes = format!("{:?}", b"sk_live_1");
+        let inner = bytes.trim_matches(['[', ']']);
+        for printed in [
+            format!("{windows:?}"),
+            format!("{window:?}"),
+            format!("{place:?}"),
+        ] {
+            assert!(!printed.contains("sk_live_1"), "{printed}");
+            assert!(!printed.contains(inner), "{printed}");
+        }
     }
 }

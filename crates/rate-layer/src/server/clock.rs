@@ -122,5 +122,5 @@ fn moment(nanos: i128) -> Moment {
     Moment::START.after(Duration::from_nanos(nanos))
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;

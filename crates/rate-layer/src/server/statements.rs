@@ -88,7 +88,7 @@ impl<'a> IntoIterator for &'a Statements {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -4,6 +4,7 @@
 
 use std::cell::Cell;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
@@ -14,6 +15,9 @@ use governor::{Quota, RateLimiter};
 use crate::moment::Moment;
 use crate::pace::Pace;
 use crate::shape::sight::Turn;
+
+/// The longest time in nanoseconds that a burst may take to come back: more than a century.
+const LONGEST_BURST: u64 = u64::MAX / 4;
 
 /// A pace, and where its departures stand.
 #[derive(Debug)]
@@ -51,7 +55,8 @@ impl Pacer {
     }
 
     /// Whether `cost` may depart, as of when the pacer was last told the time.
-    pub(crate) fn has_room(&self, pace: Pace, cost: u32) -> bool {
+    pub(crate) fn has_room(&self, pace: Pace, cost: u64) -> bool {
+        let cost = u32::try_from(cost).unwrap_or(u32::MAX);
         matches!(self.decide(pace, self.seen, cost), Decision::Go(_))
     }
 
@@ -103,7 +108,9 @@ impl Pacer {
 
 fn quota(pace: Pace) -> Quota {
     let burst = NonZeroU32::new(pace.at_once()).unwrap_or(NonZeroU32::MIN);
-    Quota::with_period(pace.period())
+    // Governor does not check that its sums fit.
+    let longest = Duration::from_nanos(LONGEST_BURST / u64::from(burst.get()));
+    Quota::with_period(pace.period().min(longest))
         .unwrap_or(Quota::per_second(burst))
         .allow_burst(burst)
 }
@@ -138,8 +145,6 @@ impl Clock for Told {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn at(millis: u64) -> Moment {

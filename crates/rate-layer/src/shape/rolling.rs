@@ -78,13 +78,12 @@ impl Rolling {
         }
     }
 
-    /// Whether `cost` places are free for `lane`, as of when the window was last told the time.
+    /// Whether the places `wanted` are free for `lane`, as of when the window was last told the time.
     ///
     /// An old time is a safe one: since then, places can only have freed.
     #[inline]
-    pub(crate) fn has_room(&self, terms: &Terms, lane: Lane, cost: u32) -> bool {
-        let room = self.limit.saturating_sub(self.taken());
-        if cost > room {
+    pub(crate) fn has_room(&self, terms: &Terms, lane: Lane, wanted: Places) -> bool {
+        if wanted.of_all > u64::from(self.room()) {
             return false;
         }
         match lane {
@@ -94,7 +93,8 @@ impl Rolling {
                     return true;
                 }
                 let reserve = self.reserve(terms);
-                cost <= (self.limit - reserve).saturating_sub(self.rest.total())
+                let room = (self.limit - reserve).saturating_sub(self.rest.total());
+                wanted.of_lane <= u64::from(room)
             }
         }
     }
@@ -194,9 +194,47 @@ impl Rolling {
         lane: Lane,
         behind: Places,
     ) -> Turn {
-        let first = self.first.as_deref();
         let reserve = self.reserve(terms);
-        let all = Sight {
+        let turn = self.sight(terms, server, now).turn(behind.of_all);
+        if lane == Lane::First || reserve == 0 {
+            return turn;
+        }
+        // The reserve is either in use by those that it is for, or kept for them.
+        let rest = self.sight_of_rest(terms, server, now, self.limit - reserve);
+        turn.and(rest.turn(behind.of_lane))
+    }
+
+    /// When the last of the next `requests` of the rest may go, if each goes before all others as soon as the rest hold
+    /// nothing; the last one wants `cost` places. Never too late, as [`turn`](Self::turn) is.
+    pub(crate) fn turn_of_rest(
+        &self,
+        terms: &Terms,
+        server: &ServerClock,
+        now: Moment,
+        requests: u64,
+        cost: u32,
+    ) -> Moment {
+        let hold_nothing = self.sight_of_rest(terms, server, now, 1).turn(1).at;
+        let free = self.sight(terms, server, now).turn(1).at;
+        let first = hold_nothing.max(free);
+        let last = match requests.checked_sub(2) {
+            None => first,
+            Some(more) => {
+                let again = terms
+                    .answered(first, server)
+                    .min(first.after(terms.cycle()));
+                let more = u32::try_from(more).unwrap_or(u32::MAX);
+                again.after(terms.cycle().saturating_mul(more))
+            }
+        };
+        let enough = self.sight(terms, server, now).turn(u64::from(cost)).at;
+        last.max(enough)
+    }
+
+    /// What can be seen of all places.
+    fn sight(&self, terms: &Terms, server: &ServerClock, now: Moment) -> Sight<'_> {
+        let first = self.first.as_deref();
+        Sight {
             now,
             capacity: self.limit,
             in_flight: self.in_flight(),
@@ -205,19 +243,23 @@ impl Rolling {
             answered_now: terms.answered(now, server),
             frees_before_headers: terms.frees_before_headers(),
             cycle: terms.cycle(),
-        };
-        let turn = all.turn(behind.of_all);
-        if lane == Lane::First || reserve == 0 {
-            return turn;
         }
-        // The reserve is either in use by those that it is for, or kept for them.
-        let rest = Sight {
-            capacity: self.limit - reserve,
+    }
+
+    /// What can be seen of the places that the rest may hold, if there are `capacity` of them.
+    fn sight_of_rest(
+        &self,
+        terms: &Terms,
+        server: &ServerClock,
+        now: Moment,
+        capacity: u32,
+    ) -> Sight<'_> {
+        Sight {
+            capacity,
             in_flight: self.rest.in_flight,
             rings: [Some(&self.rest.closing), None],
-            ..all
-        };
-        turn.and(rest.turn(behind.of_lane))
+            ..self.sight(terms, server, now)
+        }
     }
 
     /// Frees what is due at `now`.
@@ -229,7 +271,7 @@ impl Rolling {
         self.seen = now;
         let mut freed = self.rest.closing.expire(now, terms.tick);
         if let Some(first) = &mut self.first {
-            freed += first.closing.expire(now, terms.tick);
+            freed = freed.wrapping_add(first.closing.expire(now, terms.tick));
         }
         self.freed = self.freed.wrapping_add(freed);
     }
@@ -246,12 +288,12 @@ impl Rolling {
 
     pub(crate) fn in_flight(&self) -> u32 {
         let first = self.first.as_ref().map_or(0, |first| first.in_flight);
-        self.rest.in_flight + first
+        self.rest.in_flight.saturating_add(first)
     }
 
     pub(crate) fn closing(&self) -> u32 {
         let first = self.first.as_ref().map_or(0, |first| first.closing.total());
-        self.rest.closing.total() + first
+        self.rest.closing.total().saturating_add(first)
     }
 
     /// How many places have freed by themselves, over all time; it wraps.
@@ -335,7 +377,5 @@ impl Places {
     }
 }
 
-// Named, since `tests/loom.rs` takes this file in from elsewhere.
 #[cfg(all(test, not(loom)))]
-#[path = "rolling/tests.rs"]
 mod tests;

@@ -88,17 +88,17 @@ impl Tiers {
         }
     }
 
-    /// Whether `cost` places are free in all of them, as of when they were last told the time.
+    /// Whether the places `wanted` are free in all of them, as of when they were last told the time.
     #[inline]
-    pub(crate) fn have_room(&self, terms: &AllTerms, lane: Lane, cost: u32) -> bool {
+    pub(crate) fn have_room(&self, terms: &AllTerms, lane: Lane, wanted: Places) -> bool {
         if let Some((terms, rolling)) = self.only_window(terms) {
-            return rolling.has_room(terms, lane, cost);
+            return rolling.has_room(terms, lane, wanted);
         }
         self.iter(terms).all(|tier| match tier {
             (TierTerms::Window(terms), Tier::Window(rolling)) => {
-                rolling.has_room(terms, lane, cost)
+                rolling.has_room(terms, lane, wanted)
             }
-            (TierTerms::Pace(pace), Tier::Pace(pacer)) => pacer.has_room(*pace, cost),
+            (TierTerms::Pace(pace), Tier::Pace(pacer)) => pacer.has_room(*pace, wanted.of_all),
             _ => false,
         })
     }
@@ -221,6 +221,29 @@ impl Tiers {
             .fold(Turn::now(now), Turn::and)
     }
 
+    /// When the last of the next `requests` of the rest may go, if each goes before all others as soon as the rest hold
+    /// nothing; the last one wants `cost` places.
+    pub(crate) fn turn_of_rest(
+        &self,
+        terms: &AllTerms,
+        server: &ServerClock,
+        now: Moment,
+        requests: u64,
+        cost: u32,
+    ) -> Moment {
+        self.iter(terms)
+            .map(|tier| match tier {
+                (TierTerms::Window(terms), Tier::Window(rolling)) => {
+                    rolling.turn_of_rest(terms, server, now, requests, cost)
+                }
+                (TierTerms::Pace(pace), Tier::Pace(pacer)) => {
+                    pacer.turn(*pace, now, u64::from(cost)).at
+                }
+                _ => now,
+            })
+            .fold(now, Moment::max)
+    }
+
     /// How many places have freed by themselves, in all windows together; it wraps.
     #[inline]
     pub(crate) fn freed(&self) -> u32 {
@@ -248,9 +271,12 @@ impl Tiers {
         })
     }
 
-    /// Whether there is a window in which those that do not go first hold nothing.
+    /// Whether those that do not go first hold nothing in any window; there must be one.
+    ///
+    /// In a short window they hold nothing most of the time. That must not give them all places of a longer one.
     pub(crate) fn rest_holds_nothing(&self) -> bool {
-        self.windows().any(Rolling::rest_holds_nothing)
+        let mut windows = self.windows().peekable();
+        windows.peek().is_some() && windows.all(Rolling::rest_holds_nothing)
     }
 
     /// The windows among them.

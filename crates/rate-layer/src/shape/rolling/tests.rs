@@ -38,7 +38,9 @@ impl Rolling {
 
     fn admit(&mut self, now: Moment, cost: u32) -> bool {
         self.expire(now);
-        let admits = self.window.has_room(&self.terms, Lane::Rest, cost);
+        let admits = self
+            .window
+            .has_room(&self.terms, Lane::Rest, Places::of_first(cost));
         if admits {
             self.window.take(Lane::Rest, cost);
         }

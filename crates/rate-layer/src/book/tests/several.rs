@@ -1,0 +1,104 @@
+//! Requests that take places in several windows.
+
+use super::desk::{Desk, at};
+use crate::book::outcome::Look;
+use crate::book::waiter::Claim;
+use crate::lane::Lane::{First, Rest};
+use crate::quota::{Quota, SECOND};
+use crate::shape::rolling::Ending;
+
+const ONE: Quota = Quota::rolling(1, SECOND);
+
+#[test]
+fn what_is_set_aside_for_one_that_goes_first_is_not_charged_to_the_rest() {
+    let mut desk = Desk::new([Quota::rolling(10, SECOND).reserve(8), ONE]);
+    let id = desk.windows[1];
+    let taken = desk.admit(0, Rest, &[(0, 2)]);
+    let other = desk.admit(0, First, &[(0, 8)]);
+    desk.act(|book, wakes| book.throttled(at(0), id, Some(at(2_000)), wakes));
+    let aged = desk.join(0, First, &[(0, 5), (1, 1)]);
+    // Comes to the front of the second window while the first is full, and of the first while the second is silent.
+    assert!(matches!(desk.look(2_000, &aged), Look::Until(_)));
+    desk.act(|book, wakes| book.throttled(at(2_001), id, Some(at(3_000)), wakes));
+    desk.end(2_002, First, &other, Ending::NeverLeft);
+    assert!(matches!(desk.look(2_002, &aged), Look::Until(_)));
+    let waits = desk.join(2_002, Rest, &[(0, 1)]);
+    desk.end(2_003, Rest, &taken, Ending::NeverLeft);
+    assert!(waits.called.take(), "of ten places five are set aside");
+    assert_eq!(desk.look(2_003, &waits), Look::Admitted);
+    assert!(desk.try_admit(2_004, First, &[(0, 5)]).is_err());
+    assert_eq!(desk.look(3_000, &aged), Look::Admitted);
+}
+
+#[test]
+fn when_one_that_stood_in_two_lines_is_served_both_of_them_know_who_is_first() {
+    let mut desk = Desk::new([Quota::rolling(2, SECOND), ONE]);
+    // The first window: one place free at 1010 ms, one at 1400 ms. The second: free at 1200 ms.
+    for (window, answered) in [(0, 0), (1, 190), (0, 390)] {
+        let held = desk.admit(answered, Rest, &[(window, 1)]);
+        desk.end(answered, Rest, &held, Ending::Answered);
+    }
+    let both = desk.join(400, Rest, &[(0, 1), (1, 1)]);
+    let single = desk.join(400, Rest, &[(0, 1)]);
+    // Passed over in the first window, which the other one has instead.
+    assert_eq!(desk.look(1_010, &both), Look::Until(at(1_200)));
+    assert_eq!(desk.look(1_010, &single), Look::Admitted);
+    let next = desk.join(1_010, Rest, &[(0, 1)]);
+    assert_eq!(next.alarm, at(1_400));
+    // At the front of the second, and kept waiting by the first: it has aged.
+    assert_eq!(desk.look(1_200, &both), Look::Until(at(1_400)));
+    assert_eq!(desk.look(1_400, &both), Look::Admitted);
+    assert!(matches!(desk.look(1_400, &next), Look::Until(_)));
+}
+
+#[test]
+fn places_given_back_in_one_window_by_a_lapse_in_another_are_passed_on() {
+    let mut desk = Desk::new([ONE, ONE]);
+    let held = [0, 1].map(|window| desk.admit(0, Rest, &[(window, 1)]));
+    let sleeper = desk.join(0, Rest, &[(0, 1), (1, 1)]);
+    for place in &held {
+        desk.end(0, Rest, place, Ending::NeverLeft);
+    }
+    assert!(sleeper.called.take(), "offered both");
+    let waiting = [0, 1].map(|window| desk.join(1, Rest, &[(window, 1)]));
+    // Whoever looks at one of them passes both on.
+    assert_eq!(desk.look(50, &waiting[0]), Look::Admitted);
+    assert!(waiting[1].called.take());
+    assert_eq!(desk.look(50, &waiting[1]), Look::Admitted);
+    assert!(matches!(desk.look(50, &sleeper), Look::Until(_)));
+}
+
+#[test]
+fn one_that_leaves_before_during_or_after_its_offer_leaves_no_trace() {
+    for stage in 0..3 {
+        let mut desk = Desk::new([ONE, ONE]);
+        let held = [0, 1].map(|window| desk.admit(0, Rest, &[(window, 1)]));
+        let leaves = desk.join(0, Rest, &[(0, 1), (1, 1)]);
+        if stage > 0 {
+            for place in &held {
+                desk.end(0, Rest, place, Ending::NeverLeft);
+            }
+        }
+        if stage > 1 {
+            // Looks at the window for whom nobody waits.
+            assert!(desk.try_admit(60, Rest, &[(0, 1)]).is_ok());
+        }
+        desk.leave(60, &leaves);
+        for window in [0, 1] {
+            let reading = desk.reading(60, window);
+            assert_eq!(reading.waiting, 0, "{stage}");
+            let expected = u32::from(stage == 0 || stage == 2 && window == 0);
+            assert_eq!(reading.in_flight, expected, "{stage} {window}");
+        }
+    }
+}
+
+#[test]
+fn an_unknown_window_is_no_ground_for_a_place_in_another() {
+    let mut desk = Desk::new([ONE]);
+    let gone = Claim::new(crate::book::limiters::Id::NONE, 1);
+    let mut claims = desk.claims(&[(0, 1)]);
+    claims.push(gone);
+    assert!(!desk.book.admit_unseen(&mut claims, Rest));
+    assert_eq!(desk.taken(0, 0), (0, 0));
+}
