@@ -6,6 +6,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use crate::book::Book;
+use crate::book::limiters::Id;
 use crate::book::outcome::Denied;
 use crate::book::waiter::{Claim, Claims};
 use crate::domain::Domain;
@@ -65,27 +66,34 @@ impl<'a> Wants<'a> {
 
     fn add(
         &mut self,
-        limit: &Limit,
+        limit: &'a Limit,
         head: &RequestHead<'a>,
         rule: u8,
         cost: u32,
     ) -> Result<(), RateError> {
         match limit {
-            Limit::Window(window) => {
-                let claim = Claim::new(window.id(), cost);
-                claim_too(&mut self.claims, Claim { rule, ..claim });
-            }
+            Limit::Window(window) => match (window.id(), window.key()) {
+                (Some(id), _) => {
+                    let claim = Claim::new(id, cost);
+                    claim_too(&mut self.claims, Claim { rule, ..claim });
+                }
+                (None, Some((group, key))) => self.add_key(group, key, rule, cost),
+                (None, None) => {}
+            },
             Limit::Keyed(keyed) => {
                 let (Some(windows), Some(key)) = (keyed.windows(), keyed.key_of(head)) else {
                     return Err(RateError::no_key());
                 };
-                let claim = Claim::new(crate::book::limiters::Id::NONE, cost);
-                let claim = Claim { rule, ..claim };
-                self.keyed.push((windows.group(), key, claim));
+                self.add_key(windows.group(), key, rule, cost);
             }
             Limit::Quotas(_) | Limit::Unlimited | Limit::Refused => {}
         }
         Ok(())
+    }
+
+    fn add_key(&mut self, group: u32, key: Key<'a>, rule: u8, cost: u32) {
+        let claim = Claim::new(Id::NONE, cost);
+        self.keyed.push((group, key, Claim { rule, ..claim }));
     }
 
     /// Names the windows, making those that are not there yet.

@@ -1,14 +1,16 @@
 //! A handle to one window: what the layers share, and what a program reads.
 
+use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::book::Book;
 use crate::book::limiters::Id;
 use crate::book::waiter::{Claim, Claims};
 use crate::domain::Domain;
 use crate::error::RateError;
-use crate::keyed::Windows;
+use crate::keyed::{Key, Windows};
 use crate::lane::Lane;
 use crate::moment::Moment;
 use crate::place::Place;
@@ -54,8 +56,23 @@ use crate::quota::{Quota, Quotas, Tier};
 #[derive(Clone, Debug)]
 pub struct Window {
     domain: Arc<Domain>,
+    /// Of the window itself, unless it goes by a key.
     id: Id,
     quotas: Arc<Quotas>,
+    key: Option<KeyOfWindow>,
+}
+
+/// What a window goes by that may be forgotten, and made anew.
+#[derive(Clone)]
+struct KeyOfWindow {
+    group: u32,
+    bytes: Arc<[u8]>,
+}
+
+impl fmt::Debug for KeyOfWindow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", Key::from(&*self.bytes))
+    }
 }
 
 /// What [`Window::snapshot`] saw.
@@ -141,14 +158,29 @@ impl Window {
     pub(crate) fn open(domain: &Arc<Domain>, quotas: Quotas) -> Self {
         let now = domain.clock.now();
         let id = domain.book.with(|book, _| book.open(now, &quotas));
-        Self::at(domain, id, &Arc::new(quotas))
-    }
-
-    pub(crate) fn at(domain: &Arc<Domain>, id: Id, quotas: &Arc<Quotas>) -> Self {
         Self {
             domain: Arc::clone(domain),
             id,
+            quotas: Arc::new(quotas),
+            key: None,
+        }
+    }
+
+    /// The window of `key`, whichever it is at the time.
+    pub(crate) fn of_key(
+        domain: &Arc<Domain>,
+        group: u32,
+        key: &Key<'_>,
+        quotas: &Arc<Quotas>,
+    ) -> Self {
+        Self {
+            domain: Arc::clone(domain),
+            id: Id::NONE,
             quotas: Arc::clone(quotas),
+            key: Some(KeyOfWindow {
+                group,
+                bytes: key.as_bytes().into(),
+            }),
         }
     }
 
@@ -175,14 +207,26 @@ impl Window {
     /// [`WouldWait`](crate::RateErrorKind::WouldWait), with the wait that would have been needed, or
     /// [`CostTooHigh`](crate::RateErrorKind::CostTooHigh).
     pub fn try_admit(&self, cost: NonZeroU32) -> Result<Place, RateError> {
-        let claims = Claims::from_buf([Claim::new(self.id, cost.get())]);
+        let id = match &self.key {
+            None => self.id,
+            Some(key) => {
+                let now = self.domain.clock.now();
+                let made = |book: &mut Book| book.window_of(now, key.group, &key.bytes);
+                let made = self.domain.book.with(|book, _| made(book));
+                made.map_err(|denied| RateError::would_wait(denied, now, cost.get()))?
+            }
+        };
+        let claims = Claims::from_buf([Claim::new(id, cost.get())]);
         Place::admit(&self.domain, claims, Lane::Rest)
     }
 
     /// Looks at the window: one short lock, and no change to what it does.
     pub fn snapshot(&self) -> Snapshot {
         let now = self.domain.clock.now();
-        let reading = self.domain.book.with(|book, _| book.reading(now, self.id));
+        let reading = self
+            .domain
+            .book
+            .with(|book, _| book.reading(now, self.id_in(book)));
         let Some(reading) = reading else {
             return Snapshot {
                 limit: self.quota().map_or(0, |quota| quota.limit()),
@@ -232,7 +276,7 @@ impl Window {
         let now = self.domain.clock.now();
         self.domain
             .book
-            .with(|book, wakes| book.set_limit(now, self.id, length, limit.get(), wakes))
+            .with(|book, wakes| book.set_limit(now, self.id_in(book), length, limit.get(), wakes))
     }
 
     /// Admits nothing until it is [resumed](Self::resume). What is under way goes on.
@@ -242,7 +286,7 @@ impl Window {
         let now = self.domain.clock.now();
         self.domain
             .book
-            .with(|book, wakes| book.pause(now, self.id, wakes));
+            .with(|book, wakes| book.pause(now, self.id_in(book), wakes));
     }
 
     /// Ends a [pause](Self::pause), at once and for all who have asked for one.
@@ -250,7 +294,7 @@ impl Window {
         let now = self.domain.clock.now();
         self.domain
             .book
-            .with(|book, wakes| book.resume(now, self.id, wakes));
+            .with(|book, wakes| book.resume(now, self.id_in(book), wakes));
     }
 
     /// The first of the windows that it was made for, if it was made for one.
@@ -274,15 +318,30 @@ impl Window {
         let until: Option<Moment> = pause.map(|pause| now.after(pause));
         self.domain
             .book
-            .with(|book, wakes| book.throttled(now, self.id, until, wakes));
+            .with(|book, wakes| book.throttled(now, self.id_in(book), until, wakes));
     }
 
     pub(crate) fn domain(&self) -> &Arc<Domain> {
         &self.domain
     }
 
-    pub(crate) fn id(&self) -> Id {
-        self.id
+    /// Names the window in the claims of requests; `None` where it goes by its key.
+    pub(crate) fn id(&self) -> Option<Id> {
+        self.key.is_none().then_some(self.id)
+    }
+
+    /// The key that it goes by, and of which kind of windows.
+    pub(crate) fn key(&self) -> Option<(u32, Key<'_>)> {
+        let key = self.key.as_ref()?;
+        Some((key.group, Key::from(&*key.bytes)))
+    }
+
+    /// Names it, if it is there.
+    fn id_in(&self, book: &Book) -> Id {
+        let of_key = |key: &KeyOfWindow| book.known_window_of(key.group, &key.bytes);
+        self.key
+            .as_ref()
+            .map_or(self.id, |key| of_key(key).unwrap_or(Id::NONE))
     }
 }
 

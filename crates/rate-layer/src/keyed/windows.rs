@@ -54,8 +54,9 @@ impl Windows {
 
     /// The window of `key`, made where there is none: to read it, or to change it.
     ///
-    /// The handle does not keep the key from being forgotten. Once it is, the handle reads as an idle window, and
-    /// changes nothing.
+    /// The handle does not keep the key from being forgotten. As long as it is, the handle reads as an idle window, and changes
+    /// nothing; a request that is to be counted there has the window made anew. What was changed is forgotten with the key:
+    /// a limit that has been [set](Window::set_limit) holds until then.
     ///
     /// # Errors
     ///
@@ -68,9 +69,15 @@ impl Windows {
             .book
             .with(|book, _| book.window_of(now, self.group, key.as_bytes()));
         match found {
-            Ok(id) => Ok(Window::at(&self.domain, id, &self.quotas)),
+            Ok(_) => Ok(Window::of_key(&self.domain, self.group, &key, &self.quotas)),
             Err(denied) => Err(RateError::would_wait(denied, now, 1)),
         }
+    }
+
+    /// Makes a window which a request can take a place in *together* with one in the window of its key; see
+    /// [`Window::beside`].
+    pub fn beside(&self, quotas: impl Into<Quotas>) -> Window {
+        Window::open(&self.domain, quotas.into())
     }
 
     /// For how many keys there is a window now.
