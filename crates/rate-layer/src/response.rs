@@ -28,9 +28,6 @@ pub(crate) fn settle<R>(
             if NeverLeft::find(&*error).is_some() {
                 place.give_back();
             } else {
-                tracing::debug!(
-                    "a request has departed and brings no headers: its place stays taken for the grace"
-                );
                 // Departed and unanswered: dropping it abandons it.
                 drop(place);
             }
