@@ -1,7 +1,8 @@
 //! Calls that finish behind callers that drop them.
 
 use std::fmt;
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -9,7 +10,7 @@ use call_context::BoxError;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tokio::runtime::Handle;
-use tokio::time::{Sleep, timeout};
+use tokio::time::{Sleep, sleep};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -19,6 +20,7 @@ use crate::place::Place;
 use crate::prepare::Prepare;
 use crate::response::settle;
 use crate::settings::Settings;
+use crate::timer;
 
 /// A [`RateLayer`](crate::RateLayer) whose calls finish behind callers that drop them; made by
 /// [`RateLayer::detach`](crate::RateLayer::detach).
@@ -102,6 +104,10 @@ pin_project! {
     }
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "each request begins as the largest, which a box would cost an allocation more"
+)]
 enum Stage<S, B, R> {
     Refused { error: Option<RateError> },
     Prepares { prepare: Prepare<S, B> },
@@ -121,10 +127,13 @@ struct Departed<R> {
 
 impl<R> Departed<R> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<R>, BoxError>> {
-        let call = self.call.as_mut().expect("polled after it was over");
-        let outcome = ready!(call.as_mut().poll(cx));
-        self.call = None;
-        Poll::Ready(outcome)
+        // Out of its place, so that one that panics is not sent on.
+        let mut call = self.call.take().expect("polled after it was over");
+        let outcome = call.as_mut().poll(cx);
+        if outcome.is_pending() {
+            self.call = Some(call);
+        }
+        outcome
     }
 }
 
@@ -156,9 +165,15 @@ where
     // Dropped in the order in which they are declared, backwards: the inner future goes before the place.
     let place = place;
     let within = settings.answer_within;
-    match timeout(within, future).await {
-        Ok(outcome) => settle(place, outcome, &settings),
-        Err(_) => Err(RateError::answer_timeout(within).into()),
+    let mut future = pin!(future);
+    let mut timer = pin!(None);
+    let answered = poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+        Poll::Pending => timer::poll(timer.as_mut(), || sleep(within), cx).map(|()| None),
+    });
+    match answered.await {
+        Some(outcome) => settle(place, outcome, &settings),
+        None => Err(RateError::answer_timeout(within).into()),
     }
 }
 

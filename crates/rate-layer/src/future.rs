@@ -13,7 +13,7 @@ use tower_service::Service;
 
 use crate::error::RateError;
 use crate::place::Place;
-use crate::prepare::Prepare;
+use crate::prepare::{Prepare, turned_away};
 use crate::response::settle;
 use crate::settings::Settings;
 use crate::timer;
@@ -76,7 +76,7 @@ where
 pub(crate) fn mark<B>(request: &mut Request<B>, settings: &Settings) -> Result<(), RateError> {
     let context = CallContext::of(request.extensions_mut());
     if context.inside(Guard::Attach) {
-        return Err(RateError::attached_above());
+        return Err(turned_away(RateError::attached_above()));
     }
     // Also where nothing limits it: a gate below would choose the slot too late for this layer to know.
     context.enter(Guard::Rate);

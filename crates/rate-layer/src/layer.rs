@@ -23,6 +23,8 @@ use crate::throttle::{ResponseHead, Throttle};
 /// ([`WrongOrder`](crate::RateErrorKind::WrongOrder)); by the layers that do not belong below, one that has passed this layer,
 /// limited or not ([`Guard::Rate`](call_context::Guard::Rate)). What it wraps must not repeat or redirect requests.
 ///
+/// A clone keeps to the same windows, and may be told something else: how long its requests wait, say.
+///
 /// | setting | default |
 /// | --- | --- |
 /// | [`max_wait`](Self::max_wait) | a little more than twice the window |
@@ -125,6 +127,11 @@ impl RateLayer {
         self.own(|rule| rule.correct(correct))
     }
 
+    /// Puts a [`Charge`](crate::Charge) into the extensions of each response; see [`Rule::charged_later`].
+    pub fn charged_later(self) -> Self {
+        self.own(Rule::charged_later)
+    }
+
     /// Reads in responses what the server says of the limit; see [`Rule::listen`].
     pub fn listen(self, dialect: impl Dialect + 'static) -> Self {
         self.own(|rule| rule.listen(dialect))
@@ -224,7 +231,8 @@ impl RateLayer {
     /// Lets a request wait no longer than this for a place.
     ///
     /// By default twice the time for which a place is taken ([`Quota::hold`](crate::Quota::hold)), and a tenth of the window for the
-    /// answers in between: so the third full window of a burst is still served.
+    /// answers in between: so the third full window of a burst is still served. By a [`Pace`](crate::Pace) alone, twice the time in which
+    /// a whole burst comes back: without a burst, two departures.
     ///
     /// The call's own deadline, in its [`CallContext`](call_context::CallContext), holds besides. A request that can not
     /// have a place in time fails at once. Where a place is free at once nobody looks at the deadline here: what is late already

@@ -35,6 +35,19 @@
 //! | `wants`, `turn` | what a request needs, and its way to it |
 //! | `layer`, `rule`, `limits`, `service`, `prepare`, `future`, `response`, `detach` | the Tower shell |
 //!
+//! # Events
+//!
+//! By [`tracing`](https://docs.rs/tracing). They name no header, no URI and no key. What passes at once says nothing.
+//!
+//! | level | what | fields |
+//! | --- | --- | --- |
+//! | debug | the span `rate_limit_wait`, with the events `a request waits for a place` and `a request gets its place` | `at_most`; `waited` |
+//! | debug | `a request gets no place` | `kind`, `retry_in` |
+//! | debug | `a request has departed and brings no headers: …` | |
+//! | warn | `the server says that the limit is exceeded` | `pause` |
+//! | info | `adopts the limit that the server states` | `limit`, `before` |
+//! | warn | `a response was to say how much of the limit is left, and does not: …` | |
+//!
 //! # Features
 //!
 //! `hyper` (default): a failed connection attempt of hyper-util's legacy client is known to have sent nothing, so its

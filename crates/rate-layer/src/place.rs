@@ -216,7 +216,12 @@ impl Drop for Place {
     fn drop(&mut self) {
         match self.stage {
             Stage::Admitted => self.end(Ending::NeverLeft),
-            Stage::Departed(_) => self.end(Ending::Abandoned),
+            Stage::Departed(_) => {
+                tracing::debug!(
+                    "a request has departed and brings no headers: its place stays taken for the grace"
+                );
+                self.end(Ending::Abandoned);
+            }
             Stage::Ended => {}
         }
     }

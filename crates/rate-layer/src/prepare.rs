@@ -101,7 +101,7 @@ impl Progress {
             }
             let head = RequestHead::of(request);
             let lane = settings.lane_of(&head);
-            let Some(wants) = Wants::of(&settings.rules, &head, lane)? else {
+            let Some(wants) = Wants::of(&settings.rules, &head, lane).map_err(turned_away)? else {
                 return Poll::Ready(Ok(None));
             };
             let deadline = || deadline_of(request);
@@ -117,21 +117,21 @@ impl Progress {
                     }
                     return Poll::Pending;
                 }
-                Err(error) => {
-                    tracing::debug!(kind = ?error.kind(), retry_in = ?error.retry_in(), "a request gets no place");
-                    return Poll::Ready(Err(error));
-                }
+                Err(error) => return Poll::Ready(Err(turned_away(error))),
             }
         }
         let Self::Waits(waiting) = self else {
             unreachable!("what holds its place is not asked to wait");
         };
         let place = ready!(Waiter::poll(waiting, timer, cx));
-        if let Err(error) = &place {
-            tracing::debug!(kind = ?error.kind(), retry_in = ?error.retry_in(), "a request gets no place");
-        }
-        Poll::Ready(place.map(Some))
+        Poll::Ready(place.map(Some).map_err(turned_away))
     }
+}
+
+/// Tells the log that a request is turned away.
+pub(crate) fn turned_away(error: RateError) -> RateError {
+    tracing::debug!(kind = ?error.kind(), retry_in = ?error.retry_in(), "a request gets no place");
+    error
 }
 
 fn deadline_of<B>(request: &Request<B>) -> Option<Instant> {

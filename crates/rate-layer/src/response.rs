@@ -39,9 +39,6 @@ fn failed(place: Place, error: &(dyn Error + 'static)) {
     if NeverLeft::find(error).is_some() {
         place.give_back();
     } else {
-        tracing::debug!(
-            "a request has departed and brings no headers: its place stays taken for the grace"
-        );
         // Departed and unanswered: dropping it abandons it.
         drop(place);
     }

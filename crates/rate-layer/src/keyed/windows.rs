@@ -105,6 +105,12 @@ impl Windows {
         Place::admit_by_key(&self.domain, self.group, key.as_bytes(), cost.get())
     }
 
+    /// Makes a window which a request can take a place in *together* with one in the window of its key; see
+    /// [`Window::beside`].
+    pub fn beside(&self, quotas: impl Into<Quotas>) -> Window {
+        Window::open(&self.domain, quotas.into())
+    }
+
     /// For how many keys there is a window now.
     pub fn len(&self) -> usize {
         self.domain.book.with(|book, _| book.keys(self.group))

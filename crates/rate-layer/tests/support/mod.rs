@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -22,14 +23,29 @@ pub const MS: Duration = Duration::from_millis(1);
 /// When a request departed, and the last moment at which the server may have counted it.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen {
+    /// The request's [`Label`], 0 without one.
+    pub label: u32,
     pub departed: Instant,
     pub counted_by: Option<Instant>,
 }
 
+/// Tells requests apart, as an extension of theirs.
+#[derive(Clone, Copy, Debug)]
+pub struct Label(pub u32);
+
 /// A server that answers each request after a latency from a script, the last entry again and again.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Server {
     state: Arc<Mutex<State>>,
+    respond: Arc<Respond>,
+}
+
+type Respond = dyn Fn(&Request<()>) -> Response<()> + Send + Sync;
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Server").field(&self.state).finish()
+    }
 }
 
 #[derive(Debug)]
@@ -53,7 +69,17 @@ impl Server {
         };
         Self {
             state: Arc::new(Mutex::new(state)),
+            respond: Arc::new(|_| Response::new(())),
         }
+    }
+
+    /// Makes each response by `respond`, at the moment at which it is sent.
+    pub fn responding(
+        mut self,
+        respond: impl Fn(&Request<()>) -> Response<()> + Send + Sync + 'static,
+    ) -> Self {
+        self.respond = Arc::new(respond);
+        self
     }
 
     /// Counts requests that were given up within `grace`, which is the quota's.
@@ -73,6 +99,22 @@ impl Server {
 
     pub fn departures(&self) -> Vec<Instant> {
         self.seen().iter().map(|seen| seen.departed).collect()
+    }
+
+    /// When each request with a label departed, since `start`, by label.
+    pub fn departed(&self, start: Instant) -> Vec<(u32, Duration)> {
+        let mut departed: Vec<_> = self
+            .seen()
+            .iter()
+            .map(|seen| (seen.label, seen.departed - start))
+            .collect();
+        departed.sort();
+        departed
+    }
+
+    /// The labels, in the order in which the requests departed.
+    pub fn order(&self) -> Vec<u32> {
+        self.seen().iter().map(|seen| seen.label).collect()
     }
 
     /// The most requests that the server can have counted in any half-open window, whatever the moments were.
@@ -126,13 +168,16 @@ impl Service<Request<()>> for Server {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _: Request<()>) -> Self::Future {
+    fn call(&mut self, request: Request<()>) -> Self::Future {
+        let label = request.extensions().get().map_or(0, |&Label(label)| label);
+        let respond = Arc::clone(&self.respond);
         let mut state = self.state.lock().unwrap();
         let latency = match state.latencies.len() {
             1 => state.latencies[0],
             _ => state.latencies.pop_front().expect("a latency is left"),
         };
         state.seen.push(Seen {
+            label,
             departed: Instant::now(),
             counted_by: None,
         });
@@ -148,7 +193,7 @@ impl Service<Request<()>> for Server {
                 tokio::time::sleep(latency).await;
             }
             span.grace = Duration::ZERO;
-            Ok(Response::new(()))
+            Ok(respond(&request))
         })
     }
 }
@@ -161,4 +206,18 @@ pub fn request_of(slot: &str) -> Request<()> {
     let mut request = request();
     call_context::CallContext::of(request.extensions_mut()).set_slot(slot.into());
     request
+}
+
+/// A request that goes by `label`.
+pub fn labelled(label: u32) -> Request<()> {
+    let mut request = request();
+    request.extensions_mut().insert(Label(label));
+    request
+}
+
+/// Lets every task that can go on do so, while the clock stands still.
+pub async fn settle() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
 }
