@@ -143,7 +143,9 @@ impl Book {
             let limiter = &self.limiters[claim.id.index];
             let terms = &self.groups[limiter.group as usize].terms;
             let wanted = Places::of_first(claim.cost);
-            limiter.is_open_to(lane) && limiter.has_room(terms, lane, wanted)
+            !terms.need_the_time()
+                && limiter.is_open_to(lane)
+                && limiter.has_room(terms, lane, wanted)
         });
         if free {
             self.admitted(claims, lane);
@@ -158,7 +160,8 @@ impl Book {
             return false;
         };
         let group = &mut self.groups[limiter.group as usize];
-        let free = limiter.is_open_to(lane)
+        let free = !group.terms.need_the_time()
+            && limiter.is_open_to(lane)
             && limiter.has_room(&group.terms, lane, Places::of_first(claim.cost));
         if free {
             limiter.take(&group.terms, lane, claim);

@@ -270,3 +270,21 @@ async fn a_limit_that_the_server_states_is_adopted_up_to_the_ceiling_for_those_w
         assert_eq!(window.snapshot().limit, limit, "{left}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_seeded_window_whose_server_says_nothing_is_taken_to_be_full() {
+    let server = Server::with_latencies([100 * MS, Duration::ZERO]);
+    let quota = Quota::rolling(5, SECOND)
+        .grace(3 * SECOND)
+        .start(Start::Seeded);
+    let layer = RateLayer::new(quota).listen(Left).max_wait(MINUTE);
+    let client = layer.layer(server.clone());
+    let start = Instant::now();
+    let calls = send(&client, 1..=3).await;
+    served(calls).await;
+    // The first one's own place frees as always; the others when all that may be under way has been counted and has left.
+    assert_eq!(
+        server.departed(start),
+        millis([(1, 0), (2, 1_110), (3, 2_120)])
+    );
+}

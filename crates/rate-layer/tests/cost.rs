@@ -7,6 +7,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use call_context::{BoxError, NeverLeft, Refusal};
+use futures_util::future::join_all;
 use http::{Request, Response};
 use rate_layer::{
     Charge, MINUTE, Quota, RateError, RateErrorKind, RateLayer, RateLimit, Rule, SECOND, Window,
@@ -302,4 +303,30 @@ async fn a_layers_own_rule_is_charged_later_by_a_word_to_the_layer() {
     assert_eq!(charge.cost(), 3);
     charge.set(5);
     assert_eq!(window.snapshot().used, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_takes_as_many_places_as_it_costs_and_the_dear_one_is_not_overtaken() {
+    let (window, layer) = ten();
+    let server = prompt();
+    let client = layer.layer(server.clone());
+    let start = Instant::now();
+    let calls = [4, 3, 9, 1, 10, 2].map(|cost| client.clone().oneshot(labelled(cost)));
+    assert!(join_all(calls).await.iter().all(Result::is_ok));
+    // Three are free for the one that costs nine, and it waits; the cheap one behind it waits as well.
+    let expected = [
+        (4, 0),
+        (3, 0),
+        (9, 1_010),
+        (1, 1_010),
+        (10, 2_020),
+        (2, 3_030),
+    ];
+    let departed: Vec<_> = server
+        .seen()
+        .iter()
+        .map(|seen| (seen.label, seen.departed - start))
+        .collect();
+    assert_eq!(departed, expected.map(|(cost, at)| (cost, at * MS)));
+    assert_eq!(window.snapshot().used, 2);
 }

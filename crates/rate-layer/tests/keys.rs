@@ -237,3 +237,59 @@ async fn windows_of_keys_have_others_beside_them_in_which_requests_take_places_t
     assert_eq!(total.snapshot().used, 3);
     assert_eq!(windows.window("b").expect("there").snapshot().used, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_nobody_asks_for_are_forgotten() {
+    let windows = Windows::bounded(ONE, keys(1_000), 10 * SECOND);
+    let layer = RateLayer::new(Keyed::shared(windows.clone(), key::header(ACCOUNT)));
+    for account in 0..100 {
+        send(&layer, of(&format!("old-{account}")))
+            .await
+            .expect("served");
+    }
+    assert_eq!(windows.len(), 100);
+    sleep(9 * SECOND).await;
+    send(&layer, of("old-7")).await.expect("served");
+    sleep(SECOND).await;
+    // Each new key has a few old ones looked at.
+    for account in 0..30 {
+        send(&layer, of(&format!("new-{account}")))
+            .await
+            .expect("served");
+    }
+    assert_eq!(
+        windows.len(),
+        31,
+        "the new ones, and the one that was asked for"
+    );
+    let before = windows.len();
+    send(&layer, of("old-7")).await.expect("served");
+    assert_eq!(windows.len(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_keys_of_one_request_are_counted_or_neither_is() {
+    const TENANT: HeaderName = HeaderName::from_static("x-tenant");
+    let windows = Windows::bounded(ONE, keys(1), MINUTE);
+    let layer = RateLayer::new(Keyed::shared(windows.clone(), key::header(ACCOUNT)))
+        .also(Keyed::shared(windows.clone(), key::header(TENANT)));
+    let both = |account: &str, tenant: &str| {
+        let mut request = of(account);
+        request
+            .headers_mut()
+            .insert(TENANT, tenant.parse().expect("a value"));
+        request
+    };
+    // There is room for one of them alone.
+    let error = send(&layer, both("a", "b")).await.expect_err("no room");
+    assert_eq!(kind(&error), RateErrorKind::TooManyKeys);
+    for key in ["a", "b"] {
+        sleep(20 * MS).await;
+        let snapshot = windows.window(key).expect("nothing counts").snapshot();
+        assert_eq!((snapshot.used, snapshot.in_flight), (0, 0), "{key}");
+    }
+    sleep(20 * MS).await;
+    // The same key twice costs two places, which it does not have.
+    let error = send(&layer, both("a", "a")).await.expect_err("two of one");
+    assert_eq!(kind(&error), RateErrorKind::CostTooHigh);
+}

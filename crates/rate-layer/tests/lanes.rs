@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use call_context::{BoxError, CallContext};
 use http::{Request, Response};
-use rate_layer::{MINUTE, Quota, RateLayer, RateLimit, SECOND, Window};
+use rate_layer::{MINUTE, Pace, Quota, RateLayer, RateLimit, SECOND, Window};
 use support::{Label, MS, Server, labelled, settle};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -195,4 +195,67 @@ async fn a_closure_may_say_who_goes_first_besides_the_classes() {
     assert!(call(order(3)).await && call(order(4)).await, "all places");
     assert!(!call(labelled(5)).await, "none is left");
     assert_eq!(server.order(), [1, 101, 3, 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dear_one_of_the_rest_is_not_nibbled_away_by_those_who_go_first() {
+    let server = prompt();
+    let layer = RateLayer::new(Quota::rolling(3, SECOND))
+        .cost(|head| if head.class().is_some() { 1 } else { 3 })
+        .first("order")
+        .max_wait(MINUTE);
+    let client = layer.layer(server.clone());
+    let start = Instant::now();
+    let mut calls = Vec::new();
+    for label in [11, 12, 13] {
+        calls.push(send(&client, order(label)).await);
+        sleep(300 * MS).await;
+    }
+    calls.push(send(&client, labelled(1)).await);
+    // At 1010 ms one place is free, of the three that it needs.
+    sleep(200 * MS).await;
+    calls.push(send(&client, order(14)).await);
+    served(calls).await;
+    let expected = [(1, 1_610), (11, 0), (12, 300), (13, 600), (14, 2_620)];
+    assert_eq!(server.departed(start), millis(expected));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_single_place_goes_to_both_in_turn() {
+    let server = prompt();
+    let layer = RateLayer::new(Quota::rolling(1, SECOND))
+        .first("order")
+        .max_wait(MINUTE);
+    let client = layer.layer(server.clone());
+    let start = Instant::now();
+    let mut calls = Vec::new();
+    for label in [11, 12, 13] {
+        calls.push(send(&client, order(label)).await);
+    }
+    for label in [1, 2] {
+        calls.push(send(&client, labelled(label)).await);
+    }
+    served(calls).await;
+    let expected = [(1, 1_010), (2, 3_030), (11, 0), (12, 2_020), (13, 4_040)];
+    assert_eq!(server.departed(start), millis(expected));
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_a_pace_both_go_in_turn_and_nobody_starves() {
+    let server = prompt();
+    let layer = RateLayer::new(Pace::every(100 * MS))
+        .first("order")
+        .max_wait(MINUTE);
+    let client = layer.layer(server.clone());
+    let start = Instant::now();
+    let mut calls = Vec::new();
+    for label in [11, 12, 13, 14] {
+        calls.push(send(&client, order(label)).await);
+    }
+    for label in [1, 2] {
+        calls.push(send(&client, labelled(label)).await);
+    }
+    served(calls).await;
+    let expected = [(1, 100), (2, 300), (11, 0), (12, 200), (13, 400), (14, 500)];
+    assert_eq!(server.departed(start), millis(expected));
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use rate_layer::{MINUTE, Pace, Quota, RateError, RateErrorKind, RateLayer, SECOND};
-use support::{Label, MS, Server, labelled};
-use tokio::time::Instant;
+use support::{Label, MS, Server, labelled, request};
+use tokio::time::{Instant, sleep};
 use tower::{Layer, ServiceExt};
 
 /// When `requests` that come together depart, at a server that takes 80 ms.
@@ -75,4 +75,30 @@ async fn a_cost_takes_as_many_turns() {
         .expect_err("more than a burst");
     let error = error.downcast_ref::<RateError>().expect("ours");
     assert_eq!(error.kind(), RateErrorKind::CostTooHigh);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_rest_the_distance_is_kept_from_the_last_departure() {
+    let server = Server::with_latency(Duration::ZERO);
+    let client = RateLayer::new(Pace::every(600 * MS)).layer(server.clone());
+    sleep(10 * SECOND).await;
+    let start = Instant::now();
+    for _ in 0..3 {
+        client.clone().oneshot(request()).await.expect("served");
+        sleep(MS).await;
+    }
+    let departed: Vec<_> = server.departures().iter().map(|&at| at - start).collect();
+    assert_eq!(departed, millis([0, 600, 1_200]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn beside_a_window_too_the_distance_is_kept_after_a_rest() {
+    let server = Server::with_latency(Duration::ZERO);
+    let quotas = Quota::rolling(100, MINUTE).and(Pace::every(600 * MS).burst(2));
+    let client = RateLayer::new(quotas).layer(server.clone());
+    sleep(10 * SECOND).await;
+    let start = Instant::now();
+    join_all((0..5).map(|_| client.clone().oneshot(request()))).await;
+    let departed: Vec<_> = server.departures().iter().map(|&at| at - start).collect();
+    assert_eq!(departed, millis([0, 0, 600, 1_200, 1_800]));
 }

@@ -201,9 +201,10 @@ async fn one_who_needs_both_is_served_though_both_are_saturated_by_others() {
         call.await.expect("no panic").expect("served");
     }
     let departed = server.departed(start);
-    // Passed over at 2020 ms in the first window and at 2520 ms in the second; then what it needs is set aside.
-    assert_eq!(departed[0], (1, 3_030 * MS));
-    // The others lose the turn that it took, and the half second for which the second window's place was set aside.
+    // Passed over at 2520 ms in the second window, where it had to wait for longest, and at 3030 ms in the first; then what it
+    // needs is set aside.
+    assert_eq!(departed[0], (1, 3_530 * MS));
+    // The others lose the turn that it took, and the half second for which the first window's place was set aside.
     let at = |label| {
         departed
             .iter()
@@ -213,10 +214,13 @@ async fn one_who_needs_both_is_served_though_both_are_saturated_by_others() {
     };
     assert_eq!(
         [at(102), at(103), at(104)],
-        [1_010 * MS, 2_020 * MS, 4_040 * MS]
+        [1_010 * MS, 2_020 * MS, 4_540 * MS]
     );
-    assert_eq!([at(202), at(203)], [1_510 * MS, 4_040 * MS]);
-    assert_eq!(at(121), 21 * 1_010 * MS);
+    assert_eq!(
+        [at(202), at(203), at(204)],
+        [1_510 * MS, 2_520 * MS, 4_540 * MS]
+    );
+    assert_eq!([at(121), at(221)], [21_710 * MS; 2]);
 }
 
 #[tokio::test(start_paused = true)]

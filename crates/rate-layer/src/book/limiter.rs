@@ -32,6 +32,8 @@ pub(crate) struct Limiter {
     /// The program has asked for silence.
     pub(crate) paused: bool,
     pub(crate) seeding: Seeding,
+    /// The rest went before all, and nobody of those that go first has had a place since.
+    pub(crate) rest_went_first: bool,
     /// The admission whose answer set the limit last.
     pub(crate) adopted_at: u64,
     pub(crate) key: Option<Box<[u8]>>,
@@ -48,6 +50,7 @@ impl Limiter {
             closed_until: Moment::START,
             paused: false,
             seeding: Seeding::Known,
+            rest_went_first: false,
             adopted_at: 0,
             key: None,
             used_at: now,
@@ -74,6 +77,7 @@ impl Limiter {
     /// Takes what `claim` wants, whether it is free or not, and notes in it what is to be known later.
     #[inline]
     pub(crate) fn take(&mut self, terms: &AllTerms, lane: Lane, claim: &mut Claim) {
+        self.rest_went_first = lane == Lane::Rest && self.has_in_line(Lane::First);
         self.tiers.take(terms, lane, claim.cost);
         claim.freed = self.tiers.freed();
         claim.counts_departure = terms.count_departures();
@@ -146,9 +150,12 @@ impl Limiter {
 
     /// Whether the first of the rest goes before all: it holds nothing, and wants something.
     pub(crate) fn rest_first(&self) -> bool {
-        self.has_in_line(Lane::First)
-            && self.has_in_line(Lane::Rest)
-            && self.tiers.rest_holds_nothing()
+        self.has_in_line(Lane::First) && self.has_in_line(Lane::Rest) && self.rest_is_due()
+    }
+
+    /// Never twice in a row: where there is one place, or a pace, it would always be its turn.
+    pub(crate) fn rest_is_due(&self) -> bool {
+        !self.rest_went_first && self.tiers.rest_holds_nothing()
     }
 
     /// Whether a newcomer of `lane` need not look who stands in line.
@@ -157,9 +164,8 @@ impl Limiter {
         let Some(line) = &self.line else { return true };
         match lane {
             Lane::Rest => line.len() == 0,
-            Lane::First => {
-                !line.has(Lane::First) && !(line.has(Lane::Rest) && self.tiers.rest_holds_nothing())
-            }
+            Lane::First if line.has(Lane::First) => false,
+            Lane::First => !line.has(Lane::Rest) || !self.rest_is_due(),
         }
     }
 

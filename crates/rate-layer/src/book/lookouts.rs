@@ -118,6 +118,8 @@ impl Book {
         } else {
             turn.at.after(3 * turn.at.since(now))
         };
+        // Those ahead may need more than a place each: then its turn is no sooner than that of the first, which is not due.
+        let own = own.max(event);
         if is_lookout(ahead, in_line) {
             own.min(lookouts_alarm(event, ahead))
         } else {

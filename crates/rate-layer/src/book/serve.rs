@@ -199,7 +199,9 @@ impl Book {
             && line.len() > 0
         {
             let rest_first = limiter.rest_first();
-            let overtaker = usize::from(rest_first && lane == Lane::First);
+            // Also before a newcomer, as long as nobody who goes first stands in line.
+            let rest_is_due = line.has(Lane::Rest) && limiter.rest_is_due();
+            let overtaker = usize::from(rest_is_due && lane == Lane::First);
             for ahead in 0..line.ahead(lane, ticket) + overtaker {
                 let Some(other) = line.get(ahead, rest_first) else {
                     break;

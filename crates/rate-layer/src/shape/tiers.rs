@@ -16,6 +16,8 @@ pub(crate) struct AllTerms {
     tiers: Box<[TierTerms]>,
     /// Whether it makes a difference to one of them when a request departs.
     count_departures: bool,
+    /// Whether one of them goes by when a place is taken, not only by whether it is free.
+    need_the_time: bool,
 }
 
 #[derive(Debug)]
@@ -49,6 +51,9 @@ impl AllTerms {
         let counts = |terms: &TierTerms| matches!(terms, TierTerms::Window(terms) if terms.frees_before_headers() || terms.quota.is_aligned());
         Self {
             count_departures: tiers.iter().any(counts),
+            need_the_time: tiers
+                .iter()
+                .any(|terms| matches!(terms, TierTerms::Pace(_))),
             tiers,
         }
     }
@@ -59,6 +64,13 @@ impl AllTerms {
             TierTerms::Window(terms) => Some(terms),
             TierTerms::Pace(_) => None,
         })
+    }
+
+    /// Whether it is to be known when a place is taken: a pace that is told an old time takes a departure for an old one, and lets
+    /// the next go too early.
+    #[inline]
+    pub(crate) fn need_the_time(&self) -> bool {
+        self.need_the_time
     }
 
     /// Whether it makes a difference when a request departs.
@@ -271,12 +283,9 @@ impl Tiers {
         })
     }
 
-    /// Whether those that do not go first hold nothing in any window; there must be one.
-    ///
-    /// In a short window they hold nothing most of the time. That must not give them all places of a longer one.
+    /// Whether those that do not go first hold nothing in any of the windows. At a pace nobody holds anything.
     pub(crate) fn rest_holds_nothing(&self) -> bool {
-        let mut windows = self.windows().peekable();
-        windows.peek().is_some() && windows.all(Rolling::rest_holds_nothing)
+        self.windows().all(Rolling::rest_holds_nothing)
     }
 
     /// The windows among them.
