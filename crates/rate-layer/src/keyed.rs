@@ -14,6 +14,8 @@ use crate::domain::Domain;
 use crate::head::RequestHead;
 use crate::quota::Quotas;
 
+const MADE: &str = "shared windows have their bounds already: give them to `Windows::bounded`";
+
 type KeyFn = dyn for<'a> Fn(&RequestHead<'a>) -> Option<Key<'a>> + Send + Sync;
 
 /// A limit that holds for each key: by account, by tenant, by host.
@@ -90,22 +92,28 @@ impl Keyed {
 
     /// Keeps windows for no more than so many keys at once.
     ///
-    /// No effect on [`shared`](Self::shared) windows, which were made with a bound.
+    /// # Panics
+    ///
+    /// On [`shared`](Self::shared) windows, which were made with a bound.
     #[must_use]
     pub fn most(mut self, keys: NonZeroUsize) -> Self {
-        if let Made::Later { most, .. } = &mut self.windows {
-            *most = keys;
+        match &mut self.windows {
+            Made::Later { most, .. } => *most = keys,
+            Made::Already(_) => panic!("{MADE}"),
         }
         self
     }
 
     /// Forgets a key that nobody has asked for in so long.
     ///
-    /// No effect on [`shared`](Self::shared) windows, which were made with a time.
+    /// # Panics
+    ///
+    /// On [`shared`](Self::shared) windows, which were made with a time.
     #[must_use]
     pub fn idle(mut self, time: Duration) -> Self {
-        if let Made::Later { idle, .. } = &mut self.windows {
-            *idle = time;
+        match &mut self.windows {
+            Made::Later { idle, .. } => *idle = time,
+            Made::Already(_) => panic!("{MADE}"),
         }
         self
     }

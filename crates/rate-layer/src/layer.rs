@@ -75,7 +75,8 @@ impl RateLayer {
     ///
     /// # Panics
     ///
-    /// Where windows do not share a lock that one request may need together; see [`also`](Self::also).
+    /// Where windows do not share a lock that one request may need together, or two rules count in one; see
+    /// [`also`](Self::also).
     pub fn new(limit: impl Into<Rule>) -> Self {
         Self {
             settings: Arc::new(Settings::new(limit.into())),
@@ -202,9 +203,16 @@ impl RateLayer {
         self.slot(slot, Limit::Unlimited)
     }
 
-    /// What holds for the requests of `slot`; with `None`, for those without one.
+    /// What holds for the requests of `slot` by the layer's own rule; with `None`, for those without one.
     pub fn limit_of(&self, slot: Option<&SlotName>) -> &Limit {
         self.settings.rules[0].limits.of(slot)
+    }
+
+    /// What holds for the requests of `slot`, by each of the rules: the layer's own first, then those that were
+    /// [added](Self::also).
+    pub fn limits_of(&self, slot: Option<&SlotName>) -> impl Iterator<Item = &Limit> {
+        let rules = self.settings.rules.iter();
+        rules.map(move |rule| rule.limits.of(slot))
     }
 
     /// The slots that [`slot`](Self::slot) and [`unlimited`](Self::unlimited) have named.
@@ -231,8 +239,8 @@ impl RateLayer {
     /// Lets a request wait no longer than this for a place.
     ///
     /// By default twice the time for which a place is taken ([`Quota::hold`](crate::Quota::hold)), and a tenth of the window for the
-    /// answers in between: so the third full window of a burst is still served. By a [`Pace`](crate::Pace) alone, twice the time in which
-    /// a whole burst comes back: without a burst, two departures.
+    /// answers in between: so the third full window of a burst is still served. By a [`Pace`](crate::Pace), twice the time in which a
+    /// whole burst comes back, and a minute at the least. Of several limits, the longest counts.
     ///
     /// The call's own deadline, in its [`CallContext`](call_context::CallContext), holds besides. A request that can not
     /// have a place in time fails at once. Where a place is free at once nobody looks at the deadline here: what is late already

@@ -118,7 +118,33 @@ impl Settings {
                 "a request that takes places in several windows takes all or none, so they must share a lock: make them by \
                  `Window::beside` and `Window::beside_keyed`, or give the layer quotas and let it make the windows"
             );
+            assert!(
+                !self.a_window_is_shared(),
+                "two rules count in the same window, which would count each request twice: give the second rule a window \
+                 of its own, or put what both count into one rule"
+            );
         }
+    }
+
+    /// Whether two rules count in one window.
+    fn a_window_is_shared(&self) -> bool {
+        let windows = |rule: &'_ Rule| {
+            let limits = rule.limits.all();
+            limits
+                .filter_map(|limit| match limit {
+                    Limit::Window(window) => Some(window.name().clone()),
+                    _ => None,
+                })
+                .collect::<Vec<_>>()
+        };
+        let mut rules = self.rules.iter().enumerate();
+        rules.any(|(number, rule)| {
+            let own = windows(rule);
+            let others = &self.rules[number + 1..];
+            others
+                .iter()
+                .any(|other| windows(other).iter().any(|name| own.contains(name)))
+        })
     }
 
     /// Whether a request of `slot` takes places.

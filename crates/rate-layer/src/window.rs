@@ -61,7 +61,7 @@ pub struct Window {
 }
 
 /// What a window is found by.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) enum Name {
     Id(Id),
     /// The kind, and the key. Made anew, the window has another number.

@@ -25,7 +25,7 @@ const NO_LOCK: &str = "a request that takes places in several windows takes all 
 
 #[test]
 fn each_mistake_is_told_where_it_is_made_and_what_to_do_instead() {
-    let mistakes: [(fn(), &str); 7] = [
+    let mistakes: [(fn(), &str); 9] = [
         (
             || made(QUOTA.reserve(5)),
             "a reserve must leave a place for the rest",
@@ -56,6 +56,21 @@ fn each_mistake_is_told_where_it_is_made_and_what_to_do_instead() {
                 drop((0..8).fold(layer, |layer, _| layer.also(QUOTA)));
             },
             "a layer has 8 rules at the most: put limits that count the same requests into one, by `Quota::and`",
+        ),
+        (
+            || {
+                let window = Window::new(QUOTA);
+                made(RateLayer::new(window.clone()).also(window));
+            },
+            "two rules count in the same window, which would count each request twice: give the second rule a window of its \
+             own, or put what both count into one rule",
+        ),
+        (
+            || {
+                let keyed = Keyed::shared(Windows::new(QUOTA), key::slot);
+                made(keyed.most(std::num::NonZeroUsize::MIN));
+            },
+            "shared windows have their bounds already: give them to `Windows::bounded`",
         ),
     ];
     for (mistake, text) in mistakes {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::pace::Pace;
-use crate::quota::Quota;
+use crate::quota::{MINUTE, Quota};
 
 /// Limits that hold together: a request takes places in all of them, or waits until it can.
 ///
@@ -29,17 +29,18 @@ impl Quotas {
         self
     }
 
-    /// Long enough to be third in a place: for it to be taken and freed twice, with a tenth of the window for the answers.
+    /// Long enough to be third in a place: for it to be taken and freed twice, with a tenth of the window for the answers. At a
+    /// pace, where places are never far, a minute at the least.
     pub(crate) fn two_turns(&self) -> Duration {
         let turns = self.0.iter().map(|tier| match tier {
             Tier::Window(quota) => {
                 let held = quota.hold().saturating_mul(2);
                 held.saturating_add(quota.window() / 10)
             }
-            Tier::Pace(pace) => pace
-                .period()
-                .saturating_mul(pace.at_once())
-                .saturating_mul(2),
+            Tier::Pace(pace) => {
+                let burst = pace.period().saturating_mul(pace.at_once());
+                burst.saturating_mul(2).max(MINUTE)
+            }
         });
         turns.max().unwrap_or_default()
     }
