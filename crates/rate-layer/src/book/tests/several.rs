@@ -102,3 +102,36 @@ fn an_unknown_window_is_no_ground_for_a_place_in_another() {
     assert!(!desk.book.admit_unseen(&mut claims, Rest));
     assert_eq!(desk.taken(0, 0), (0, 0));
 }
+
+#[test]
+fn one_that_would_go_before_those_who_go_first_does_not_change_lines_for_ever() {
+    let mut desk = Desk::new([Quota::rolling(3, SECOND), Quota::rolling(3, SECOND)]);
+    // One place of each is left, too few for those who go first. The rest hold nothing.
+    for window in [0, 1] {
+        let place = desk.admit(0, First, &[(window, 2)]);
+        desk.end(0, First, &place, Ending::Answered);
+        desk.join(1, First, &[(window, 2)]);
+    }
+    assert!(desk.try_admit(2, Rest, &[(0, 1), (1, 1)]).is_ok());
+}
+
+#[test]
+fn one_that_wants_a_third_window_which_is_always_free_ages_all_the_same() {
+    let mut desk = Desk::new([ONE, ONE, Quota::rolling(9, SECOND)]);
+    let mut held = desk.admit(0, Rest, &[(0, 1)]);
+    let waits = desk.join(0, Rest, &[(0, 1), (1, 1), (2, 1)]);
+    let mut window = 1;
+    // The other window is taken whenever the one frees that keeps it waiting.
+    for round in 1..4 {
+        let Ok(next) = desk.try_admit(round, Rest, &[(window, 1)]) else {
+            assert!(round > 2, "it is passed over once in each");
+            desk.end(round, Rest, &held, Ending::NeverLeft);
+            assert_eq!(desk.look(round, &waits), Look::Admitted);
+            return;
+        };
+        desk.end(round, Rest, &held, Ending::NeverLeft);
+        assert!(matches!(desk.look(round, &waits), Look::Until(_)));
+        (held, window) = (next, 1 - window);
+    }
+    panic!("it is passed over for ever");
+}
