@@ -262,7 +262,11 @@ impl Book {
     fn give_up_on(&mut self, ticket: Ticket, work: &mut Work, wakes: &mut Wakes) {
         self.step_out(ticket);
         if let Some(waiter) = self.waiters.get_mut(&ticket) {
-            work.all_changed(lines_of(&waiter.claims, waiter.standing));
+            // Something may have been set aside for it.
+            for claim in lines_of(&waiter.claims, waiter.standing) {
+                work.changed(claim.id.index);
+                work.due(claim.id.index);
+            }
             waiter.standing = Standing::Hopeless;
             wakes.call(waiter.waker.take());
         }

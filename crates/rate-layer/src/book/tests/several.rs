@@ -135,3 +135,24 @@ fn one_that_wants_a_third_window_which_is_always_free_ages_all_the_same() {
     }
     panic!("it is passed over for ever");
 }
+
+#[test]
+fn what_was_set_aside_for_one_that_is_told_it_asks_too_much_goes_to_the_next() {
+    let mut desk = Desk::new([ONE, Quota::rolling(2, SECOND)]);
+    let id = desk.windows[1];
+    let first = desk.admit(0, Rest, &[(0, 1)]);
+    let second = desk.admit(0, Rest, &[(1, 2)]);
+    let asks = desk.join(0, Rest, &[(0, 1), (1, 2)]);
+    // Passed over in the second window, and in the first while that is silent: it has aged.
+    desk.end(1, Rest, &second, Ending::NeverLeft);
+    assert!(matches!(desk.look(1, &asks), Look::Until(_)));
+    desk.act(|book, wakes| book.throttled(at(2), id, Some(at(500)), wakes));
+    desk.end(3, Rest, &first, Ending::NeverLeft);
+    assert!(matches!(desk.look(3, &asks), Look::Until(_)));
+    desk.act(|book, wakes| book.throttled(at(500), id, Some(at(900)), wakes));
+    let next = desk.join(500, Rest, &[(0, 1)]);
+    desk.act(|book, wakes| book.set_limit(at(900), id, None, 1, wakes));
+    assert_eq!(desk.look(900, &asks), Look::Never(1));
+    assert!(next.called.take());
+    assert_eq!(desk.look(900, &next), Look::Admitted);
+}
