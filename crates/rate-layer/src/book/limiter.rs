@@ -137,15 +137,28 @@ impl Limiter {
             return turn;
         }
         // It may go before those who go first, when it and the others of its lane come to that.
-        let alone = self.tiers.turn_of_rest(terms, server, now, requests, cost);
-        let alone = alone.max(self.closed_until);
-        if self.tiers.windows().next().is_none() || turn.at <= alone {
-            return turn;
+        match self.turn_of_rest(terms, server, now, requests, cost) {
+            Some(alone) if alone < turn.at => Turn {
+                at: alone,
+                in_sight: false,
+            },
+            _ => turn,
         }
-        Turn {
-            at: alone,
-            in_sight: false,
-        }
+    }
+
+    /// When the last of the next `requests` of the rest may go, if each goes before all others as soon as the rest hold
+    /// nothing; the last one wants `cost` places. None where there is no window to hold something in.
+    pub(crate) fn turn_of_rest(
+        &self,
+        terms: &AllTerms,
+        server: &ServerClock,
+        now: Moment,
+        requests: u64,
+        cost: u32,
+    ) -> Option<Moment> {
+        self.tiers.windows().next()?;
+        let turn = self.tiers.turn_of_rest(terms, server, now, requests, cost);
+        Some(turn.max(self.closed_until))
     }
 
     /// Whether the first of the rest goes before all: it holds nothing, and wants something.

@@ -119,6 +119,28 @@ impl Line {
         }
     }
 
+    /// Those who stand before `ticket`, or would if it stood here too.
+    pub(crate) fn before(
+        &self,
+        lane: Lane,
+        ticket: Ticket,
+        rest_hold_nothing: bool,
+    ) -> impl Iterator<Item = Ticket> + '_ {
+        let own = self.ahead_in_lane(lane, ticket);
+        let (first, rest) = match lane {
+            Lane::First => (own, usize::from(rest_hold_nothing)),
+            Lane::Rest if own == 0 && rest_hold_nothing => (0, 0),
+            Lane::Rest => (self.first.tickets.len(), own),
+        };
+        let first = self.first.tickets.iter().take(first);
+        first.chain(self.rest.tickets.iter().take(rest)).copied()
+    }
+
+    /// The first of those who do not go first.
+    pub(crate) fn first_of_rest(&self) -> Option<Ticket> {
+        self.rest.tickets.front().copied()
+    }
+
     /// All who stand in it.
     pub(crate) fn tickets(&self) -> impl Iterator<Item = Ticket> + '_ {
         self.first.tickets.iter().chain(&self.rest.tickets).copied()

@@ -4,7 +4,7 @@
 //! can be trusted to poll a given waiter, so no waiter may depend on another one. On the other hand, if each of thousands
 //! looked at every moment at which something might happen, they would do little else. So an alarm is set
 //!
-//! - for the first in line: at the next event, which is the next place to free or the next offer to lapse;
+//! - for the first in line, of either lane: at the next event, which is the next place to free or the next offer to lapse;
 //! - for the *lookouts*, 1, 4, 16, 64 … places behind it and the last one: 12 ms a place later. By then the event has been
 //!   seen to, unless those ahead sleep, and an offer lapses after 50 ms. So one sleeper costs the others less than 100 ms,
 //!   and a row of them less than 100 ms each;
@@ -22,6 +22,7 @@ use std::time::Duration;
 use crate::book::Book;
 use crate::book::line::SetAside;
 use crate::book::waiter::{Standing, Ticket, Wakes};
+use crate::lane::Lane;
 use crate::moment::Moment;
 use crate::shape::rolling::Places;
 
@@ -63,6 +64,7 @@ impl Book {
         let Some(turn) = self.turn_of_the_first(now, index) else {
             return Moment::NEVER;
         };
+        let turn = turn.min(self.turn_of_the_rest(now, index));
         self.next_lapse(index)
             .map_or(turn, |(lapse, _)| lapse.min(turn))
     }
@@ -91,6 +93,23 @@ impl Book {
         Some(Moment::NEVER)
     }
 
+    /// When the first of the rest may come to go before those who go first, if it does not yet.
+    fn turn_of_the_rest(&self, now: Moment, index: u32) -> Moment {
+        let limiter = &self.limiters[index];
+        let both = limiter.has_in_line(Lane::First) && limiter.has_in_line(Lane::Rest);
+        if !both || limiter.rest_first() || limiter.is_held_up() {
+            return Moment::NEVER;
+        }
+        let line = limiter.line.as_ref();
+        let Some(first) = line.and_then(|line| line.first_of_rest()) else {
+            return Moment::NEVER;
+        };
+        let terms = &self.groups[limiter.group as usize].terms;
+        let cost = self.waiters[&first].cost_at(index);
+        let turn = limiter.turn_of_rest(terms, &self.server, now, 1, cost);
+        turn.filter(|&turn| turn > now).unwrap_or(Moment::NEVER)
+    }
+
     fn alarm_in_line(&mut self, now: Moment, ticket: Ticket, index: u32) -> Moment {
         let event = self.next_event(now, index);
         let limiter = &self.limiters[index];
@@ -99,8 +118,9 @@ impl Book {
         };
         let lane = self.waiters[&ticket].lane;
         let ahead = line.ahead(lane, ticket);
-        let is_first = line.get(0, limiter.rest_first()) == Some(ticket);
-        if ahead == 0 || is_first || event == Moment::NEVER {
+        // Of either lane: the first of the rest may come to go before all.
+        let is_first = ahead == 0 || line.first_of_rest() == Some(ticket);
+        if is_first || event == Moment::NEVER {
             return event;
         }
         let in_line = line.len();
@@ -113,7 +133,10 @@ impl Book {
         let terms = &self.groups[limiter.group as usize].terms;
         let alone = (ahead_of_lane as u64 + 1, 1);
         let turn = limiter.turn_in_line(terms, &self.server, now, lane, places, alone);
-        let own = if turn.in_sight {
+        let own = if turn.at < event {
+            // There is room for it, and it stands behind one that wants more.
+            lookouts_alarm(event, ahead)
+        } else if turn.in_sight {
             turn.at
         } else {
             turn.at.after(3 * turn.at.since(now))
@@ -138,6 +161,7 @@ impl Book {
             return;
         }
         self.rouse(index, 0, event, wakes);
+        self.rouse_first_of_rest(index, event, wakes);
         let mut ahead = 1;
         while ahead < last {
             self.rouse(index, ahead, lookouts_alarm(event, ahead), wakes);
@@ -168,6 +192,16 @@ impl Book {
             .line
             .as_ref()
             .and_then(|line| line.get(ahead, rest_first));
+        self.rouse_one(ticket, needed, wakes);
+    }
+
+    fn rouse_first_of_rest(&mut self, index: u32, needed: Moment, wakes: &mut Wakes) {
+        let line = self.limiters[index].line.as_ref();
+        let ticket = line.and_then(|line| line.first_of_rest());
+        self.rouse_one(ticket, needed, wakes);
+    }
+
+    fn rouse_one(&mut self, ticket: Option<Ticket>, needed: Moment, wakes: &mut Wakes) {
         if let Some(ticket) = ticket
             && let Some(waiter) = self.waiters.get_mut(&ticket)
             && waiter.alarm > needed

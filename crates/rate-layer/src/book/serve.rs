@@ -7,9 +7,10 @@
 //!
 //! One that wants places in several windows gets all at once, or none. It stands in the line of *one* of them, the one that
 //! keeps it waiting; when it comes to the front there and another one lacks a place, it changes over into that one's line,
-//! where its ticket says, and whoever stood behind it goes on: it has been passed over. One that has come to the front of
-//! every line and was passed over each time has aged. It stands in all its lines from then on, and what it needs is set
-//! aside wherever it is first. So it waits for one more place to free, no longer.
+//! where its ticket says, and whoever stood behind it goes on: it has been passed over. One that is kept waiting by a window in
+//! which it has been passed over before has aged. It stands in all its lines from then on, and what it needs is set aside
+//! wherever it is first. So each window passes it over once at the most, and once it is the oldest it waits for places to free
+//! in each of its windows, no longer.
 //!
 //! There is no deadlock between windows taken in different orders. Nobody holds a place while it waits for another one; what is set
 //! aside for one that has aged binds those behind it alone. All lines are in the order of one sequence of tickets: the oldest of
@@ -190,7 +191,7 @@ impl Book {
         })
     }
 
-    /// Whether there is room for `claim` behind those that stand before `ticket`.
+    /// Whether there is room for `claim` behind those that stand before `ticket`, or would if it stood in that line.
     pub(super) fn is_available(&self, claim: &Claim, lane: Lane, ticket: Ticket) -> bool {
         let limiter = &self.limiters[claim.id.index];
         let terms = &self.groups[limiter.group as usize].terms;
@@ -198,17 +199,8 @@ impl Book {
         if let Some(line) = &limiter.line
             && line.len() > 0
         {
-            let rest_first = limiter.rest_first();
-            // Also before a newcomer, as long as nobody who goes first stands in line.
-            let rest_is_due = line.has(Lane::Rest) && limiter.rest_is_due();
-            let overtaker = usize::from(rest_is_due && lane == Lane::First);
-            for ahead in 0..line.ahead(lane, ticket) + overtaker {
-                let Some(other) = line.get(ahead, rest_first) else {
-                    break;
-                };
-                if other == ticket {
-                    break;
-                }
+            let rest_is_due = limiter.rest_is_due();
+            for other in line.before(lane, ticket, rest_is_due) {
                 let other = &self.waiters[&other];
                 if !other.is_aged() {
                     // It waits for this window: were there room, it would have been served.
@@ -254,11 +246,10 @@ impl Book {
             .iter()
             .position(|claim| claim.id.index == index);
         waiter.fronts |= here.map_or(0, |here| 1 << here);
-        let everywhere = (1_u32 << waiter.claims.len()) - 1;
-        let standing = if waiter.fronts == everywhere {
-            Standing::InAllLines
-        } else {
+        let standing = if waiter.fronts & (1 << elsewhere) == 0 {
             Standing::InLine(elsewhere)
+        } else {
+            Standing::InAllLines
         };
         work.due(waiter.claims[elsewhere].id.index);
         work.changed(index);
@@ -271,7 +262,11 @@ impl Book {
     fn give_up_on(&mut self, ticket: Ticket, work: &mut Work, wakes: &mut Wakes) {
         self.step_out(ticket);
         if let Some(waiter) = self.waiters.get_mut(&ticket) {
-            work.all_changed(lines_of(&waiter.claims, waiter.standing));
+            // Something may have been set aside for it.
+            for claim in lines_of(&waiter.claims, waiter.standing) {
+                work.changed(claim.id.index);
+                work.due(claim.id.index);
+            }
             waiter.standing = Standing::Hopeless;
             wakes.call(waiter.waker.take());
         }

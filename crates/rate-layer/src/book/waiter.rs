@@ -56,7 +56,7 @@ pub(crate) struct Waiter {
     pub(crate) claims: Claims,
     pub(crate) lane: Lane,
     pub(crate) standing: Standing,
-    /// Of which claims it has come to the front of the line, a bit each.
+    /// In the lines of which claims it has been passed over, a bit each.
     pub(crate) fronts: u32,
     /// When its own timer will have it look after the lines.
     pub(crate) alarm: Moment,
@@ -69,7 +69,7 @@ pub(crate) struct Waiter {
 pub(crate) enum Standing {
     /// In the line of one of its claims: the one that keeps it waiting.
     InLine(usize),
-    /// In the lines of all its claims. It has come to the front of each before, and was kept waiting by another.
+    /// In the lines of all its claims: it has been passed over in the one that keeps it waiting.
     InAllLines,
     /// It has been offered its places.
     Offered { lapses: Moment },
@@ -80,7 +80,7 @@ pub(crate) enum Standing {
 }
 
 impl Waiter {
-    /// Whether it has come to the front everywhere: then it is passed over no more.
+    /// Whether it is passed over no more.
     pub(crate) fn is_aged(&self) -> bool {
         self.standing == Standing::InAllLines
     }

@@ -82,3 +82,16 @@ fn one_that_leaves_several_lines_hands_each_of_them_on() {
     assert!(single.alarm <= at(1_500) || single.called.take());
     assert_eq!(desk.look(1_500, &single), Look::Admitted);
 }
+
+#[test]
+fn one_that_finds_room_behind_a_large_one_does_not_look_again_and_again() {
+    let mut desk = Desk::new([Quota::rolling(3, SECOND)]);
+    let held = desk.admit(0, Rest, &[(0, 1)]);
+    desk.end(0, Rest, &held, Ending::Answered);
+    let large = desk.join(10, Rest, &[(0, 3)]);
+    let behind = [(); 3].map(|()| desk.join(10, Rest, &[(0, 1)]));
+    assert_eq!(large.alarm, at(1_010));
+    for one in &behind {
+        assert!(one.alarm >= at(1_010), "{:?}", one.alarm);
+    }
+}

@@ -1,251 +1,25 @@
+//! One window, of which each request takes one place.
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Wake;
-
-use proptest::prelude::*;
-
 use std::task::Waker;
 use std::time::Duration;
 
+use proptest::prelude::*;
+
+use super::desk::{FOREVER, Flag, at};
 use super::solo::Solo;
+use super::world::{Plan, World};
 use crate::book::outcome::{Denied, Joined, Leaving, Look, Patience};
-use crate::book::waiter::{Ticket, Wakes};
-use crate::moment::Moment;
+use crate::book::waiter::Wakes;
 use crate::quota::{Quota, SECOND};
 use crate::shape::rolling::Ending;
-
-fn at(millis: u64) -> Moment {
-    Moment::START.after(Duration::from_millis(millis))
-}
-
-/// The whole millisecond at or after `moment`, as tokio's timers round.
-fn rounded(moment: Moment) -> u64 {
-    let nanos = moment.since(Moment::START).as_nanos();
-    u64::try_from(nanos.div_ceil(1_000_000)).unwrap_or(u64::MAX)
-}
-
-#[derive(Debug, Default)]
-struct Flag(AtomicBool);
-
-impl Wake for Flag {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-}
-
-/// What one request will do.
-#[derive(Clone, Copy, Debug)]
-struct Plan {
-    arrives: u64,
-    /// Whether it is ever polled again once it waits.
-    sleeps: bool,
-    latency: u64,
-    ending: Ending,
-    /// When its caller drops it, if it still waits.
-    cancelled: Option<u64>,
-    /// Whether it looks whenever anything happens, for no reason, as one of several futures in a task does.
-    restless: bool,
-}
-
-impl Plan {
-    fn at(arrives: u64) -> Self {
-        Self {
-            arrives,
-            sleeps: false,
-            latency: 0,
-            ending: Ending::Answered,
-            cancelled: None,
-            restless: false,
-        }
-    }
-
-    fn asleep(self) -> Self {
-        Self {
-            sleeps: true,
-            ..self
-        }
-    }
-}
-
-#[derive(Debug)]
-enum Stage {
-    Ahead,
-    Waits { ticket: Ticket, alarm: Moment },
-    Admitted { at: u64, ends: u64 },
-    Over { admitted: Option<u64> },
-}
-
-/// Requests, their callers and their server, in virtual milliseconds.
-struct World {
-    limiter: Solo,
-    limit: u32,
-    now: u64,
-    calls: Vec<(Plan, Stage, Arc<Flag>)>,
-    /// Whether those who look for no reason may.
-    stir: bool,
-    /// For how long a place was free, or offered in vain, while somebody awake waited.
-    idle: u64,
-    polls: usize,
-    /// Those who were admitted after they had waited.
-    waited: Vec<usize>,
-}
-
-const FOREVER: Patience = Patience {
-    until: Moment::NEVER,
-    queue: usize::MAX,
-};
-
-impl World {
-    fn new(quota: Quota, mut plans: Vec<Plan>) -> Self {
-        plans.sort_by_key(|plan| plan.arrives);
-        Self {
-            limiter: Solo::new(quota, at(0)),
-            limit: quota.limit(),
-            now: 0,
-            calls: plans
-                .into_iter()
-                .map(|plan| (plan, Stage::Ahead, Arc::default()))
-                .collect(),
-            stir: false,
-            idle: 0,
-            polls: 0,
-            waited: Vec::new(),
-        }
-    }
-
-    fn run(mut self) -> Self {
-        while let Some(next) = self.next() {
-            let waits = |(plan, stage, _): &(Plan, Stage, _)| {
-                !plan.sleeps && matches!(stage, Stage::Waits { .. })
-            };
-            if self.calls.iter().any(waits) && self.held() < self.limit {
-                self.idle += next - self.now;
-            }
-            self.now = next;
-            self.stir = true;
-            // Each may wake others in the same millisecond.
-            loop {
-                let acted = (0..self.calls.len()).filter(|&call| self.act(call)).count();
-                if acted == 0 {
-                    break;
-                }
-                self.stir = false;
-            }
-        }
-        self
-    }
-
-    /// The places that requests hold, in flight or closing.
-    fn held(&mut self) -> u32 {
-        let admitted = |(_, stage, _): &&(Plan, Stage, _)| matches!(stage, Stage::Admitted { .. });
-        let in_flight = self.calls.iter().filter(admitted).count();
-        let in_flight = u32::try_from(in_flight).expect("few");
-        let reading = self.limiter.reading(at(self.now));
-        assert!(reading.in_flight >= in_flight, "the rest is on offer");
-        assert!(reading.in_flight + reading.closing <= self.limit);
-        reading.closing + in_flight
-    }
-
-    /// When something happens next, except to those who sleep.
-    fn next(&self) -> Option<u64> {
-        let due = self
-            .calls
-            .iter()
-            .filter_map(|(plan, stage, _)| match *stage {
-                Stage::Ahead => Some(plan.arrives),
-                Stage::Waits { .. } if plan.sleeps => plan.cancelled,
-                Stage::Waits { alarm, .. } => {
-                    Some(rounded(alarm).min(plan.cancelled.unwrap_or(u64::MAX)))
-                }
-                Stage::Admitted { ends, .. } => Some(ends),
-                Stage::Over { .. } => None,
-            });
-        due.min().map(|due| due.max(self.now))
-    }
-
-    fn act(&mut self, call: usize) -> bool {
-        let now = self.now;
-        let mut wakes = Wakes::default();
-        let (plan, stage, flag) = &mut self.calls[call];
-        let waker = || Waker::from(Arc::clone(flag));
-        let next = match *stage {
-            Stage::Ahead if plan.arrives <= now => {
-                self.polls += 1;
-                match self.limiter.join(at(now), 1, FOREVER, waker(), &mut wakes) {
-                    Ok(Joined::Admitted) => Stage::Admitted {
-                        at: now,
-                        ends: now + plan.latency,
-                    },
-                    Ok(Joined::Waits { ticket, alarm }) => Stage::Waits { ticket, alarm },
-                    Err(denied) => panic!("{denied:?}"),
-                }
-            }
-            Stage::Waits { ticket, .. } if plan.cancelled.is_some_and(|by| by <= now) => {
-                self.limiter
-                    .leave(at(now), ticket, Leaving::Cancelled, &mut wakes);
-                Stage::Over { admitted: None }
-            }
-            Stage::Waits { ticket, alarm }
-                if !plan.sleeps
-                    && (flag.0.swap(false, Ordering::SeqCst)
-                        || rounded(alarm) <= now
-                        || self.stir && plan.restless) =>
-            {
-                self.polls += 1;
-                match self.limiter.look(at(now), ticket, waker(), &mut wakes) {
-                    Look::Admitted => {
-                        self.waited.push(call);
-                        Stage::Admitted {
-                            at: now,
-                            ends: now + plan.latency,
-                        }
-                    }
-                    Look::Never(most) => panic!("one is more than {most}"),
-                    Look::Until(alarm) => {
-                        assert!(alarm > at(now), "an alarm that is due never stops");
-                        Stage::Waits { ticket, alarm }
-                    }
-                }
-            }
-            Stage::Admitted { at: admitted, ends } if ends <= now => {
-                self.limiter.end(at(now), 1, plan.ending, &mut wakes);
-                Stage::Over {
-                    admitted: Some(admitted),
-                }
-            }
-            _ => return false,
-        };
-        self.calls[call].1 = next;
-        wakes.fire();
-        true
-    }
-
-    fn admissions(&self) -> Vec<Option<u64>> {
-        let admitted = |(_, stage, _): &(Plan, Stage, _)| match *stage {
-            Stage::Admitted { at, .. } => Some(at),
-            Stage::Over { admitted } => admitted,
-            _ => None,
-        };
-        self.calls.iter().map(admitted).collect()
-    }
-
-    /// Nobody who waited was admitted before another one who waited longer. Within one millisecond they come as they are
-    /// polled.
-    fn assert_in_order(&self) {
-        let mut waited = self.waited.clone();
-        waited.sort_unstable();
-        let admissions = self.admissions();
-        let times: Vec<_> = waited.iter().map(|&call| admissions[call]).collect();
-        assert!(times.is_sorted(), "{times:?}");
-    }
-}
 
 /// One place a second, held for 1010 ms.
 const ONE: Quota = Quota::rolling(1, SECOND);
 
 #[test]
 fn waiters_are_served_in_order_each_at_the_moment_at_which_its_place_frees() {
-    let world = World::new(ONE, vec![Plan::at(0); 5]).run();
+    let world = World::new([ONE], vec![Plan::at(0); 5]).run();
     let expected: Vec<_> = (0..5).map(|round| Some(round * 1_010)).collect();
     assert_eq!(world.admissions(), expected);
     world.assert_in_order();
@@ -254,7 +28,7 @@ fn waiters_are_served_in_order_each_at_the_moment_at_which_its_place_frees() {
 #[test]
 fn a_waiter_that_is_never_polled_delays_the_others_by_less_than_100_ms() {
     let plans = vec![Plan::at(0), Plan::at(0).asleep(), Plan::at(0), Plan::at(0)];
-    let world = World::new(ONE, plans).run();
+    let world = World::new([ONE], plans).run();
     let admissions = world.admissions();
     assert_eq!(admissions[1], None);
     // It looks 12 ms later, offers the place to the sleeper, and has it 50 ms after that.
@@ -272,7 +46,7 @@ fn a_row_of_sleepers_delays_the_others_by_less_than_100_ms_each() {
         let mut plans = vec![Plan::at(0)];
         plans.extend(vec![Plan::at(0).asleep(); sleepers]);
         plans.extend(vec![Plan::at(0); 7]);
-        let world = World::new(ONE, plans).run();
+        let world = World::new([ONE], plans).run();
         let first = world.admissions()[sleepers + 1].expect("admitted");
         let delay = first - 1_010;
         assert!(delay <= 100 * sleepers as u64, "{delay} ms for {sleepers}");
@@ -287,7 +61,7 @@ fn a_place_given_back_passes_a_sleeper_in_less_than_100_ms() {
         ..Plan::at(0)
     };
     let plans = vec![never_left, Plan::at(0).asleep(), Plan::at(0)];
-    let world = World::new(ONE, plans).run();
+    let world = World::new([ONE], plans).run();
     assert_eq!(world.admissions()[2], Some(300 + 50));
 }
 
@@ -371,7 +145,7 @@ fn an_offer_that_is_dropped_passes_on_at_once() {
     });
     limiter.end(at(5), 1, Ending::NeverLeft, &mut wakes);
     std::mem::take(&mut wakes).fire();
-    assert!(flags[0].0.load(Ordering::SeqCst));
+    assert!(flags[0].take());
     limiter.leave(at(6), first, Leaving::Cancelled, &mut wakes);
     assert_eq!(
         limiter.reading(at(6)).in_flight,
@@ -379,7 +153,7 @@ fn an_offer_that_is_dropped_passes_on_at_once() {
         "it is kept for the next"
     );
     std::mem::take(&mut wakes).fire();
-    assert!(flags[1].0.load(Ordering::SeqCst));
+    assert!(flags[1].take());
     let look = limiter.look(at(6), second, Waker::noop().clone(), &mut wakes);
     assert_eq!(look, Look::Admitted);
     assert_eq!(limiter.reading(at(6)).waiting, 0, "no trace of either");
@@ -405,7 +179,7 @@ fn when_those_who_look_first_leave_the_next_is_called_to_look() {
     }
     wakes.fire();
     // Its own alarm was at its turn, two windows after the next place is free.
-    assert!(flags[2].0.load(Ordering::SeqCst));
+    assert!(flags[2].take());
     let look = limiter.look(
         at(2),
         tickets[2],
@@ -463,7 +237,7 @@ fn four_thousand_waiters_cost_no_more_than_three_polls_a_grant() {
             latency,
             ..Plan::at(0)
         };
-        let world = World::new(quota, vec![plan; 4_000]).run();
+        let world = World::new([quota], vec![plan; 4_000]).run();
         world.assert_in_order();
         assert!(world.polls <= 3 * 4_000, "{} at {latency} ms", world.polls);
     }
@@ -474,7 +248,7 @@ fn places_that_come_one_by_one_cost_a_few_polls_more() {
     let quota = Quota::rolling(100, 60 * SECOND);
     let spread = (0..100).map(|i| Plan::at(i * 600));
     let plans = spread.chain((0..300).map(|_| Plan::at(60_000))).collect();
-    let world = World::new(quota, plans).run();
+    let world = World::new([quota], plans).run();
     world.assert_in_order();
     assert!(world.polls <= 10 * 400, "{}", world.polls);
 }
@@ -492,12 +266,11 @@ fn plans() -> impl Strategy<Value = Vec<Plan>> {
         prop::bool::weighted(0.1),
     )
         .prop_map(|(arrives, latency, ending, cancelled, restless)| Plan {
-            arrives,
             latency,
             ending,
             cancelled,
             restless,
-            sleeps: false,
+            ..Plan::at(arrives)
         });
     prop::collection::vec(plan, 1..60)
 }
@@ -509,12 +282,10 @@ proptest! {
         limit in 1_u32..6,
     ) {
         let quota = Quota::rolling(limit, SECOND);
-        let world = World::new(quota, plans).run();
+        let mut world = World::new([quota], plans).run();
         world.assert_in_order();
+        world.assert_all_served();
         prop_assert_eq!(world.idle, 0);
-        for (call, admitted) in world.calls.iter().zip(world.admissions()) {
-            prop_assert!(admitted.is_some() || call.0.cancelled.is_some());
-        }
     }
 
     #[test]
@@ -527,11 +298,9 @@ proptest! {
         let sleepers = plans.iter_mut().skip(group.0).take(group.1);
         let asleep = sleepers.map(|plan| plan.sleeps = true).count() as u64;
         let quota = Quota::rolling(limit, SECOND);
-        let world = World::new(quota, plans).run();
+        let mut world = World::new([quota], plans).run();
         world.assert_in_order();
+        world.assert_all_served();
         prop_assert!(world.idle <= 100 * asleep, "{} ms for {asleep}", world.idle);
-        for (call, admitted) in world.calls.iter().zip(world.admissions()) {
-            prop_assert!(admitted.is_some() || call.0.sleeps || call.0.cancelled.is_some());
-        }
     }
 }

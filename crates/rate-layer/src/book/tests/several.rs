@@ -102,3 +102,57 @@ fn an_unknown_window_is_no_ground_for_a_place_in_another() {
     assert!(!desk.book.admit_unseen(&mut claims, Rest));
     assert_eq!(desk.taken(0, 0), (0, 0));
 }
+
+#[test]
+fn one_that_would_go_before_those_who_go_first_does_not_change_lines_for_ever() {
+    let mut desk = Desk::new([Quota::rolling(3, SECOND), Quota::rolling(3, SECOND)]);
+    // One place of each is left, too few for those who go first. The rest hold nothing.
+    for window in [0, 1] {
+        let place = desk.admit(0, First, &[(window, 2)]);
+        desk.end(0, First, &place, Ending::Answered);
+        desk.join(1, First, &[(window, 2)]);
+    }
+    assert!(desk.try_admit(2, Rest, &[(0, 1), (1, 1)]).is_ok());
+}
+
+#[test]
+fn one_that_wants_a_third_window_which_is_always_free_ages_all_the_same() {
+    let mut desk = Desk::new([ONE, ONE, Quota::rolling(9, SECOND)]);
+    let mut held = desk.admit(0, Rest, &[(0, 1)]);
+    let waits = desk.join(0, Rest, &[(0, 1), (1, 1), (2, 1)]);
+    let mut window = 1;
+    // The other window is taken whenever the one frees that keeps it waiting.
+    for round in 1..4 {
+        let Ok(next) = desk.try_admit(round, Rest, &[(window, 1)]) else {
+            assert!(round > 2, "it is passed over once in each");
+            desk.end(round, Rest, &held, Ending::NeverLeft);
+            assert_eq!(desk.look(round, &waits), Look::Admitted);
+            return;
+        };
+        desk.end(round, Rest, &held, Ending::NeverLeft);
+        assert!(matches!(desk.look(round, &waits), Look::Until(_)));
+        (held, window) = (next, 1 - window);
+    }
+    panic!("it is passed over for ever");
+}
+
+#[test]
+fn what_was_set_aside_for_one_that_is_told_it_asks_too_much_goes_to_the_next() {
+    let mut desk = Desk::new([ONE, Quota::rolling(2, SECOND)]);
+    let id = desk.windows[1];
+    let first = desk.admit(0, Rest, &[(0, 1)]);
+    let second = desk.admit(0, Rest, &[(1, 2)]);
+    let asks = desk.join(0, Rest, &[(0, 1), (1, 2)]);
+    // Passed over in the second window, and in the first while that is silent: it has aged.
+    desk.end(1, Rest, &second, Ending::NeverLeft);
+    assert!(matches!(desk.look(1, &asks), Look::Until(_)));
+    desk.act(|book, wakes| book.throttled(at(2), id, Some(at(500)), wakes));
+    desk.end(3, Rest, &first, Ending::NeverLeft);
+    assert!(matches!(desk.look(3, &asks), Look::Until(_)));
+    desk.act(|book, wakes| book.throttled(at(500), id, Some(at(900)), wakes));
+    let next = desk.join(500, Rest, &[(0, 1)]);
+    desk.act(|book, wakes| book.set_limit(at(900), id, None, 1, wakes));
+    assert_eq!(desk.look(900, &asks), Look::Never(1));
+    assert!(next.called.take());
+    assert_eq!(desk.look(900, &next), Look::Admitted);
+}
