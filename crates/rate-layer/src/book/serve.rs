@@ -55,9 +55,14 @@ impl Work {
         }
     }
 
+    /// Notes that somebody has come into these lines, or has left them. Where two lanes are, that changes who is first, so they
+    /// are looked at again.
     fn all_changed(&mut self, claims: &[Claim]) {
         for claim in claims {
             self.changed(claim.id.index);
+            if claims.len() > 1 {
+                self.due(claim.id.index);
+            }
         }
     }
 }
@@ -126,6 +131,7 @@ impl Book {
             let terms = &self.groups[limiter.group as usize].terms;
             if cost > limiter.tiers.most(terms, lane) {
                 self.give_up_on(ticket, work, wakes);
+                (ahead, set_aside) = (0, SetAside::default());
                 continue;
             }
             if !limiter.has_room(terms, lane, set_aside.and(lane, cost)) {
@@ -133,12 +139,15 @@ impl Book {
             }
             let Some(elsewhere) = self.kept_waiting_elsewhere(now, ticket, index) else {
                 self.offer(now, ticket, work, wakes);
+                (ahead, set_aside) = (0, SetAside::default());
                 continue;
             };
-            self.pass_over(ticket, index, elsewhere, work);
             if self.waiters[&ticket].is_aged() {
                 set_aside.add(lane, cost);
                 ahead += 1;
+            } else {
+                self.pass_over(ticket, index, elsewhere, work);
+                (ahead, set_aside) = (0, SetAside::default());
             }
         }
     }
@@ -155,9 +164,6 @@ impl Book {
             let (claims, lane) = (waiter.claims.clone(), waiter.lane);
             self.give_back(now, &claims, lane);
             work.all_changed(&claims);
-            for claim in claims.iter().filter(|claim| claim.id.index != index) {
-                work.due(claim.id.index);
-            }
         }
     }
 
@@ -238,9 +244,6 @@ impl Book {
         let Some(waiter) = self.waiters.get_mut(&ticket) else {
             return;
         };
-        if waiter.is_aged() {
-            return;
-        }
         let here = waiter
             .claims
             .iter()
@@ -251,9 +254,7 @@ impl Book {
         } else {
             Standing::InAllLines
         };
-        work.due(waiter.claims[elsewhere].id.index);
-        work.changed(index);
-        work.all_changed(lines_of(&waiter.claims, standing));
+        work.all_changed(&waiter.claims);
         self.step_out(ticket);
         self.step_in(ticket, standing);
     }
@@ -262,11 +263,7 @@ impl Book {
     fn give_up_on(&mut self, ticket: Ticket, work: &mut Work, wakes: &mut Wakes) {
         self.step_out(ticket);
         if let Some(waiter) = self.waiters.get_mut(&ticket) {
-            // Something may have been set aside for it.
-            for claim in lines_of(&waiter.claims, waiter.standing) {
-                work.changed(claim.id.index);
-                work.due(claim.id.index);
-            }
+            work.all_changed(&waiter.claims);
             waiter.standing = Standing::Hopeless;
             wakes.call(waiter.waker.take());
         }
