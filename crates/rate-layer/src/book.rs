@@ -248,7 +248,7 @@ impl Book {
         let ticket = Ticket::new(self.issued);
         self.issued += 1;
         // Of those that keep it waiting, the one that will for longest: so it is passed over least.
-        let lacking = |&at: &usize| !self.is_available(&claims[at], lane, Ticket::NEWCOMER);
+        let lacking = |&at: &usize| !self.is_available(&claims[at], lane, claims.len() == 1);
         let turn = |&at: &usize| self.newcomers_turn(now, &claims[at], lane);
         let claim = match claims.len() {
             1 => 0,
@@ -266,6 +266,7 @@ impl Book {
         let waiter = Waiter {
             claims,
             lane,
+            stands_with: lane,
             standing: Standing::InLine(claim),
             fronts: 0,
             alarm: Moment::NEVER,
@@ -456,7 +457,8 @@ impl Book {
             return Err(Denied::Never(self.most(std::slice::from_ref(claim), lane)));
         }
         self.tend(now, claims, wakes);
-        let free = |claim: &Claim| self.is_available(claim, lane, Ticket::NEWCOMER);
+        let alone = claims.len() == 1;
+        let free = |claim: &Claim| self.is_available(claim, lane, alone);
         if claims.iter().all(free) {
             self.admitted(claims, lane);
             return Ok(());

@@ -116,8 +116,11 @@ impl Book {
         let Some(line) = limiter.line.as_ref() else {
             return Moment::NEVER;
         };
-        let lane = self.waiters[&ticket].lane;
-        let ahead = line.ahead(lane, ticket);
+        let (lane, with) = {
+            let waiter = &self.waiters[&ticket];
+            (waiter.lane, waiter.stands_with)
+        };
+        let ahead = line.ahead(with, ticket);
         // Of either lane: the first of the rest may come to go before all.
         let is_first = ahead == 0 || line.first_of_rest() == Some(ticket);
         if is_first || event == Moment::NEVER {
@@ -125,7 +128,7 @@ impl Book {
         }
         let in_line = line.len();
         // Each of those ahead needs one place at least.
-        let ahead_of_lane = line.ahead_in_lane(lane, ticket);
+        let ahead_of_lane = line.ahead_in_lane(with, ticket);
         let places = Places {
             of_all: ahead as u64 + 1,
             of_lane: ahead_of_lane as u64 + 1,

@@ -21,7 +21,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use crate::book::Book;
-use crate::book::line::SetAside;
+use crate::book::line::{Line, SetAside};
 use crate::book::waiter::{Claim, Claims, Standing, Ticket, Waiter, Wakes};
 use crate::lane::Lane;
 use crate::moment::Moment;
@@ -124,6 +124,7 @@ impl Book {
         limiter.expire(&self.groups[limiter.group as usize].terms, now);
         self.lapse_offers(now, index, work);
         let (mut ahead, mut set_aside) = (0, SetAside::default());
+        self.promote_rest(index, work);
         while let Some(ticket) = self.at(index, ahead) {
             let waiter = &self.waiters[&ticket];
             let (lane, cost) = (waiter.lane, waiter.cost_at(index));
@@ -132,6 +133,7 @@ impl Book {
             if cost > limiter.tiers.most(terms, lane) {
                 self.give_up_on(ticket, work, wakes);
                 (ahead, set_aside) = (0, SetAside::default());
+                self.promote_rest(index, work);
                 continue;
             }
             if !limiter.has_room(terms, lane, set_aside.and(lane, cost)) {
@@ -140,6 +142,7 @@ impl Book {
             let Some(elsewhere) = self.kept_waiting_elsewhere(now, ticket, index) else {
                 self.offer(now, ticket, work, wakes);
                 (ahead, set_aside) = (0, SetAside::default());
+                self.promote_rest(index, work);
                 continue;
             };
             if self.waiters[&ticket].is_aged() {
@@ -148,7 +151,38 @@ impl Book {
             } else {
                 self.pass_over(ticket, index, elsewhere, work);
                 (ahead, set_aside) = (0, SetAside::default());
+                self.promote_rest(index, work);
             }
+        }
+    }
+
+    /// Has the first of the rest stand with those who go first, if it is the turn of the rest and it wants several windows.
+    ///
+    /// One that wants this window alone simply goes before all. Of one that wants several, one window could say that it goes
+    /// before another, and a second window the opposite: what is set aside for each would keep the other waiting for good. Its
+    /// ticket says for all windows when it goes.
+    fn promote_rest(&mut self, index: u32, work: &mut Work) {
+        let limiter = &self.limiters[index];
+        if !limiter.rest_first() {
+            return;
+        }
+        let first = limiter.line.as_ref().and_then(|line| line.first_of_rest());
+        let Some(ticket) = first else { return };
+        let Some(waiter) = self.waiters.get(&ticket) else {
+            return;
+        };
+        if waiter.claims.len() == 1 {
+            return;
+        }
+        let (standing, claims) = (waiter.standing, waiter.claims.clone());
+        self.step_out(ticket);
+        if let Some(waiter) = self.waiters.get_mut(&ticket) {
+            waiter.stands_with = Lane::First;
+        }
+        self.step_in(ticket, standing);
+        work.all_changed(&claims);
+        for claim in claims.iter().filter(|claim| claim.id.index != index) {
+            work.due(claim.id.index);
         }
     }
 
@@ -193,27 +227,51 @@ impl Book {
             limiter.expire(&self.groups[limiter.group as usize].terms, now);
         }
         waiter.claims.iter().position(|claim| {
-            claim.id.index != index && !self.is_available(claim, waiter.lane, ticket)
+            claim.id.index != index && !self.is_available_to(claim, waiter, ticket)
         })
     }
 
-    /// Whether there is room for `claim` behind those that stand before `ticket`, or would if it stood in that line.
-    pub(super) fn is_available(&self, claim: &Claim, lane: Lane, ticket: Ticket) -> bool {
+    /// Whether there is room for `claim`, of a newcomer that wants `alone` this window, behind all who stand before it.
+    pub(super) fn is_available(&self, claim: &Claim, lane: Lane, alone: bool) -> bool {
+        let limiter = &self.limiters[claim.id.index];
+        // Of several windows none can say that it goes before all.
+        let before_all = limiter.rest_is_due() && (alone || lane == Lane::First);
+        let before = |line: &'_ Line| {
+            let before = line.before(lane, Ticket::NEWCOMER, before_all);
+            before.collect::<SmallVec<[Ticket; 8]>>()
+        };
+        let before = limiter
+            .line
+            .as_ref()
+            .filter(|line| line.len() > 0)
+            .map(|line| before(line));
+        self.has_room_behind(claim, lane, &before.unwrap_or_default())
+    }
+
+    /// Whether there is room for `claim`, of one that waits and stands elsewhere, behind those that would stand before it.
+    fn is_available_to(&self, claim: &Claim, waiter: &Waiter, ticket: Ticket) -> bool {
+        let limiter = &self.limiters[claim.id.index];
+        let with = waiter.stands_with;
+        let before_all = limiter.rest_is_due() && with == Lane::First;
+        let line = limiter.line.as_ref().filter(|line| line.len() > 0);
+        let before = line.map(|line| {
+            let before = line.before(with, ticket, before_all);
+            before.collect::<SmallVec<[Ticket; 8]>>()
+        });
+        self.has_room_behind(claim, waiter.lane, &before.unwrap_or_default())
+    }
+
+    fn has_room_behind(&self, claim: &Claim, lane: Lane, before: &[Ticket]) -> bool {
         let limiter = &self.limiters[claim.id.index];
         let terms = &self.groups[limiter.group as usize].terms;
         let mut set_aside = SetAside::default();
-        if let Some(line) = &limiter.line
-            && line.len() > 0
-        {
-            let rest_is_due = limiter.rest_is_due();
-            for other in line.before(lane, ticket, rest_is_due) {
-                let other = &self.waiters[&other];
-                if !other.is_aged() {
-                    // It waits for this window: were there room, it would have been served.
-                    return false;
-                }
-                set_aside.add(other.lane, other.cost_at(claim.id.index));
+        for other in before {
+            let other = &self.waiters[other];
+            if !other.is_aged() {
+                // It waits for this window: were there room, it would have been served.
+                return false;
             }
+            set_aside.add(other.lane, other.cost_at(claim.id.index));
         }
         limiter.has_room(terms, lane, set_aside.and(lane, claim.cost))
     }
@@ -340,7 +398,7 @@ impl Book {
         };
         for claim in lines_of(&waiter.claims, waiter.standing) {
             if let Some(line) = &mut self.limiters[claim.id.index].line {
-                line.step_out(waiter.lane, ticket, claim.cost);
+                line.step_out(waiter.stands_with, ticket, claim.cost);
             }
         }
     }
@@ -353,7 +411,7 @@ impl Book {
         waiter.standing = standing;
         for claim in lines_of(&waiter.claims, standing) {
             let line = self.limiters[claim.id.index].line_mut();
-            line.stand(waiter.lane, ticket, claim.cost);
+            line.stand(waiter.stands_with, ticket, claim.cost);
         }
     }
 }

@@ -55,6 +55,8 @@ pub(crate) type Claims = SmallVec<[Claim; 1]>;
 pub(crate) struct Waiter {
     pub(crate) claims: Claims,
     pub(crate) lane: Lane,
+    /// Among whom it stands in line: its own lane, or those who go first, once it was the turn of the rest and it was first.
+    pub(crate) stands_with: Lane,
     pub(crate) standing: Standing,
     /// In the lines of which claims it has been passed over, a bit each.
     pub(crate) fronts: u32,

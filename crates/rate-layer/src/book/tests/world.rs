@@ -495,7 +495,12 @@ impl World {
                 let earlier = matches!(other.stage, Stage::Waits { since, .. } if since < now);
                 earlier && other.plan.lane == Lane::First && other.plan.wants_one_thing(window)
             });
-            if call.plan.lane == Lane::First || !overtaken {
+            // One that wants several goes by its ticket, and may have come to go at the same time.
+            let others = self.calls.iter().any(|other| {
+                let here = other.plan.wants.iter().any(|want| want.0 == window);
+                other.plan.wants.len() > 1 && here && other.plan.lane == Lane::Rest && just(other)
+            });
+            if call.plan.lane == Lane::First || !overtaken || others {
                 continue;
             }
             for tier in 0..self.naive.windows[window].tiers.len() {
