@@ -15,12 +15,14 @@
 //! A change that nobody could foresee (a place given back, a waiter gone) calls those of the lookouts whose alarms it makes
 //! too late; and one that knew of no time, since the program had paused the window, is called when it goes on. A live line of n so costs two polls a grant, and some times log₄ n more when places come one by one.
 //!
-//! One that stands in several lines looks after each of them.
+//! One that stands in several lines looks after each of them; and whoever stands behind one for whom places are set aside, also
+//! after the lines in which that one is kept waiting: those who stand there may all sleep.
 
 use std::time::Duration;
 
 use crate::book::Book;
 use crate::book::line::SetAside;
+use crate::book::serve::Numbers;
 use crate::book::waiter::{Standing, Ticket, Wakes};
 use crate::lane::Lane;
 use crate::moment::Moment;
@@ -61,15 +63,35 @@ impl Book {
 
     /// When something may happen next in the line at `index` by the mere passing of time, if anybody stands in it.
     fn next_event(&mut self, now: Moment, index: u32) -> Moment {
-        let Some(turn) = self.turn_of_the_first(now, index) else {
+        self.next_event_but(now, index, &mut Numbers::new())
+    }
+
+    /// The same, but for what happens in the lines that are `seen`.
+    fn next_event_but(&mut self, now: Moment, index: u32, seen: &mut Numbers) -> Moment {
+        seen.push(index);
+        let mut elsewhere = Numbers::new();
+        let Some(turn) = self.turn_of_the_first(now, index, &mut elsewhere) else {
             return Moment::NEVER;
         };
         let turn = turn.min(self.turn_of_the_rest(now, index));
-        self.next_lapse(index)
-            .map_or(turn, |(lapse, _)| lapse.min(turn))
+        let lapse = self.next_lapse(index);
+        let mut event = lapse.map_or(turn, |(lapse, _)| lapse.min(turn));
+        for other in elsewhere {
+            if !seen.contains(&other) {
+                event = event.min(self.next_event_but(now, other, seen));
+            }
+        }
+        event
     }
 
-    fn turn_of_the_first(&self, now: Moment, index: u32) -> Option<Moment> {
+    /// When the first in line that is not kept waiting elsewhere has its turn. The windows by which others are kept waiting go into
+    /// `elsewhere`.
+    fn turn_of_the_first(
+        &self,
+        now: Moment,
+        index: u32,
+        elsewhere: &mut Numbers,
+    ) -> Option<Moment> {
         let limiter = &self.limiters[index];
         let line = limiter.line.as_ref()?;
         let rest_first = limiter.rest_first();
@@ -89,8 +111,11 @@ impl Book {
             }
             // Kept waiting elsewhere. What it needs here is set aside, and the next one's turn is what may come.
             set_aside.add(lane, cost);
+            let others = waiter.claims.iter().map(|claim| claim.id.index);
+            elsewhere.extend(others.filter(|&other| other != index));
         }
-        Some(Moment::NEVER)
+        // Nobody stands in line, or all who do wait for something else.
+        (line.len() > 0).then_some(Moment::NEVER)
     }
 
     /// When the first of the rest may come to go before those who go first, if it does not yet.

@@ -31,7 +31,7 @@ use std::task::Waker;
 const CLAIM_WITHIN: Duration = Duration::from_millis(50);
 
 /// Windows, by number.
-type Numbers = SmallVec<[u32; 4]>;
+pub(super) type Numbers = SmallVec<[u32; 4]>;
 
 /// What is to be done, and what has been.
 #[derive(Debug, Default)]
@@ -40,6 +40,8 @@ pub(super) struct Work {
     due: Numbers,
     /// Windows in whose lines something has changed.
     changed: Numbers,
+    /// Windows whose lines have been served.
+    served: Numbers,
 }
 
 impl Work {
@@ -113,6 +115,9 @@ impl Book {
             }
         }
         while let Some(index) = work.due.pop() {
+            if !work.served.contains(&index) {
+                work.served.push(index);
+            }
             self.serve(now, index, &mut work, wakes);
         }
         work.changed
@@ -148,8 +153,14 @@ impl Book {
             if self.waiters[&ticket].is_aged() {
                 set_aside.add(lane, cost);
                 ahead += 1;
+                // Those who stand there may all sleep.
+                for claim in &self.waiters[&ticket].claims {
+                    if !work.served.contains(&claim.id.index) {
+                        work.due(claim.id.index);
+                    }
+                }
             } else {
-                self.pass_over(ticket, index, elsewhere, work);
+                self.pass_over(ticket, index, elsewhere, work, wakes);
                 (ahead, set_aside) = (0, SetAside::default());
                 self.promote_rest(index, work);
             }
@@ -298,7 +309,14 @@ impl Book {
     }
 
     /// Notes that `ticket` is first in the window at `index`, and kept waiting by another one.
-    fn pass_over(&mut self, ticket: Ticket, index: u32, elsewhere: usize, work: &mut Work) {
+    fn pass_over(
+        &mut self,
+        ticket: Ticket,
+        index: u32,
+        elsewhere: usize,
+        work: &mut Work,
+        wakes: &mut Wakes,
+    ) {
         let Some(waiter) = self.waiters.get_mut(&ticket) else {
             return;
         };
@@ -313,6 +331,8 @@ impl Book {
             Standing::InAllLines
         };
         work.all_changed(&waiter.claims);
+        // Its alarm is for the line that it leaves.
+        wakes.call(waiter.waker.take());
         self.step_out(ticket);
         self.step_in(ticket, standing);
     }

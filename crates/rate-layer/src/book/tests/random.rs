@@ -98,7 +98,7 @@ fn changes(windows: usize) -> impl Strategy<Value = Vec<(u64, usize, Change)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 8000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
     fn in_one_window_of_any_shape_each_is_served_in_order_as_soon_as_there_is_room(

@@ -306,7 +306,7 @@ impl World {
                     || self.stir && plan.restless) =>
             {
                 self.polls += 1;
-                assert!(self.polls < 20_000, "they look again and again");
+                assert!(self.polls < 20_000, "they look again and again at {now}");
                 match self.book.look(at(now), ticket, claims, waker, &mut wakes) {
                     Look::Admitted => {
                         self.waited.push(number);
@@ -587,7 +587,12 @@ impl World {
         for (number, call) in self.calls.iter().enumerate() {
             let gone = call.plan.cancelled.is_some() || call.plan.sleeps;
             let over = |stage: &Stage| matches!(stage, Stage::Over { admitted, refused } if admitted.is_some() || *refused);
-            assert!(over(&call.stage) || gone, "{number}: {:?}", call.stage);
+            assert!(
+                over(&call.stage) || gone,
+                "{number}: {:?} {:?}",
+                call.stage,
+                self.book.waiters
+            );
         }
         let asleep = |window: usize| {
             let waits = |call: &&Call| {
