@@ -129,7 +129,7 @@ impl Book {
         limiter.expire(&self.groups[limiter.group as usize].terms, now);
         self.lapse_offers(now, index, work);
         let (mut ahead, mut set_aside) = (0, SetAside::default());
-        self.promote_rest(index, work);
+        self.promote_rest(index, work, wakes);
         while let Some(ticket) = self.at(index, ahead) {
             let waiter = &self.waiters[&ticket];
             let (lane, cost) = (waiter.lane, waiter.cost_at(index));
@@ -138,7 +138,7 @@ impl Book {
             if cost > limiter.tiers.most(terms, lane) {
                 self.give_up_on(ticket, work, wakes);
                 (ahead, set_aside) = (0, SetAside::default());
-                self.promote_rest(index, work);
+                self.promote_rest(index, work, wakes);
                 continue;
             }
             if !limiter.has_room(terms, lane, set_aside.and(lane, cost)) {
@@ -147,7 +147,7 @@ impl Book {
             let Some(elsewhere) = self.kept_waiting_elsewhere(now, ticket, index) else {
                 self.offer(now, ticket, work, wakes);
                 (ahead, set_aside) = (0, SetAside::default());
-                self.promote_rest(index, work);
+                self.promote_rest(index, work, wakes);
                 continue;
             };
             if self.waiters[&ticket].is_aged() {
@@ -162,7 +162,7 @@ impl Book {
             } else {
                 self.pass_over(ticket, index, elsewhere, work, wakes);
                 (ahead, set_aside) = (0, SetAside::default());
-                self.promote_rest(index, work);
+                self.promote_rest(index, work, wakes);
             }
         }
     }
@@ -172,7 +172,7 @@ impl Book {
     /// One that wants this window alone simply goes before all. Of one that wants several, one window could say that it goes
     /// before another, and a second window the opposite: what is set aside for each would keep the other waiting for good. Its
     /// ticket says for all windows when it goes.
-    fn promote_rest(&mut self, index: u32, work: &mut Work) {
+    fn promote_rest(&mut self, index: u32, work: &mut Work, wakes: &mut Wakes) {
         let limiter = &self.limiters[index];
         if !limiter.rest_first() {
             return;
@@ -189,6 +189,8 @@ impl Book {
         self.step_out(ticket);
         if let Some(waiter) = self.waiters.get_mut(&ticket) {
             waiter.stands_with = Lane::First;
+            // Its alarm is for where it stood.
+            wakes.call(waiter.waker.take());
         }
         self.step_in(ticket, standing);
         work.all_changed(&claims);

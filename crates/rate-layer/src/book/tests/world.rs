@@ -437,6 +437,14 @@ impl World {
     fn is_idle_before(&self, window: usize, before_all: bool) -> bool {
         let (mut all, mut rest) = (0, 0);
         let line = self.line_of(window, before_all);
+        // One of the rest that wants several may stand with those who go first, and have places set aside: since when, only
+        // the book knows.
+        let goes_first = line.iter().any(|plan| plan.lane == Lane::First);
+        let may_stand_there =
+            |plan: &&Plan| plan.lane == Lane::Rest && !plan.wants_one_thing(window);
+        if goes_first && line.iter().any(may_stand_there) {
+            return false;
+        }
         for plan in &line {
             let here = plan.wants.iter().find(|want| want.0 == window);
             let cost = here.expect("it is in line").1;
@@ -495,10 +503,11 @@ impl World {
                 let earlier = matches!(other.stage, Stage::Waits { since, .. } if since < now);
                 earlier && other.plan.lane == Lane::First && other.plan.wants_one_thing(window)
             });
-            // One that wants several goes by its ticket, and may have come to go at the same time.
+            // One that wants several goes by its ticket, and may have come to go since this one was offered its place.
+            let since = |call: &Call| matches!(call.stage, Stage::Admitted { at } | Stage::Departed { at, .. } | Stage::Over { admitted: Some(at), .. } if at + 50 >= now);
             let others = self.calls.iter().any(|other| {
                 let here = other.plan.wants.iter().any(|want| want.0 == window);
-                other.plan.wants.len() > 1 && here && other.plan.lane == Lane::Rest && just(other)
+                other.plan.wants.len() > 1 && here && other.plan.lane == Lane::Rest && since(other)
             });
             if call.plan.lane == Lane::First || !overtaken || others {
                 continue;
