@@ -135,6 +135,11 @@ impl Book {
         if let [claim] = claims {
             return self.admit_one_unseen(claim, lane);
         }
+        self.admit_several_unseen(claims, lane)
+    }
+
+    #[inline(never)]
+    fn admit_several_unseen(&mut self, claims: &mut [Claim], lane: Lane) -> bool {
         let free = claims.iter().all(|claim| {
             let limiter = &self.limiters[claim.id.index];
             let terms = &self.groups[limiter.group as usize].terms;
@@ -350,6 +355,7 @@ impl Book {
     }
 
     /// Ends admitted places.
+    #[inline]
     pub(crate) fn end(
         &mut self,
         now: Moment,
@@ -357,13 +363,19 @@ impl Book {
         ending: Ending,
         wakes: &mut Wakes,
     ) {
-        match ending {
-            Ending::Answered => {}
-            Ending::Abandoned => self.tally(holding.claims, |tally| tally.abandoned += 1),
-            Ending::NeverLeft => self.tally(holding.claims, |tally| tally.given_back += 1),
+        if ending != Ending::Answered {
+            self.note_unanswered(holding.claims, ending);
         }
         if self.end_all(now, holding, ending) {
             self.tend(now, holding.claims, wakes);
+        }
+    }
+
+    fn note_unanswered(&mut self, claims: &[Claim], ending: Ending) {
+        match ending {
+            Ending::Answered => {}
+            Ending::Abandoned => self.tally(claims, |tally| tally.abandoned += 1),
+            Ending::NeverLeft => self.tally(claims, |tally| tally.given_back += 1),
         }
     }
 
@@ -424,6 +436,11 @@ impl Book {
         lane: Lane,
         wakes: &mut Wakes,
     ) -> Result<(), Denied> {
+        if let [claim] = claims
+            && let Some(outcome) = self.decide_alone(now, claim, lane)
+        {
+            return outcome;
+        }
         let lacks = |claim: &Claim| claim.cost > self.most(std::slice::from_ref(claim), lane);
         if let Some(claim) = claims.iter().find(|claim| lacks(claim)) {
             return Err(Denied::Never(self.most(std::slice::from_ref(claim), lane)));
@@ -435,6 +452,36 @@ impl Book {
             return Ok(());
         }
         Err(Denied::TooLate(self.turn_of_newcomer(now, claims, lane)))
+    }
+
+    /// The same for a request that wants one thing for which nobody waits, as most do: no line is to be looked at. `None` where
+    /// there is one.
+    #[inline]
+    fn decide_alone(
+        &mut self,
+        now: Moment,
+        claim: &mut Claim,
+        lane: Lane,
+    ) -> Option<Result<(), Denied>> {
+        let limiter = self.limiters.at_mut(claim.id)?;
+        if limiter.members() > 0 {
+            return None;
+        }
+        let group = &mut self.groups[limiter.group as usize];
+        let most = limiter.tiers.most(&group.terms, lane);
+        if claim.cost > most {
+            return Some(Err(Denied::Never(most)));
+        }
+        limiter.expire(&group.terms, now);
+        if limiter.has_room(&group.terms, lane, claim.cost) {
+            limiter.take(&group.terms, lane, claim);
+            group.tally.admitted += 1;
+            self.admissions += 1;
+            return Some(Ok(()));
+        }
+        let places = Places::of_first(claim.cost);
+        let turn = limiter.turn(&group.terms, &self.server, now, lane, places);
+        Some(Err(Denied::TooLate(turn.at)))
     }
 
     /// When a request that comes now could be admitted, if all before it are served and nothing is given back.
@@ -480,22 +527,41 @@ impl Book {
     /// Ends places, without a look at who waits for them. Says whether anybody does.
     #[inline]
     fn end_all(&mut self, now: Moment, holding: Holding<'_>, ending: Ending) -> bool {
+        if let [claim] = holding.claims {
+            return self.end_one(now, claim, holding, ending);
+        }
+        self.end_several(now, holding, ending)
+    }
+
+    #[inline(never)]
+    fn end_several(&mut self, now: Moment, holding: Holding<'_>, ending: Ending) -> bool {
         let mut somebody_waits = false;
         for claim in holding.claims {
-            // What is gone by now had nothing in it that counts.
-            let Some(limiter) = self.limiters.at_mut(claim.id) else {
-                continue;
-            };
-            let terms = &self.groups[limiter.group as usize].terms;
-            let held = Held {
-                lane: holding.lane,
-                cost: claim.cost,
-                departed: holding.departed,
-            };
-            limiter.tiers.end(terms, &self.server, now, held, ending);
-            somebody_waits |= limiter.members() > 0;
+            somebody_waits |= self.end_one(now, claim, holding, ending);
         }
         somebody_waits
+    }
+
+    #[inline]
+    fn end_one(
+        &mut self,
+        now: Moment,
+        claim: &Claim,
+        holding: Holding<'_>,
+        ending: Ending,
+    ) -> bool {
+        // What is gone by now had nothing in it that counts.
+        let Some(limiter) = self.limiters.at_mut(claim.id) else {
+            return false;
+        };
+        let terms = &self.groups[limiter.group as usize].terms;
+        let held = Held {
+            lane: holding.lane,
+            cost: claim.cost,
+            departed: holding.departed,
+        };
+        limiter.tiers.end(terms, &self.server, now, held, ending);
+        limiter.members() > 0
     }
 
     /// Clocks are read before the lock is taken. What a window has seen since then does not become unseen.

@@ -51,24 +51,15 @@ impl Place {
     }
 
     /// Takes places if they are free, or says in what time they could be had.
+    #[inline]
     pub(crate) fn admit(
         domain: &Arc<Domain>,
         mut claims: Claims,
         lane: Lane,
     ) -> Result<Self, RateError> {
-        // Most find room, and then nobody needs to know what time it is. Else the clock is read with the lock in hand.
-        let mut now = Moment::START;
-        let mut denied = None;
-        let admission = domain.book.with(|book, wakes| {
-            if !book.admit_unseen(&mut claims, lane) {
-                now = domain.clock.now();
-                denied = book.admit(now, &mut claims, lane, wakes).err();
-            }
-            book.admissions()
-        });
-        match denied {
-            None => Ok(Self::new(Arc::clone(domain), claims, lane, admission)),
-            Some(denied) => Err(RateError::would_wait(denied, now, claims[0].cost)),
+        match domain.admit(&mut claims, lane) {
+            Ok(admission) => Ok(Self::new(Arc::clone(domain), claims, lane, admission)),
+            Err((denied, now)) => Err(RateError::would_wait(denied, now, claims[0].cost)),
         }
     }
 
@@ -89,18 +80,23 @@ impl Place {
     pub fn depart(&mut self) {
         if let Stage::Admitted = self.stage {
             let counts = self.claims.iter().any(|claim| claim.counts_departure);
-            let departed = counts.then(|| {
-                let now = self.domain.clock.now();
-                let (claims, lane) = (&self.claims, self.lane);
-                self.domain
-                    .book
-                    .with(|book, _| book.depart(now, claims, lane))
-            });
+            let departed = counts.then(|| self.departs_now());
             self.stage = Stage::Departed(departed);
         }
     }
 
+    /// Tells the windows that the request leaves now, and says when that is.
+    #[inline(never)]
+    fn departs_now(&self) -> Moment {
+        let now = self.domain.clock.now();
+        let (claims, lane) = (&self.claims, self.lane);
+        self.domain
+            .book
+            .with(|book, _| book.depart(now, claims, lane))
+    }
+
     /// Notes that the response headers have arrived: the window of these places begins.
+    #[inline]
     pub fn answered(mut self) {
         self.depart();
         self.end(Ending::Answered);
@@ -171,7 +167,6 @@ impl Place {
     }
 
     /// Ends it, once.
-    #[inline]
     fn end(&mut self, ending: Ending) {
         if let Stage::Ended = self.stage {
             return;
@@ -190,6 +185,7 @@ impl Place {
 }
 
 impl Drop for Place {
+    #[inline]
     fn drop(&mut self) {
         match self.stage {
             Stage::Admitted => self.end(Ending::NeverLeft),

@@ -174,6 +174,7 @@ impl Window {
     ///
     /// [`WouldWait`](crate::RateErrorKind::WouldWait), with the wait that would have been needed, or
     /// [`CostTooHigh`](crate::RateErrorKind::CostTooHigh).
+    #[inline]
     pub fn try_admit(&self, cost: NonZeroU32) -> Result<Place, RateError> {
         let claims = Claims::from_buf([Claim::new(self.id, cost.get())]);
         Place::admit(&self.domain, claims, Lane::Rest)

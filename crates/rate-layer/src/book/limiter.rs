@@ -46,6 +46,7 @@ impl Limiter {
     }
 
     /// Frees what is due at `now`.
+    #[inline]
     pub(crate) fn expire(&mut self, terms: &AllTerms, now: Moment) {
         self.tiers.expire(terms, now);
         if self.closed_until <= now {
@@ -71,6 +72,7 @@ impl Limiter {
     }
 
     /// When the last of the next places frees. Of a pause nobody knows the end: it counts as over.
+    #[inline]
     pub(crate) fn turn(
         &self,
         terms: &AllTerms,
@@ -95,8 +97,13 @@ impl Limiter {
     #[inline]
     pub(crate) fn is_open_to(&self, lane: Lane) -> bool {
         let Some(line) = &self.line else { return true };
+        line.len() == 0 || self.may_overtake(line, lane)
+    }
+
+    /// Whether a newcomer of `lane` goes before all who stand in `line`.
+    fn may_overtake(&self, line: &Line, lane: Lane) -> bool {
         match lane {
-            Lane::Rest => line.len() == 0,
+            Lane::Rest => false,
             Lane::First => {
                 !line.has(Lane::First) && !(line.has(Lane::Rest) && self.tiers.rest_holds_nothing())
             }
@@ -128,6 +135,7 @@ impl Limiter {
             && self.tiers.are_empty()
     }
 
+    #[inline(never)]
     fn is_probed(&self) -> bool {
         self.tiers.windows().any(|window| window.in_flight() > 0)
     }

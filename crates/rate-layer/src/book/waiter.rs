@@ -105,14 +105,21 @@ struct Left {
     retire: Vec<Waker>,
 }
 
+impl Left {
+    #[cold]
+    fn fire(self: Box<Self>) {
+        for waker in self.fire {
+            waker.wake();
+        }
+    }
+}
+
 impl Wakes {
     /// Wakes whom the book has called.
     #[inline]
     pub(crate) fn fire(self) {
         if let Some(left) = self.0 {
-            for waker in left.fire {
-                waker.wake();
-            }
+            left.fire();
         }
     }
 

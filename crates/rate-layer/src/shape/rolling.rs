@@ -71,6 +71,7 @@ impl Rolling {
     }
 
     /// What a request of `lane` may cost at the most.
+    #[inline]
     pub(crate) fn most(&self, terms: &Terms, lane: Lane) -> u32 {
         match lane {
             Lane::First => self.limit,
@@ -136,16 +137,33 @@ impl Rolling {
         };
         match held.departed.and_then(|departed| terms.departed(departed)) {
             None => self.lane_mut(held.lane).in_flight -= held.cost,
-            Some(free_at) if free_at <= now => return,
-            Some(free_at) if wanted.is_some_and(|wanted| wanted >= free_at) => return,
             Some(free_at) => {
-                let closing = &mut self.lane_mut(held.lane).closing;
-                closing.reopen(free_at, held.cost, terms.tick);
+                if !self.reopen(terms, now, held, free_at, wanted) {
+                    return;
+                }
             }
         }
         if let Some(wanted) = wanted {
             self.close(terms, held.lane, wanted, held.cost);
         }
+    }
+
+    /// Frees what closes until `free_at` since its departure, if it is to close until `wanted` instead. Says whether it is.
+    #[inline(never)]
+    fn reopen(
+        &mut self,
+        terms: &Terms,
+        now: Moment,
+        held: Held,
+        free_at: Moment,
+        wanted: Option<Moment>,
+    ) -> bool {
+        let is_over = free_at <= now || wanted.is_some_and(|wanted| wanted >= free_at);
+        if !is_over {
+            let closing = &mut self.lane_mut(held.lane).closing;
+            closing.reopen(free_at, held.cost, terms.tick);
+        }
+        !is_over
     }
 
     /// Sets right what a request has cost that was answered at `answered`.
@@ -186,6 +204,7 @@ impl Rolling {
     ///
     /// Never too late, unless a place is given back before; exact for the first in line where it is in sight. Ask after
     /// [`expire`](Self::expire).
+    #[inline]
     pub(crate) fn turn(
         &self,
         terms: &Terms,
@@ -244,6 +263,7 @@ impl Rolling {
         self.rest.total() == 0
     }
 
+    #[inline]
     pub(crate) fn in_flight(&self) -> u32 {
         let first = self.first.as_ref().map_or(0, |first| first.in_flight);
         self.rest.in_flight + first
@@ -285,8 +305,13 @@ impl Rolling {
     fn lane_mut(&mut self, lane: Lane) -> &mut Taken {
         match lane {
             Lane::Rest => &mut self.rest,
-            Lane::First => self.first.get_or_insert_default(),
+            Lane::First => self.first_mut(),
         }
+    }
+
+    #[inline(never)]
+    fn first_mut(&mut self) -> &mut Taken {
+        self.first.get_or_insert_default()
     }
 
     #[inline]

@@ -38,16 +38,20 @@ impl Terms {
     pub(crate) fn answered(&self, now: Moment, server: &ServerClock) -> Moment {
         match self.quota.alignment() {
             Alignment::None => now.after(self.hold),
-            Alignment::Clock => {
-                let counted_by = now.after(self.quota.counting_lag());
-                server
-                    .next_boundary_latest(counted_by, self.quota.window())
-                    .after(self.quota.clock_margin())
-            }
+            Alignment::Clock => self.answered_by_clock(now, server),
         }
     }
 
+    #[inline(never)]
+    fn answered_by_clock(&self, now: Moment, server: &ServerClock) -> Moment {
+        let counted_by = now.after(self.quota.counting_lag());
+        server
+            .next_boundary_latest(counted_by, self.quota.window())
+            .after(self.quota.clock_margin())
+    }
+
     /// When a place frees whose request is abandoned at `now`.
+    #[inline(never)]
     pub(crate) fn abandoned(&self, now: Moment, server: &ServerClock) -> Moment {
         match self.quota.alignment() {
             Alignment::None => now.after(self.after_abandonment),
@@ -67,6 +71,7 @@ impl Terms {
     }
 
     /// How long a place stays taken at least that is taken the moment it frees.
+    #[inline]
     pub(crate) fn cycle(&self) -> Duration {
         match self.quota.alignment() {
             Alignment::None => self.hold,
