@@ -152,19 +152,18 @@ impl Book {
     }
 
     /// The same for a request that wants one thing, as most do.
-    #[inline]
-    fn admit_one_unseen(&mut self, claim: &mut Claim, lane: Lane) -> bool {
+    #[inline(always)]
+    pub(crate) fn admit_one_unseen(&mut self, claim: &mut Claim, lane: Lane) -> bool {
         let Some(limiter) = self.limiters.at_mut(claim.id) else {
             return false;
         };
         let group = &mut self.groups[limiter.group as usize];
-        let free = limiter.is_open_to(lane) && limiter.has_room(&group.terms, lane, claim.cost);
-        if free {
-            limiter.take(&group.terms, lane, claim);
+        let is_taken = limiter.take_if_free(&group.terms, lane, claim);
+        if is_taken {
             group.tally.admitted += 1;
             self.admissions += 1;
         }
-        free
+        is_taken
     }
 
     /// Admits at once, or says when.
@@ -363,9 +362,36 @@ impl Book {
         ending: Ending,
         wakes: &mut Wakes,
     ) {
-        if ending != Ending::Answered {
-            self.note_unanswered(holding.claims, ending);
+        let is_ended = match (holding.claims, holding.departed, ending) {
+            ([claim], None, Ending::Answered) => self.answer_one(now, claim, holding.lane),
+            _ => false,
+        };
+        if !is_ended {
+            self.end_any(now, Holding { ..holding }, ending, wakes);
         }
+    }
+
+    /// Ends the place of an answered request where it is one of one window, and nobody waits for it, as with most. Says whether
+    /// it is.
+    #[inline]
+    fn answer_one(&mut self, now: Moment, claim: &Claim, lane: Lane) -> bool {
+        let Some(limiter) = self.limiters.at_mut(claim.id) else {
+            return false;
+        };
+        let terms = &self.groups[limiter.group as usize].terms;
+        if limiter.members() > 0 {
+            return false;
+        }
+        let window = limiter.tiers.only_window_mut(terms);
+        window.is_some_and(|(terms, window)| {
+            window.answered(terms, &self.server, now, lane, claim.cost);
+            true
+        })
+    }
+
+    #[inline(never)]
+    fn end_any(&mut self, now: Moment, holding: Holding<'_>, ending: Ending, wakes: &mut Wakes) {
+        self.note_unanswered(holding.claims, ending);
         if self.end_all(now, holding, ending) {
             self.tend(now, holding.claims, wakes);
         }
@@ -525,43 +551,23 @@ impl Book {
     }
 
     /// Ends places, without a look at who waits for them. Says whether anybody does.
-    #[inline]
     fn end_all(&mut self, now: Moment, holding: Holding<'_>, ending: Ending) -> bool {
-        if let [claim] = holding.claims {
-            return self.end_one(now, claim, holding, ending);
-        }
-        self.end_several(now, holding, ending)
-    }
-
-    #[inline(never)]
-    fn end_several(&mut self, now: Moment, holding: Holding<'_>, ending: Ending) -> bool {
         let mut somebody_waits = false;
         for claim in holding.claims {
-            somebody_waits |= self.end_one(now, claim, holding, ending);
+            // What is gone by now had nothing in it that counts.
+            let Some(limiter) = self.limiters.at_mut(claim.id) else {
+                continue;
+            };
+            let terms = &self.groups[limiter.group as usize].terms;
+            let held = Held {
+                lane: holding.lane,
+                cost: claim.cost,
+                departed: holding.departed,
+            };
+            limiter.tiers.end(terms, &self.server, now, held, ending);
+            somebody_waits |= limiter.members() > 0;
         }
         somebody_waits
-    }
-
-    #[inline]
-    fn end_one(
-        &mut self,
-        now: Moment,
-        claim: &Claim,
-        holding: Holding<'_>,
-        ending: Ending,
-    ) -> bool {
-        // What is gone by now had nothing in it that counts.
-        let Some(limiter) = self.limiters.at_mut(claim.id) else {
-            return false;
-        };
-        let terms = &self.groups[limiter.group as usize].terms;
-        let held = Held {
-            lane: holding.lane,
-            cost: claim.cost,
-            departed: holding.departed,
-        };
-        limiter.tiers.end(terms, &self.server, now, held, ending);
-        limiter.members() > 0
     }
 
     /// Clocks are read before the lock is taken. What a window has seen since then does not become unseen.

@@ -15,9 +15,9 @@ use tower_service::Service;
 
 use crate::error::RateError;
 use crate::future::mark;
-use crate::place::Place;
 use crate::prepare::Prepare;
 use crate::response::settle;
+use crate::seat::Seat;
 use crate::settings::Settings;
 
 /// A [`RateLayer`](crate::RateLayer) whose calls finish behind callers that drop them; made by
@@ -81,9 +81,9 @@ where
             Err(error) => Stage::Refused { error: Some(error) },
         };
         DetachedResponseFuture {
-            settings: Arc::clone(&self.settings),
             timer: None,
             stage,
+            seat: Seat::new(Arc::clone(&self.settings)),
         }
     }
 }
@@ -95,10 +95,11 @@ pin_project! {
     ///
     /// Where it has to wait outside of a tokio runtime with time enabled.
     pub struct DetachedResponseFuture<S, B, R> {
-        settings: Arc<Settings>,
         #[pin]
         timer: Option<Sleep>,
         stage: Stage<S, B, R>,
+        // Until the departure.
+        seat: Seat,
     }
 }
 
@@ -144,20 +145,16 @@ fn detach<R: Send + 'static>(call: Call<R>, runtime: &Handle) {
 }
 
 /// The rest of a call, from its departure on.
-async fn finish<F, R, E>(
-    future: F,
-    place: Option<Place>,
-    settings: Arc<Settings>,
-) -> Result<Response<R>, BoxError>
+async fn finish<F, R, E>(future: F, seat: Seat) -> Result<Response<R>, BoxError>
 where
     F: Future<Output = Result<Response<R>, E>>,
     E: Into<BoxError>,
 {
     // Dropped in the order in which they are declared, backwards: the inner future goes before the place.
-    let place = place;
-    let within = settings.answer_within;
+    let mut seat = seat;
+    let within = seat.settings().answer_within;
     match timeout(within, future).await {
-        Ok(outcome) => settle(place, outcome, &settings),
+        Ok(outcome) => settle(&mut seat, outcome),
         Err(_) => Err(RateError::answer_timeout(within).into()),
     }
 }
@@ -179,14 +176,11 @@ where
                     Err(error.take().expect("polled after it was over").into())
                 }
                 Stage::Prepares { prepare } => {
-                    match ready!(prepare.poll(this.settings, this.timer.as_mut(), cx)) {
+                    match ready!(prepare.poll(this.seat, this.timer.as_mut(), cx)) {
                         Ok(()) => {
-                            let (mut inner, request, mut place) = prepare.take();
-                            if let Some(place) = &mut place {
-                                place.depart();
-                            }
-                            let future = inner.call(request);
-                            let call = finish(future, place, Arc::clone(this.settings));
+                            let (mut inner, request) = prepare.take();
+                            let future = this.seat.depart_by(|| inner.call(request));
+                            let call = finish(future, this.seat.take_over());
                             *this.stage = Stage::Departed(Departed {
                                 call: Some(Box::pin(call)),
                                 detach,
@@ -203,6 +197,7 @@ where
                 }
             };
             *this.stage = Stage::Refused { error: None };
+            this.seat.give_up();
             return Poll::Ready(outcome);
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::book::limiters::Id;
-use crate::book::waiter::{Claim, Claims};
+use crate::book::waiter::Claim;
 use crate::domain::Domain;
 use crate::error::RateError;
 use crate::keyed::Windows;
@@ -176,8 +176,7 @@ impl Window {
     /// [`CostTooHigh`](crate::RateErrorKind::CostTooHigh).
     #[inline]
     pub fn try_admit(&self, cost: NonZeroU32) -> Result<Place, RateError> {
-        let claims = Claims::from_buf([Claim::new(self.id, cost.get())]);
-        Place::admit(&self.domain, claims, Lane::Rest)
+        Place::admit(&self.domain, Claim::new(self.id, cost.get()), Lane::Rest)
     }
 
     /// Looks at the window: one short lock, and no change to what it does.

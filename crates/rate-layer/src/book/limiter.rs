@@ -57,10 +57,36 @@ impl Limiter {
     /// Whether `cost` places are free, whoever stands in line.
     #[inline]
     pub(crate) fn has_room(&self, terms: &AllTerms, lane: Lane, cost: u32) -> bool {
-        !self.paused
-            && self.closed_until == Moment::START
-            && !(self.seeding && self.is_probed())
-            && self.tiers.have_room(terms, lane, cost)
+        (!self.is_held_back() || self.lets_through()) && self.tiers.have_room(terms, lane, cost)
+    }
+
+    /// Takes what `claim` wants if it is free, and nobody stands in line before it. Says whether it is.
+    #[inline(always)]
+    pub(crate) fn take_if_free(&mut self, terms: &AllTerms, lane: Lane, claim: &mut Claim) -> bool {
+        if lane == Lane::First || self.line.is_some() || self.is_held_back() {
+            return self.take_if_open(terms, lane, claim);
+        }
+        // What is left to be asked of most: whether there is room.
+        let is_free = self.tiers.have_room(terms, lane, claim.cost);
+        if is_free {
+            self.take(terms, lane, claim);
+        }
+        is_free
+    }
+
+    #[inline(never)]
+    fn take_if_open(&mut self, terms: &AllTerms, lane: Lane, claim: &mut Claim) -> bool {
+        let is_free = self.is_open_to(lane) && self.has_room(terms, lane, claim.cost);
+        if is_free {
+            self.take(terms, lane, claim);
+        }
+        is_free
+    }
+
+    /// Whether anything but a lack of places may keep requests waiting.
+    #[inline]
+    fn is_held_back(&self) -> bool {
+        self.paused || self.closed_until != Moment::START || self.seeding
     }
 
     /// Takes what `claim` wants, whether it is free or not, and notes in it what is to be known later.
@@ -135,8 +161,10 @@ impl Limiter {
             && self.tiers.are_empty()
     }
 
+    /// Whether what may keep requests waiting does not keep the next one: it goes to see how full the window is.
     #[inline(never)]
-    fn is_probed(&self) -> bool {
-        self.tiers.windows().any(|window| window.in_flight() > 0)
+    fn lets_through(&self) -> bool {
+        let is_probed = || self.tiers.windows().any(|window| window.in_flight() > 0);
+        !self.paused && self.closed_until == Moment::START && !(self.seeding && is_probed())
     }
 }

@@ -117,8 +117,25 @@ impl Rolling {
         }
     }
 
+    /// Ends what [`take`](Self::take) began and was answered, if it made no difference when it departed. What most do.
+    #[inline(always)]
+    pub(crate) fn answered(
+        &mut self,
+        terms: &Terms,
+        server: &ServerClock,
+        now: Moment,
+        lane: Lane,
+        cost: u32,
+    ) {
+        // Clocks are read before the lock is taken: what another thread has seen free since then is not there to be ended.
+        let now = now.max(self.seen);
+        self.expire(terms, now);
+        let free_at = terms.answered(now, server);
+        self.lane_mut(lane).in_flight -= cost;
+        self.close(terms, lane, free_at, cost);
+    }
+
     /// Ends what [`take`](Self::take) began. `departed` is when it departed, if it has.
-    #[inline]
     pub(crate) fn end(
         &mut self,
         terms: &Terms,
@@ -127,7 +144,9 @@ impl Rolling {
         held: Held,
         ending: Ending,
     ) {
-        // Clocks are read before the lock is taken: what another thread has seen free since then is not there to be ended.
+        if ending == Ending::Answered && held.departed.is_none() {
+            return self.answered(terms, server, now, held.lane, held.cost);
+        }
         let now = now.max(self.seen);
         self.expire(terms, now);
         let wanted = match ending {
@@ -137,33 +156,16 @@ impl Rolling {
         };
         match held.departed.and_then(|departed| terms.departed(departed)) {
             None => self.lane_mut(held.lane).in_flight -= held.cost,
+            Some(free_at) if free_at <= now => return,
+            Some(free_at) if wanted.is_some_and(|wanted| wanted >= free_at) => return,
             Some(free_at) => {
-                if !self.reopen(terms, now, held, free_at, wanted) {
-                    return;
-                }
+                let closing = &mut self.lane_mut(held.lane).closing;
+                closing.reopen(free_at, held.cost, terms.tick);
             }
         }
         if let Some(wanted) = wanted {
             self.close(terms, held.lane, wanted, held.cost);
         }
-    }
-
-    /// Frees what closes until `free_at` since its departure, if it is to close until `wanted` instead. Says whether it is.
-    #[inline(never)]
-    fn reopen(
-        &mut self,
-        terms: &Terms,
-        now: Moment,
-        held: Held,
-        free_at: Moment,
-        wanted: Option<Moment>,
-    ) -> bool {
-        let is_over = free_at <= now || wanted.is_some_and(|wanted| wanted >= free_at);
-        if !is_over {
-            let closing = &mut self.lane_mut(held.lane).closing;
-            closing.reopen(free_at, held.cost, terms.tick);
-        }
-        !is_over
     }
 
     /// Sets right what a request has cost that was answered at `answered`.

@@ -12,6 +12,8 @@ use crate::shape::ring::{self, Tick};
 pub(crate) struct Terms {
     pub(crate) quota: Quota,
     hold: Duration,
+    /// The same, for every answer.
+    hold_nanos: u64,
     after_abandonment: Duration,
     after_departure: Option<Duration>,
     /// How finely the moments are told at which places free.
@@ -27,6 +29,7 @@ impl Terms {
         Self {
             quota,
             hold: quota.hold(),
+            hold_nanos: Moment::START.after(quota.hold()).as_nanos(),
             after_abandonment: quota.after_abandonment(),
             after_departure,
             tick: ring::tick_for(horizon),
@@ -37,7 +40,7 @@ impl Terms {
     #[inline]
     pub(crate) fn answered(&self, now: Moment, server: &ServerClock) -> Moment {
         match self.quota.alignment() {
-            Alignment::None => now.after(self.hold),
+            Alignment::None => now.after_nanos(self.hold_nanos),
             Alignment::Clock => self.answered_by_clock(now, server),
         }
     }

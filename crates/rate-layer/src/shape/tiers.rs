@@ -118,7 +118,7 @@ impl Tiers {
     }
 
     #[inline]
-    fn only_window_mut<'a>(
+    pub(crate) fn only_window_mut<'a>(
         &'a mut self,
         terms: &'a AllTerms,
     ) -> Option<(&'a Terms, &'a mut Rolling)> {
@@ -173,23 +173,7 @@ impl Tiers {
         });
     }
 
-    #[inline]
     pub(crate) fn end(
-        &mut self,
-        terms: &AllTerms,
-        server: &ServerClock,
-        now: Moment,
-        held: Held,
-        ending: Ending,
-    ) {
-        if let Some((terms, rolling)) = self.only_window_mut(terms) {
-            return rolling.end(terms, server, now, held, ending);
-        }
-        self.end_several(terms, server, now, held, ending);
-    }
-
-    #[inline(never)]
-    fn end_several(
         &mut self,
         terms: &AllTerms,
         server: &ServerClock,
