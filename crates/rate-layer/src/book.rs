@@ -25,6 +25,7 @@ mod serve;
 pub(crate) mod waiter;
 
 use std::collections::BTreeMap;
+use std::slice;
 use std::task::Waker;
 
 pub(crate) use self::answer::Answer;
@@ -179,6 +180,25 @@ impl Book {
             self.tally(claims, |tally| tally.refused += 1);
         }
         outcome
+    }
+
+    /// The same for a request that wants one thing, as most do.
+    #[inline(always)]
+    pub(crate) fn admit_one(
+        &mut self,
+        now: Moment,
+        claim: &mut Claim,
+        lane: Lane,
+        wakes: &mut Wakes,
+    ) -> Result<(), Denied> {
+        match self.decide_alone(now, claim, lane) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(denied)) => {
+                self.tally(slice::from_ref(claim), |tally| tally.refused += 1);
+                Err(denied)
+            }
+            None => self.admit(now, slice::from_mut(claim), lane, wakes),
+        }
     }
 
     /// Admits at once, or says that the request may [join](Self::join) the line; `None` then.
@@ -467,9 +487,9 @@ impl Book {
         {
             return outcome;
         }
-        let lacks = |claim: &Claim| claim.cost > self.most(std::slice::from_ref(claim), lane);
+        let lacks = |claim: &Claim| claim.cost > self.most(slice::from_ref(claim), lane);
         if let Some(claim) = claims.iter().find(|claim| lacks(claim)) {
-            return Err(Denied::Never(self.most(std::slice::from_ref(claim), lane)));
+            return Err(Denied::Never(self.most(slice::from_ref(claim), lane)));
         }
         self.tend(now, claims, wakes);
         let free = |claim: &Claim| self.is_available(claim, lane, Ticket::NEWCOMER);
@@ -482,7 +502,7 @@ impl Book {
 
     /// The same for a request that wants one thing for which nobody waits, as most do: no line is to be looked at. `None` where
     /// there is one.
-    #[inline]
+    #[inline(always)]
     fn decide_alone(
         &mut self,
         now: Moment,

@@ -1,6 +1,5 @@
 //! A book with its lock and its clock: what windows share that are taken together.
 
-use std::slice;
 use std::sync::Arc;
 
 use crate::book::Book;
@@ -45,29 +44,25 @@ impl Domain {
     ) -> Result<Granted, (Denied, Moment)> {
         self.book.with(|book, wakes| {
             // Most find room, and then nobody needs to know what time it is.
-            if !book.admit_one_unseen(&mut claim, lane) {
-                claim = self.admit_seeing(book, claim, lane, wakes)?;
+            if book.admit_one_unseen(&mut claim, lane) {
+                return Ok(Granted::of(&claim, book));
             }
-            Ok(Granted {
-                admission: book.admissions(),
-                freed: claim.freed,
-                counts_departure: claim.counts_departure,
-            })
+            self.admit_seeing(book, claim, lane, wakes)
         })
     }
 
     /// The same by the clock, which is read with the lock in hand.
-    #[inline(never)]
+    #[inline(always)]
     fn admit_seeing(
         &self,
         book: &mut Book,
         mut claim: Claim,
         lane: Lane,
         wakes: &mut Wakes,
-    ) -> Result<Claim, (Denied, Moment)> {
+    ) -> Result<Granted, (Denied, Moment)> {
         let now = self.clock.now();
-        match book.admit(now, slice::from_mut(&mut claim), lane, wakes) {
-            Ok(()) => Ok(claim),
+        match book.admit_one(now, &mut claim, lane, wakes) {
+            Ok(()) => Ok(Granted::of(&claim, book)),
             Err(denied) => Err((denied, now)),
         }
     }
@@ -83,6 +78,15 @@ pub(crate) struct Granted {
 }
 
 impl Granted {
+    #[inline]
+    fn of(claim: &Claim, book: &Book) -> Self {
+        Self {
+            admission: book.admissions(),
+            freed: claim.freed,
+            counts_departure: claim.counts_departure,
+        }
+    }
+
     /// `claim` as it is held.
     #[inline]
     pub(crate) fn held(self, claim: Claim) -> Claim {

@@ -96,7 +96,7 @@ impl Sight<'_> {
     }
 
     /// When the place behind the `n` that free first frees.
-    #[inline]
+    #[inline(always)]
     fn nth_free(&self, n: u64) -> Turn {
         let closing: u64 = self.rings().map(|ring| u64::from(ring.total())).sum();
         let taken = closing + u64::from(self.in_flight);
