@@ -6,7 +6,7 @@
 //! | module | what it decides |
 //! | --- | --- |
 //! | `limiters`, `limiter` | the windows, by number; the limits of one key, and the line before them |
-//! | `line`, `waiter` | who waits, in which order, who has been offered a place |
+//! | `line`, `waiter`, `waiters` | who waits, in which order, who has been offered a place |
 //! | `serve` | who is offered what has become free |
 //! | `lookouts` | who looks after a line, and when |
 //! | `answer` | what the server says of its limits |
@@ -23,8 +23,8 @@ mod lookouts;
 pub(crate) mod outcome;
 mod serve;
 pub(crate) mod waiter;
+mod waiters;
 
-use std::collections::BTreeMap;
 use std::slice;
 use std::task::Waker;
 
@@ -34,6 +34,7 @@ use self::limiter::Limiter;
 use self::limiters::{Id, Limiters};
 use self::outcome::{Denied, Joined, Leaving, Look, Patience, Reading, Tally};
 use self::waiter::{Claim, Claims, Standing, Ticket, Waiter, Wakes};
+use self::waiters::Waiters;
 use crate::lane::Lane;
 use crate::moment::Moment;
 use crate::quota::{Quotas, Start, Tier};
@@ -49,8 +50,7 @@ const DRIFT: u32 = 1000;
 pub(crate) struct Book {
     groups: Vec<Group>,
     limiters: Limiters,
-    waiters: BTreeMap<Ticket, Waiter>,
-    issued: u64,
+    waiters: Waiters,
     admissions: u64,
     server: ServerClock,
     /// When the program that keeps the book began.
@@ -79,8 +79,7 @@ impl Book {
         Self {
             groups: Vec::new(),
             limiters: Limiters::default(),
-            waiters: BTreeMap::new(),
-            issued: 0,
+            waiters: Waiters::default(),
             admissions: 0,
             server: ServerClock::new(DRIFT),
             began: now,
@@ -260,25 +259,22 @@ impl Book {
         wakes: &mut Wakes,
     ) -> Joined {
         self.tally(&claims, |tally| tally.waited += 1);
-        let ticket = Ticket::new(self.issued);
-        self.issued += 1;
         let lacking = |claim: &Claim| !self.is_available(claim, lane, Ticket::NEWCOMER);
         let claim = claims.iter().position(lacking).unwrap_or_default();
         for claim in &claims {
             self.limiters[claim.id.index].line_mut().enroll();
         }
         let at = claims[claim];
-        let line = self.limiters[at.id.index].line_mut();
-        line.stand(lane, ticket, at.cost);
-        let waiter = Waiter {
+        let ticket = self.waiters.insert(Waiter {
             claims,
             lane,
             standing: Standing::InLine(claim),
             fronts: 0,
             alarm: Moment::NEVER,
             waker: None,
-        };
-        self.waiters.insert(ticket, waiter);
+        });
+        let line = self.limiters[at.id.index].line_mut();
+        line.stand(lane, ticket, at.cost);
         let alarm = self.alarm(now, ticket);
         let alarm = self.rest(now, ticket, alarm, waker, wakes);
         Joined::Waits { ticket, alarm }
