@@ -131,7 +131,8 @@ impl Limiter {
         match lane {
             Lane::Rest => false,
             Lane::First => {
-                !line.has(Lane::First) && !(line.has(Lane::Rest) && self.tiers.rest_holds_nothing())
+                let rest_first = line.has(Lane::Rest) && self.tiers.rest_holds_nothing();
+                !line.has(Lane::First) && !rest_first
             }
         }
     }

@@ -117,7 +117,7 @@ struct Left {
 
 impl Left {
     #[cold]
-    fn fire(self: Box<Self>) {
+    fn fire(self) {
         for waker in self.fire {
             waker.wake();
         }

@@ -78,6 +78,7 @@ pub(crate) struct Ring {
     first: u64,
     last: u64,
     /// How many places each has; nothing as long as each has one.
+    #[expect(clippy::box_collection, reason = "most rings have none, and are small")]
     places: Option<Box<VecDeque<u32>>>,
     total: u32,
 }
