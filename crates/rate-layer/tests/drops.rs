@@ -7,7 +7,7 @@ use std::error::Error;
 use std::future::Ready;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use call_context::{BoxError, CallContext, NeverLeft, Refusal};
@@ -304,11 +304,8 @@ impl<S: Service<Request<()>>> Service<Request<()>> for NotReady<S> {
     type Error = S::Error;
     type Future = S::Future;
 
-    fn poll_ready(
-        &mut self,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Result<(), S::Error>> {
-        std::task::Poll::Pending
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        Poll::Pending
     }
 
     fn call(&mut self, request: Request<()>) -> S::Future {
@@ -323,13 +320,10 @@ struct Unready(Option<Refusal>);
 impl Service<Request<()>> for Unready {
     type Response = Response<()>;
     type Error = BoxError;
-    type Future = std::future::Ready<Result<Response<()>, BoxError>>;
+    type Future = Ready<Result<Response<()>, BoxError>>;
 
-    fn poll_ready(
-        &mut self,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Result<(), BoxError>> {
-        std::task::Poll::Ready(Err(match self.0 {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Err(match self.0 {
             Some(refusal) => NeverLeft::wrap(refusal, "closed").into(),
             None => "closed".into(),
         }))
