@@ -6,7 +6,7 @@
 //! | module | what it decides |
 //! | --- | --- |
 //! | `limiters`, `limiter` | the windows, by number; the limits of one key, and the line before them |
-//! | `line`, `waiter` | who waits, in which order, who has been offered a place |
+//! | `line`, `waiter`, `waiters` | who waits, in which order, who has been offered a place |
 //! | `serve` | who is offered what has become free |
 //! | `lookouts` | who looks after a line, and when |
 //! | `answer` | what the server says of its limits |
@@ -23,8 +23,9 @@ mod lookouts;
 pub(crate) mod outcome;
 mod serve;
 pub(crate) mod waiter;
+mod waiters;
 
-use std::collections::BTreeMap;
+use std::slice;
 use std::task::Waker;
 
 #[cfg(not(loom))]
@@ -34,6 +35,7 @@ use self::limiter::{Limiter, Seeding};
 use self::limiters::{Id, Limiters};
 use self::outcome::{Denied, Joined, Leaving, Look, Patience, Reading, Tally};
 use self::waiter::{Claim, Claims, Standing, Ticket, Waiter, Wakes};
+use self::waiters::Waiters;
 use crate::lane::Lane;
 use crate::moment::Moment;
 use crate::quota::{Quotas, Start, Tier};
@@ -49,8 +51,7 @@ const DRIFT: u32 = 1000;
 pub(crate) struct Book {
     groups: Vec<Group>,
     limiters: Limiters,
-    waiters: BTreeMap<Ticket, Waiter>,
-    issued: u64,
+    waiters: Waiters,
     admissions: u64,
     server: ServerClock,
     /// When the program that keeps the book began.
@@ -79,8 +80,7 @@ impl Book {
         Self {
             groups: Vec::new(),
             limiters: Limiters::default(),
-            waiters: BTreeMap::new(),
-            issued: 0,
+            waiters: Waiters::default(),
             admissions: 0,
             server: ServerClock::new(DRIFT),
             began: now,
@@ -136,6 +136,11 @@ impl Book {
         if let [claim] = claims {
             return self.admit_one_unseen(claim, lane);
         }
+        self.admit_several_unseen(claims, lane)
+    }
+
+    #[inline(never)]
+    fn admit_several_unseen(&mut self, claims: &mut [Claim], lane: Lane) -> bool {
         let free = claims.iter().all(|claim| {
             if !self.limiters.has(claim.id) {
                 return false;
@@ -154,21 +159,18 @@ impl Book {
     }
 
     /// The same for a request that wants one thing, as most do.
-    #[inline]
-    fn admit_one_unseen(&mut self, claim: &mut Claim, lane: Lane) -> bool {
+    #[inline(always)]
+    pub(crate) fn admit_one_unseen(&mut self, claim: &mut Claim, lane: Lane) -> bool {
         let Some(limiter) = self.limiters.at_mut(claim.id) else {
             return false;
         };
         let group = &mut self.groups[limiter.group as usize];
-        let free = !group.terms.need_the_time()
-            && limiter.is_open_to(lane)
-            && limiter.has_room(&group.terms, lane, Places::of_first(claim.cost));
-        if free {
-            limiter.take(&group.terms, lane, claim);
+        let is_taken = limiter.take_if_free(&group.terms, lane, claim);
+        if is_taken {
             group.tally.admitted += 1;
             self.admissions += 1;
         }
-        free
+        is_taken
     }
 
     /// Admits at once, or says when.
@@ -184,6 +186,25 @@ impl Book {
             self.tally(claims, |tally| tally.refused += 1);
         }
         outcome
+    }
+
+    /// The same for a request that wants one thing, as most do.
+    #[inline(always)]
+    pub(crate) fn admit_one(
+        &mut self,
+        now: Moment,
+        claim: &mut Claim,
+        lane: Lane,
+        wakes: &mut Wakes,
+    ) -> Result<(), Denied> {
+        match self.decide_alone(now, claim, lane) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(denied)) => {
+                self.tally(slice::from_ref(claim), |tally| tally.refused += 1);
+                Err(denied)
+            }
+            None => self.admit(now, slice::from_mut(claim), lane, wakes),
+        }
     }
 
     /// Admits at once, or says that the request may [join](Self::join) the line; `None` then.
@@ -245,8 +266,6 @@ impl Book {
         wakes: &mut Wakes,
     ) -> Joined {
         self.tally(&claims, |tally| tally.waited += 1);
-        let ticket = Ticket::new(self.issued);
-        self.issued += 1;
         // Of those that keep it waiting, the one that will for longest: so it is passed over least.
         let lacking = |&at: &usize| !self.is_available(&claims[at], lane, claims.len() == 1);
         let turn = |&at: &usize| self.newcomers_turn(now, &claims[at], lane);
@@ -261,9 +280,7 @@ impl Book {
             self.limiters[claim.id.index].line_mut().enroll();
         }
         let at = claims[claim];
-        let line = self.limiters[at.id.index].line_mut();
-        line.stand(lane, ticket, at.cost);
-        let waiter = Waiter {
+        let ticket = self.waiters.insert(Waiter {
             claims,
             lane,
             stands_with: lane,
@@ -271,8 +288,9 @@ impl Book {
             fronts: 0,
             alarm: Moment::NEVER,
             waker: None,
-        };
-        self.waiters.insert(ticket, waiter);
+        });
+        let line = self.limiters[at.id.index].line_mut();
+        line.stand(lane, ticket, at.cost);
         let alarm = self.alarm(now, ticket);
         let alarm = self.rest(now, ticket, alarm, waker, wakes);
         Joined::Waits { ticket, alarm }
@@ -372,6 +390,7 @@ impl Book {
     }
 
     /// Ends admitted places.
+    #[inline]
     pub(crate) fn end(
         &mut self,
         now: Moment,
@@ -379,13 +398,46 @@ impl Book {
         ending: Ending,
         wakes: &mut Wakes,
     ) {
-        match ending {
-            Ending::Answered => {}
-            Ending::Abandoned => self.tally(holding.claims, |tally| tally.abandoned += 1),
-            Ending::NeverLeft => self.tally(holding.claims, |tally| tally.given_back += 1),
+        let is_ended = match (holding.claims, holding.departed, ending) {
+            ([claim], None, Ending::Answered) => self.answer_one(now, claim, holding.lane),
+            _ => false,
+        };
+        if !is_ended {
+            self.end_any(now, Holding { ..holding }, ending, wakes);
         }
+    }
+
+    /// Ends the place of an answered request where it is one of one window, and nobody waits for it, as with most. Says whether
+    /// it is.
+    #[inline]
+    fn answer_one(&mut self, now: Moment, claim: &Claim, lane: Lane) -> bool {
+        let Some(limiter) = self.limiters.at_mut(claim.id) else {
+            return false;
+        };
+        let terms = &self.groups[limiter.group as usize].terms;
+        if limiter.members() > 0 || limiter.seeding != Seeding::Known {
+            return false;
+        }
+        let window = limiter.tiers.only_window_mut(terms);
+        window.is_some_and(|(terms, window)| {
+            window.answered(terms, &self.server, now, lane, claim.cost);
+            true
+        })
+    }
+
+    #[inline(never)]
+    fn end_any(&mut self, now: Moment, holding: Holding<'_>, ending: Ending, wakes: &mut Wakes) {
+        self.note_unanswered(holding.claims, ending);
         if self.end_all(now, holding, ending) {
             self.tend_freed(now, holding.claims, wakes);
+        }
+    }
+
+    fn note_unanswered(&mut self, claims: &[Claim], ending: Ending) {
+        match ending {
+            Ending::Answered => {}
+            Ending::Abandoned => self.tally(claims, |tally| tally.abandoned += 1),
+            Ending::NeverLeft => self.tally(claims, |tally| tally.given_back += 1),
         }
     }
 
@@ -452,9 +504,14 @@ impl Book {
         lane: Lane,
         wakes: &mut Wakes,
     ) -> Result<(), Denied> {
-        let lacks = |claim: &Claim| claim.cost > self.most(std::slice::from_ref(claim), lane);
+        if let [claim] = claims
+            && let Some(outcome) = self.decide_alone(now, claim, lane)
+        {
+            return outcome;
+        }
+        let lacks = |claim: &Claim| claim.cost > self.most(slice::from_ref(claim), lane);
         if let Some(claim) = claims.iter().find(|claim| lacks(claim)) {
-            return Err(Denied::Never(self.most(std::slice::from_ref(claim), lane)));
+            return Err(Denied::Never(self.most(slice::from_ref(claim), lane)));
         }
         self.tend(now, claims, wakes);
         let alone = claims.len() == 1;
@@ -464,6 +521,36 @@ impl Book {
             return Ok(());
         }
         Err(Denied::TooLate(self.turn_of_newcomer(now, claims, lane)))
+    }
+
+    /// The same for a request that wants one thing for which nobody waits, as most do: no line is to be looked at. `None` where
+    /// there is one.
+    #[inline(always)]
+    fn decide_alone(
+        &mut self,
+        now: Moment,
+        claim: &mut Claim,
+        lane: Lane,
+    ) -> Option<Result<(), Denied>> {
+        let limiter = self.limiters.at_mut(claim.id)?;
+        if limiter.members() > 0 {
+            return None;
+        }
+        let group = &mut self.groups[limiter.group as usize];
+        let most = limiter.tiers.most(&group.terms, lane);
+        if claim.cost > most {
+            return Some(Err(Denied::Never(most)));
+        }
+        limiter.expire(&group.terms, now);
+        if limiter.has_room(&group.terms, lane, Places::of_first(claim.cost)) {
+            limiter.take(&group.terms, lane, claim);
+            group.tally.admitted += 1;
+            self.admissions += 1;
+            return Some(Ok(()));
+        }
+        let places = Places::of_first(claim.cost);
+        let turn = limiter.turn(&group.terms, &self.server, now, lane, places);
+        Some(Err(Denied::TooLate(turn.at)))
     }
 
     /// When a request that comes now could be admitted, if all before it are served and nothing is given back.
@@ -507,7 +594,6 @@ impl Book {
     }
 
     /// Ends places, without a look at who waits for them. Says whether anybody does.
-    #[inline]
     fn end_all(&mut self, now: Moment, holding: Holding<'_>, ending: Ending) -> bool {
         let mut somebody_waits = false;
         for claim in holding.claims {

@@ -16,9 +16,9 @@ use tower_service::Service;
 
 use crate::error::RateError;
 use crate::future::mark;
-use crate::place::Place;
 use crate::prepare::Prepare;
 use crate::response::settle;
+use crate::seat::Seat;
 use crate::settings::Settings;
 use crate::timer;
 
@@ -83,9 +83,9 @@ where
             Err(error) => Stage::Refused { error: Some(error) },
         };
         DetachedResponseFuture {
-            settings: Arc::clone(&self.settings),
             timer: None,
             stage,
+            seat: Seat::new(Arc::clone(&self.settings)),
         }
     }
 }
@@ -97,10 +97,11 @@ pin_project! {
     ///
     /// Where it has to wait outside of a tokio runtime with time enabled.
     pub struct DetachedResponseFuture<S, B, R> {
-        settings: Arc<Settings>,
         #[pin]
         timer: Option<Sleep>,
         stage: Stage<S, B, R>,
+        // Until the departure.
+        seat: Seat,
     }
 }
 
@@ -153,18 +154,14 @@ fn detach<R: Send + 'static>(call: Call<R>, runtime: &Handle) {
 }
 
 /// The rest of a call, from its departure on.
-async fn finish<F, R, E>(
-    future: F,
-    place: Option<Place>,
-    settings: Arc<Settings>,
-) -> Result<Response<R>, BoxError>
+async fn finish<F, R, E>(future: F, seat: Seat) -> Result<Response<R>, BoxError>
 where
     F: Future<Output = Result<Response<R>, E>>,
     E: Into<BoxError>,
 {
     // Dropped in the order in which they are declared, backwards: the inner future goes before the place.
-    let place = place;
-    let within = settings.answer_within;
+    let mut seat = seat;
+    let within = seat.settings().answer_within;
     let mut future = pin!(future);
     let mut timer = pin!(None);
     let answered = poll_fn(|cx| match future.as_mut().poll(cx) {
@@ -172,7 +169,7 @@ where
         Poll::Pending => timer::poll(timer.as_mut(), || sleep(within), cx).map(|()| None),
     });
     match answered.await {
-        Some(outcome) => settle(place, outcome, &settings),
+        Some(outcome) => settle(&mut seat, outcome),
         None => Err(RateError::answer_timeout(within).into()),
     }
 }
@@ -194,14 +191,11 @@ where
                     Err(error.take().expect("polled after it was over").into())
                 }
                 Stage::Prepares { prepare } => {
-                    match ready!(prepare.poll(this.settings, this.timer.as_mut(), cx)) {
+                    match ready!(prepare.poll(this.seat, this.timer.as_mut(), cx)) {
                         Ok(()) => {
-                            let (mut inner, request, mut place) = prepare.take();
-                            if let Some(place) = &mut place {
-                                place.depart();
-                            }
-                            let future = inner.call(request);
-                            let call = finish(future, place, Arc::clone(this.settings));
+                            let (mut inner, request) = prepare.take();
+                            let future = this.seat.depart_by(|| inner.call(request));
+                            let call = finish(future, this.seat.take_over());
                             *this.stage = Stage::Departed(Departed {
                                 call: Some(Box::pin(call)),
                                 detach,
@@ -218,6 +212,7 @@ where
                 }
             };
             *this.stage = Stage::Refused { error: None };
+            this.seat.give_up();
             return Poll::Ready(outcome);
         }
     }

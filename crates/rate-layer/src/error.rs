@@ -16,7 +16,6 @@ use crate::moment::Moment;
 #[derive(Debug)]
 pub struct RateError {
     cause: Cause,
-    never_left: Option<NeverLeft>,
 }
 
 /// What kind of [`RateError`] it is.
@@ -88,13 +87,14 @@ impl RateError {
         }
     }
 
+    #[inline]
     pub(crate) fn would_wait(denied: Denied, now: Moment, cost: u32) -> Self {
         match denied {
-            Denied::TooLate(turn) | Denied::Full(turn) => Self::local(Cause::WouldWait {
+            Denied::TooLate(turn) | Denied::Full(turn) => Self::because(Cause::WouldWait {
                 wait: turn.since(now),
             }),
             Denied::Never(most) => Self::cost_too_high(cost, most),
-            Denied::TooManyKeys(most) => Self::local(Cause::TooManyKeys { most }),
+            Denied::TooManyKeys(most) => Self::because(Cause::TooManyKeys { most }),
         }
     }
 
@@ -106,11 +106,11 @@ impl RateError {
         bound: usize,
     ) -> Self {
         match denied {
-            Denied::TooLate(turn) => Self::local(Cause::TooLate {
+            Denied::TooLate(turn) => Self::because(Cause::TooLate {
                 wait: turn.since(now),
                 patience,
             }),
-            Denied::Full(turn) => Self::local(Cause::QueueFull {
+            Denied::Full(turn) => Self::because(Cause::QueueFull {
                 bound,
                 wait: turn.since(now),
             }),
@@ -119,48 +119,60 @@ impl RateError {
     }
 
     pub(crate) fn out_of_patience(patience: Duration, wait: Duration) -> Self {
-        Self::local(Cause::OutOfPatience { patience, wait })
+        Self::because(Cause::OutOfPatience { patience, wait })
     }
 
     pub(crate) fn no_window(slot: Option<SlotName>) -> Self {
-        Self::never_left(Cause::NoWindow { slot }, Refusal::Permanent)
+        Self::because(Cause::NoWindow { slot })
     }
 
     pub(crate) fn attached_above() -> Self {
-        Self::never_left(Cause::AttachedAbove, Refusal::Permanent)
+        Self::because(Cause::AttachedAbove)
     }
 
     pub(crate) fn not_ready_by_deadline() -> Self {
-        Self::never_left(Cause::NotReadyByDeadline, Refusal::Transient)
+        Self::because(Cause::NotReadyByDeadline)
     }
 
     pub(crate) fn not_ready(within: Duration) -> Self {
-        Self::never_left(Cause::NotReady { within }, Refusal::Transient)
+        Self::because(Cause::NotReady { within })
     }
 
     pub(crate) fn answer_timeout(within: Duration) -> Self {
-        Self {
-            cause: Cause::AnswerTimeout { within },
-            never_left: None,
-        }
+        Self::because(Cause::AnswerTimeout { within })
     }
 
     pub(crate) fn no_key() -> Self {
-        Self::never_left(Cause::NoKey, Refusal::Permanent)
+        Self::because(Cause::NoKey)
     }
 
     pub(crate) fn cost_too_high(cost: u32, limit: u32) -> Self {
-        Self::never_left(Cause::CostTooHigh { cost, limit }, Refusal::Permanent)
+        Self::because(Cause::CostTooHigh { cost, limit })
     }
 
-    fn local(cause: Cause) -> Self {
-        Self::never_left(cause, Refusal::Local)
+    #[inline]
+    fn because(cause: Cause) -> Self {
+        Self { cause }
     }
 
-    fn never_left(cause: Cause, refusal: Refusal) -> Self {
-        Self {
-            cause,
-            never_left: Some(NeverLeft::new(refusal)),
+    /// The mark that says that the request never left, where it did not.
+    fn mark(&self) -> Option<&'static NeverLeft> {
+        static PERMANENT: NeverLeft = NeverLeft::new(Refusal::Permanent);
+        static LOCAL: NeverLeft = NeverLeft::new(Refusal::Local);
+        static TRANSIENT: NeverLeft = NeverLeft::new(Refusal::Transient);
+
+        match self.cause {
+            Cause::QueueFull { .. }
+            | Cause::WouldWait { .. }
+            | Cause::TooLate { .. }
+            | Cause::OutOfPatience { .. }
+            | Cause::TooManyKeys { .. } => Some(&LOCAL),
+            Cause::CostTooHigh { .. }
+            | Cause::NoWindow { .. }
+            | Cause::NoKey
+            | Cause::AttachedAbove => Some(&PERMANENT),
+            Cause::NotReady { .. } | Cause::NotReadyByDeadline => Some(&TRANSIENT),
+            Cause::AnswerTimeout { .. } => None,
         }
     }
 }
@@ -239,7 +251,7 @@ impl fmt::Display for RateError {
 
 impl Error for RateError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.never_left.as_ref().map(|mark| mark as _)
+        self.mark().map(|mark| mark as _)
     }
 }
 

@@ -12,9 +12,9 @@ use tokio::time::{Sleep, sleep};
 use tower_service::Service;
 
 use crate::error::RateError;
-use crate::place::Place;
 use crate::prepare::{Prepare, turned_away};
 use crate::response::settle;
+use crate::seat::Seat;
 use crate::settings::Settings;
 use crate::timer;
 
@@ -28,12 +28,13 @@ pin_project! {
     where
         S: Service<Request<B>>,
     {
-        settings: Arc<Settings>,
-        // One for all stages, so that moving from one to the next moves little.
+        // What all stages need stays where it is, so that moving from one to the next moves little.
         #[pin]
         timer: Option<Sleep>,
         #[pin]
         stage: Stage<S, B, S::Future>,
+        // Behind the stage: the inner future goes before the place, which is then given up.
+        seat: Seat,
     }
 }
 
@@ -44,11 +45,10 @@ pin_project! {
         Refused { error: Option<RateError> },
         /// Waits for a place, where it needs one, and then for the inner service.
         Prepares { prepare: Prepare<S, B> },
-        /// Has departed. The inner future goes before the place, which is then given up.
+        /// Has departed.
         Departed {
             #[pin]
             future: F,
-            place: Option<Place>,
         },
     }
 }
@@ -57,17 +57,21 @@ impl<S, B> ResponseFuture<S, B>
 where
     S: Service<Request<B>>,
 {
+    #[inline]
     pub(crate) fn new(inner: S, mut request: Request<B>, settings: Arc<Settings>) -> Self {
-        let stage = match mark(&mut request, &settings) {
-            Ok(()) => Stage::Prepares {
+        if let Err(error) = mark(&mut request, &settings) {
+            return Self {
+                timer: None,
+                stage: Stage::Refused { error: Some(error) },
+                seat: Seat::new(settings),
+            };
+        }
+        Self {
+            timer: None,
+            stage: Stage::Prepares {
                 prepare: Prepare::new(inner, request),
             },
-            Err(error) => Stage::Refused { error: Some(error) },
-        };
-        Self {
-            settings,
-            timer: None,
-            stage,
+            seat: Seat::new(settings),
         }
     }
 }
@@ -97,38 +101,37 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
-            let outcome = match this.stage.as_mut().project() {
+            let error = match this.stage.as_mut().project() {
                 StageProj::Refused { error } => {
-                    Err(error.take().expect("polled after it was over").into())
+                    error.take().expect("polled after it was over").into()
                 }
                 StageProj::Prepares { prepare } => {
-                    let prepared = ready!(prepare.poll(this.settings, this.timer.as_mut(), cx));
-                    match prepared {
+                    match ready!(prepare.poll(this.seat, this.timer.as_mut(), cx)) {
                         Ok(()) => {
-                            let (mut inner, request, mut place) = prepare.take();
-                            if let Some(place) = &mut place {
-                                place.depart();
-                            }
-                            // Should the call panic, the place goes as one that has departed.
-                            let future = inner.call(request);
-                            this.stage.set(Stage::Departed { future, place });
+                            let (mut inner, request) = prepare.take();
+                            let future = this.seat.depart_by(|| inner.call(request));
+                            this.stage.set(Stage::Departed { future });
                             timer::clear(this.timer.as_mut());
                             continue;
                         }
-                        Err(error) => Err(error),
+                        Err(error) => error,
                     }
                 }
-                StageProj::Departed { future, place } => match future.poll(cx) {
-                    Poll::Ready(outcome) => settle(place.take(), outcome, this.settings),
+                StageProj::Departed { future } => match future.poll(cx) {
+                    Poll::Ready(outcome) => {
+                        this.stage.set(Stage::Refused { error: None });
+                        return Poll::Ready(settle(this.seat, outcome));
+                    }
                     Poll::Pending => {
-                        let within = this.settings.answer_within;
+                        let within = this.seat.settings().answer_within;
                         ready!(timer::poll(this.timer.as_mut(), || sleep(within), cx));
-                        Err(RateError::answer_timeout(within).into())
+                        RateError::answer_timeout(within).into()
                     }
                 },
             };
             this.stage.set(Stage::Refused { error: None });
-            return Poll::Ready(outcome);
+            this.seat.give_up();
+            return Poll::Ready(Err(error));
         }
     }
 }

@@ -32,6 +32,7 @@
 //! | `server` | what a response says about limits, and when the server's windows end; pure |
 //! | `shared`, `domain` | one short lock around a book; wakes outside of it; its clock |
 //! | `window`, `keyed`, `place`, `charge` | handles: to windows, to those of keys, to places, to what they cost |
+//! | `tenure`, `seat` | what a request holds from admission to end; what a call of a layer holds |
 //! | `wants`, `turn` | what a request needs, and its way to it |
 //! | `layer`, `rule`, `limits`, `service`, `prepare`, `future`, `response`, `detach` | the Tower shell |
 //!
@@ -98,9 +99,13 @@ mod response;
 #[cfg(not(loom))]
 mod rule;
 #[cfg(not(loom))]
+mod seat;
+#[cfg(not(loom))]
 mod service;
 #[cfg(not(loom))]
 mod settings;
+#[cfg(not(loom))]
+mod tenure;
 #[cfg(not(loom))]
 mod throttle;
 #[cfg(not(loom))]

@@ -32,6 +32,12 @@ impl Moment {
         Self(self.0.saturating_add(nanos(by)))
     }
 
+    /// The moment `nanos` nanoseconds after this one.
+    #[inline]
+    pub(crate) const fn after_nanos(self, nanos: u64) -> Self {
+        Self(self.0.saturating_add(nanos))
+    }
+
     /// How much later this moment is than `earlier`; zero where it is not.
     #[inline]
     pub(crate) fn since(self, earlier: Self) -> Duration {

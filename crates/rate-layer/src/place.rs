@@ -1,19 +1,15 @@
 //! The places that one request holds.
 
-use std::mem;
-use std::slice;
 use std::sync::Arc;
-use std::time::Duration;
 
+use crate::book::Answer;
 use crate::book::waiter::{Claim, Claims};
-use crate::book::{Answer, Holding};
 use crate::charge::Charge;
 use crate::domain::Domain;
 use crate::error::RateError;
 use crate::lane::Lane;
-use crate::moment::Moment;
 use crate::shape::rolling::Ending;
-use crate::window::{Name, Window};
+use crate::tenure::Tenure;
 
 /// The places that one request holds in a [`Window`](crate::Window), from its admission to its end.
 ///
@@ -23,68 +19,31 @@ use crate::window::{Name, Window};
 #[must_use = "a place that is dropped is given back"]
 pub struct Place {
     domain: Arc<Domain>,
-    claims: Claims,
-    lane: Lane,
-    admission: u64,
-    stage: Stage,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Stage {
-    Admitted,
-    /// On its way; since then, where that makes a difference.
-    Departed(Option<Moment>),
-    Ended,
+    tenure: Tenure,
 }
 
 impl Place {
-    /// What has been admitted as the `admission`th.
     #[inline]
-    pub(crate) fn new(domain: Arc<Domain>, claims: Claims, lane: Lane, admission: u64) -> Self {
-        Self {
-            domain,
-            claims,
-            lane,
-            admission,
-            stage: Stage::Admitted,
-        }
+    pub(crate) fn new(domain: Arc<Domain>, tenure: Tenure) -> Self {
+        Self { domain, tenure }
     }
 
-    /// Takes places if they are free, or says in what time they could be had.
-    pub(crate) fn admit(
-        domain: &Arc<Domain>,
-        mut claims: Claims,
-        lane: Lane,
-    ) -> Result<Self, RateError> {
-        // Most find room, and then nobody needs to know what time it is. Else the clock is read with the lock in hand.
-        let mut now = Moment::START;
-        let mut denied = None;
-        let admission = domain.book.with(|book, wakes| {
-            if !book.admit_unseen(&mut claims, lane) {
-                now = domain.clock.now();
-                denied = book.admit(now, &mut claims, lane, wakes).err();
+    /// Takes what `claim` wants if it is free, or says in what time it could be had.
+    #[inline]
+    pub(crate) fn admit(domain: &Arc<Domain>, claim: Claim, lane: Lane) -> Result<Self, RateError> {
+        match domain.admit_one(claim, lane) {
+            Ok(granted) => {
+                let claims = Claims::from_buf([granted.held(claim)]);
+                let tenure = Tenure::new(claims, lane, granted.admission);
+                Ok(Self::new(Arc::clone(domain), tenure))
             }
-            book.admissions()
-        });
-        match denied {
-            None => Ok(Self::new(Arc::clone(domain), claims, lane, admission)),
-            Some(denied) => Err(RateError::would_wait(denied, now, claims[0].cost)),
+            Err((denied, now)) => Err(RateError::would_wait(denied, now, claim.cost)),
         }
     }
 
-    /// Takes one place of `window`, where no clock is needed for it.
-    pub(crate) fn admit_unseen(window: &Window) -> Option<Self> {
-        let domain = window.domain();
-        let Name::Id(id) = window.name() else {
-            return None;
-        };
-        let mut claim = Claim::new(*id, 1);
-        let admission = domain.book.with(|book, _| {
-            book.admit_unseen(slice::from_mut(&mut claim), Lane::Rest)
-                .then(|| book.admissions())
-        })?;
-        let claims = Claims::from_buf([claim]);
-        Some(Self::new(Arc::clone(domain), claims, Lane::Rest, admission))
+    /// Hands out what it holds, and where.
+    pub(crate) fn into_parts(mut self) -> (Arc<Domain>, Tenure) {
+        (Arc::clone(&self.domain), self.tenure.take())
     }
 
     /// Takes places in the window of `key`, which is made if it must be.
@@ -102,7 +61,10 @@ impl Place {
             Ok((claims, book.admissions()))
         });
         match admitted {
-            Ok((claims, admission)) => Ok(Self::new(Arc::clone(domain), claims, lane, admission)),
+            Ok((claims, admission)) => {
+                let tenure = Tenure::new(claims, lane, admission);
+                Ok(Self::new(Arc::clone(domain), tenure))
+            }
             Err(denied) => Err(RateError::would_wait(denied, now, cost)),
         }
     }
@@ -110,23 +72,12 @@ impl Place {
     /// Notes that the request leaves now. Call it before the first byte can go out.
     #[inline]
     pub fn depart(&mut self) {
-        if let Stage::Admitted = self.stage {
-            let counts = self.claims.iter().any(|claim| claim.counts_departure);
-            let departed = counts.then(|| {
-                let now = self.domain.clock.now();
-                let (claims, lane) = (&self.claims, self.lane);
-                self.domain
-                    .book
-                    .with(|book, _| book.depart(now, claims, lane))
-            });
-            self.stage = Stage::Departed(departed);
-        }
+        self.tenure.depart(&self.domain);
     }
 
     /// Notes that the response headers have arrived: the window of these places begins.
     pub fn answered(mut self) {
-        self.depart();
-        self.end(Ending::Answered);
+        self.tenure.answered(&self.domain);
     }
 
     /// Notes that the response headers have arrived, and hands back what can set the cost right.
@@ -144,85 +95,19 @@ impl Place {
     /// assert_eq!(window.snapshot().used, 1_730);
     /// # Ok::<(), rate_layer::RateError>(())
     /// ```
-    pub fn charged(self) -> Charge {
-        self.answered_with(Answer::NOTHING)
-    }
-
-    pub(crate) fn answered_with(mut self, mut answer: Answer<'_>) -> Charge {
-        self.depart();
-        answer.admission = self.admission;
-        let departed = self.departed();
-        self.stage = Stage::Ended;
-        let now = self.domain.clock.now();
-        let holding = Holding {
-            claims: &self.claims,
-            lane: self.lane,
-            departed,
-        };
-        let answered = self
-            .domain
-            .book
-            .with(|book, wakes| book.answered(now, holding, &answer, wakes));
-        let claims = mem::take(&mut self.claims);
-        Charge::new(&self.domain, claims, self.lane, departed, answered)
+    pub fn charged(mut self) -> Charge {
+        self.tenure.answered_with(&self.domain, Answer::NOTHING)
     }
 
     /// Notes that the request never reached the wire: its places are free at once.
     pub fn give_back(mut self) {
-        self.end(Ending::NeverLeft);
-    }
-
-    /// Has the windows of these places admit nothing for a time that the server has named.
-    ///
-    /// All of them: the server does not say which of its limits it means.
-    pub(crate) fn throttled(&self, pause: Option<Duration>) {
-        let now = self.domain.clock.now();
-        let until = pause.map(|pause| now.after(pause));
-        for claim in &self.claims {
-            self.domain
-                .book
-                .with(|book, wakes| book.throttled(now, claim.id, until, wakes));
-        }
-    }
-
-    #[inline]
-    fn departed(&self) -> Option<Moment> {
-        match self.stage {
-            Stage::Departed(departed) => departed,
-            Stage::Admitted | Stage::Ended => None,
-        }
-    }
-
-    /// Ends it, once.
-    #[inline]
-    fn end(&mut self, ending: Ending) {
-        if let Stage::Ended = self.stage {
-            return;
-        }
-        let holding = Holding {
-            claims: &self.claims,
-            lane: self.lane,
-            departed: self.departed(),
-        };
-        self.stage = Stage::Ended;
-        let now = self.domain.clock.now();
-        self.domain
-            .book
-            .with(|book, wakes| book.end(now, holding, ending, wakes));
+        self.tenure.end(&self.domain, Ending::NeverLeft);
     }
 }
 
 impl Drop for Place {
+    #[inline]
     fn drop(&mut self) {
-        match self.stage {
-            Stage::Admitted => self.end(Ending::NeverLeft),
-            Stage::Departed(_) => {
-                tracing::debug!(
-                    "a request has departed and brings no headers: its place stays taken for the grace"
-                );
-                self.end(Ending::Abandoned);
-            }
-            Stage::Ended => {}
-        }
+        self.tenure.give_up(&self.domain);
     }
 }

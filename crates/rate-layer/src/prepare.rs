@@ -1,7 +1,7 @@
 //! What comes before departure: a place, and a service that is ready.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use call_context::{BoxError, CallContext, NeverLeft, Refusal};
 use http::Request;
@@ -10,48 +10,52 @@ use tower_service::Service;
 
 use crate::error::RateError;
 use crate::head::RequestHead;
-use crate::place::Place;
+use crate::seat::Seat;
 use crate::settings::Settings;
 use crate::timer;
 use crate::turn::{self, Entry, Waiter};
 use crate::wants::Wants;
 
-/// A request before its departure. Whatever it holds it gives back when it is dropped.
+/// A request before its departure. Its seat is where it holds what it has got.
 pub(crate) struct Prepare<S, B> {
     call: Option<(S, Request<B>)>,
     progress: Progress,
+    /// There while it waits.
+    waiting: Option<Box<Waiter>>,
 }
 
+#[derive(Clone, Copy)]
 enum Progress {
     /// Has asked for nothing yet.
     Arrives,
-    Waits(Option<Waiter>),
-    /// Has what it needs: a place, or the knowledge that it needs none.
-    Holds(Option<Place>),
+    Waits,
+    /// Has what it needs: places, or the knowledge that it needs none.
+    Holds,
 }
 
+const HANDED_OUT_ONCE: &str = "handed out once";
+
 impl<S, B> Prepare<S, B> {
+    #[inline]
     pub(crate) fn new(inner: S, request: Request<B>) -> Self {
         Self {
             call: Some((inner, request)),
             progress: Progress::Arrives,
+            waiting: None,
         }
     }
 
-    /// Hands out the service, which is ready, the request, and the place that it holds.
-    pub(crate) fn take(&mut self) -> (S, Request<B>, Option<Place>) {
-        let (inner, request) = self.call.take().expect("handed out once");
-        let place = match &mut self.progress {
-            Progress::Holds(place) => place.take(),
-            Progress::Arrives | Progress::Waits(_) => None,
-        };
-        (inner, request, place)
+    /// Hands out the service, which is ready, and the request.
+    #[inline]
+    pub(crate) fn take(&mut self) -> (S, Request<B>) {
+        self.call.take().expect(HANDED_OUT_ONCE)
     }
 
-    /// Waits until it holds its place and its service is ready. Ready once.
+    /// Waits until `seat` holds what the request needs and its service is ready. Ready once.
+    #[inline]
     pub(crate) fn poll(
         &mut self,
-        settings: &Settings,
+        seat: &mut Seat,
         mut timer: Pin<&mut Option<Sleep>>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), BoxError>>
@@ -59,72 +63,60 @@ impl<S, B> Prepare<S, B> {
         S: Service<Request<B>>,
         S::Error: Into<BoxError>,
     {
-        let (inner, request) = self.call.as_mut().expect("handed out once");
-        if !matches!(self.progress, Progress::Holds(_)) {
-            let place = ready!(self.progress.poll(request, settings, timer.as_mut(), cx))?;
-            self.progress = Progress::Holds(place);
-            timer::clear(timer.as_mut());
+        match self.progress {
+            Progress::Holds => {}
+            // Most get in at once.
+            Progress::Arrives if seat.take_only() => self.progress = Progress::Holds,
+            Progress::Arrives | Progress::Waits => {
+                ready!(self.poll_places(seat, timer.as_mut(), cx))?;
+                self.progress = Progress::Holds;
+                timer::clear(timer.as_mut());
+            }
         }
+        let (inner, request) = self.call.as_mut().expect(HANDED_OUT_ONCE);
         match inner.poll_ready(cx) {
             Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
             Poll::Ready(Err(error)) => Poll::Ready(Err(not_ready(error.into()))),
             Poll::Pending => {
-                let within = settings.ready_within;
-                let timeout = || timer::earlier_of(sleep(within), deadline_of(request));
-                ready!(timer::poll(timer, timeout, cx));
-                let is_late =
-                    deadline_of(request).is_some_and(|deadline| deadline <= Instant::now());
-                let error = if is_late {
-                    RateError::not_ready_by_deadline()
-                } else {
-                    RateError::not_ready(within)
-                };
+                let error = ready!(poll_patience(request, seat.settings(), timer, cx));
                 Poll::Ready(Err(error.into()))
             }
         }
     }
-}
 
-impl Progress {
-    fn poll<B>(
+    /// Waits until `seat` holds what the request needs, if it needs anything.
+    fn poll_places(
         &mut self,
-        request: &Request<B>,
-        settings: &Settings,
+        seat: &mut Seat,
         timer: Pin<&mut Option<Sleep>>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<Place>, RateError>> {
-        if let Self::Arrives = self {
-            if let Some(window) = &settings.only
-                && let Some(place) = Place::admit_unseen(window)
-            {
-                return Poll::Ready(Ok(Some(place)));
-            }
-            let head = RequestHead::of(request);
-            let lane = settings.lane_of(&head);
-            let Some(wants) = Wants::of(&settings.rules, &head, lane).map_err(turned_away)? else {
-                return Poll::Ready(Ok(None));
-            };
-            let deadline = || deadline_of(request);
-            match turn::enter(wants, settings, deadline, cx.waker()) {
-                Ok(Entry::Place(place)) => return Poll::Ready(Ok(Some(place))),
-                Ok(Entry::Waiter(waiter, look_again)) => {
-                    let mut waiting = None;
-                    let slept = waiter.sleep_until(look_again, &mut waiting, timer, cx);
-                    *self = Self::Waits(waiting);
+    ) -> Poll<Result<(), RateError>> {
+        let (_, request) = self.call.as_ref().expect(HANDED_OUT_ONCE);
+        let place = if let Progress::Arrives = self.progress {
+            match arrive(request, seat.settings(), cx.waker()) {
+                Ok(Some(Entry::Waiter(waiter, look_again))) => {
+                    self.progress = Progress::Waits;
+                    let slept = waiter.sleep_until(look_again, &mut self.waiting, timer, cx);
                     if slept.is_ready() {
                         // It was due by now: look at once.
                         cx.waker().wake_by_ref();
                     }
                     return Poll::Pending;
                 }
-                Err(error) => return Poll::Ready(Err(turned_away(error))),
+                Ok(Some(Entry::Place(place))) => Ok(place),
+                Ok(None) => return Poll::Ready(Ok(())),
+                Err(error) => Err(error),
             }
-        }
-        let Self::Waits(waiting) = self else {
-            unreachable!("what holds its place is not asked to wait");
+        } else {
+            ready!(Waiter::poll(&mut self.waiting, timer, cx))
         };
-        let place = ready!(Waiter::poll(waiting, timer, cx));
-        Poll::Ready(place.map(Some).map_err(turned_away))
+        Poll::Ready(match place {
+            Ok(place) => {
+                seat.take(place);
+                Ok(())
+            }
+            Err(error) => Err(turned_away(error)),
+        })
     }
 }
 
@@ -132,6 +124,38 @@ impl Progress {
 pub(crate) fn turned_away(error: RateError) -> RateError {
     tracing::debug!(kind = ?error.kind(), retry_in = ?error.retry_in(), "a request gets no place");
     error
+}
+
+/// Waits for as long as a service may take to become ready, and says then that it has not.
+fn poll_patience<B>(
+    request: &Request<B>,
+    settings: &Settings,
+    timer: Pin<&mut Option<Sleep>>,
+    cx: &mut Context<'_>,
+) -> Poll<RateError> {
+    let within = settings.ready_within;
+    let timeout = || timer::earlier_of(sleep(within), deadline_of(request));
+    ready!(timer::poll(timer, timeout, cx));
+    let is_late = deadline_of(request).is_some_and(|deadline| deadline <= Instant::now());
+    Poll::Ready(if is_late {
+        RateError::not_ready_by_deadline()
+    } else {
+        RateError::not_ready(within)
+    })
+}
+
+/// Asks for what `request` needs; for nothing where no limit counts it.
+fn arrive<B>(
+    request: &Request<B>,
+    settings: &Settings,
+    waker: &Waker,
+) -> Result<Option<Entry>, RateError> {
+    let head = RequestHead::of(request);
+    let lane = settings.lane_of(&head);
+    let Some(wants) = Wants::of(&settings.rules, &head, lane)? else {
+        return Ok(None);
+    };
+    turn::enter(wants, settings, || deadline_of(request), waker).map(Some)
 }
 
 fn deadline_of<B>(request: &Request<B>) -> Option<Instant> {

@@ -7,60 +7,62 @@ use http::Response;
 use smallvec::SmallVec;
 
 use crate::book::Answer;
-use crate::place::Place;
+use crate::seat::Seat;
 use crate::server::Statements;
-use crate::settings::Settings;
 use crate::throttle::{ResponseHead, Throttle};
 
-/// Ends the place as the outcome says.
+/// Ends what is held as the outcome says, and hands that on.
+#[inline]
 pub(crate) fn settle<R, E>(
-    place: Option<Place>,
-    mut outcome: Result<Response<R>, E>,
-    settings: &Settings,
+    seat: &mut Seat,
+    outcome: Result<Response<R>, E>,
 ) -> Result<Response<R>, BoxError>
 where
     E: Into<BoxError>,
 {
-    let Some(place) = place else {
-        return outcome.map_err(Into::into);
-    };
-    if let Ok(response) = &mut outcome {
-        answered(place, response, settings);
-        return outcome.map_err(Into::into);
+    match outcome {
+        Ok(mut response) => {
+            if seat.is_taken() {
+                answered(seat, &mut response);
+            }
+            Ok(response)
+        }
+        Err(error) => {
+            let error = error.into();
+            if seat.is_taken() {
+                failed(seat, &*error);
+            }
+            Err(error)
+        }
     }
-    let outcome = outcome.map_err(Into::into);
-    if let Err(error) = &outcome {
-        failed(place, &**error);
-    }
-    outcome
 }
 
-fn failed(place: Place, error: &(dyn Error + 'static)) {
+fn failed(seat: &mut Seat, error: &(dyn Error + 'static)) {
     if NeverLeft::find(error).is_some() {
-        place.give_back();
+        seat.give_back();
     } else {
-        // Departed and unanswered: dropping it abandons it.
-        drop(place);
+        // Departed and unanswered: that abandons it.
+        seat.give_up();
     }
 }
 
-fn answered<R>(place: Place, response: &mut Response<R>, settings: &Settings) {
-    if let Throttle::Ours { retry_after } = settings.throttle(response) {
+fn answered<R>(seat: &mut Seat, response: &mut Response<R>) {
+    if let Throttle::Ours { retry_after } = seat.settings().throttle(response) {
         tracing::warn!(pause = ?retry_after, "the server says that the limit is exceeded");
-        place.throttled(retry_after);
+        seat.throttled(retry_after);
     }
-    if settings.reads_responses {
-        read(place, response, settings);
+    if seat.settings().reads_responses {
+        read(seat, response);
     } else {
-        place.answered();
+        seat.answered();
     }
 }
 
 /// Ends the place, and heeds what the response says.
-fn read<R>(place: Place, response: &mut Response<R>, settings: &Settings) {
+fn read<R>(seat: &mut Seat, response: &mut Response<R>) {
     let head = ResponseHead::of(response);
     let mut stated = SmallVec::<[(u8, Statements); 1]>::new();
-    for (number, rule) in (0..).zip(&settings.rules) {
+    for (number, rule) in (0..).zip(&seat.settings().rules) {
         if let Some(dialect) = rule.dialect() {
             let mut statements = Statements::new();
             dialect.read(&head, &mut statements);
@@ -74,13 +76,14 @@ fn read<R>(place: Place, response: &mut Response<R>, settings: &Settings) {
         success: head.status().is_success(),
         admission: 0,
     };
-    let mut charge = place.answered_with(answer);
-    for (number, rule) in (0..).zip(&settings.rules) {
+    let mut charge = seat.answered_with(answer);
+    for (number, rule) in (0..).zip(&seat.settings().rules) {
         if let Some(cost) = rule.corrected(&head) {
             charge.set_for(|rule| rule == number, cost);
         }
     }
-    let later = |number: u8| settings.rules[usize::from(number)].is_charged_later();
+    let rules = &seat.settings().rules;
+    let later = |number: u8| rules[usize::from(number)].is_charged_later();
     if let Some(charge) = charge.only(later) {
         response.extensions_mut().insert(charge);
     }

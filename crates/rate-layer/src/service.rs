@@ -50,6 +50,7 @@ where
         Poll::Ready(Ok(()))
     }
 
+    #[inline]
     fn call(&mut self, request: Request<B>) -> Self::Future {
         ResponseFuture::new(self.inner.clone(), request, Arc::clone(&self.settings))
     }

@@ -148,12 +148,16 @@ impl Settings {
     }
 
     /// Whether a request of `slot` takes places.
+    #[inline]
     pub(crate) fn counts(&self, slot: Option<&SlotName>) -> bool {
-        self.only.is_some()
-            || self.rules.iter().any(|rule| {
-                let limit = rule.limits.of(slot);
-                matches!(limit, Limit::Window(_) | Limit::Keyed(_))
-            })
+        self.only.is_some() || self.has_limit_of(slot)
+    }
+
+    fn has_limit_of(&self, slot: Option<&SlotName>) -> bool {
+        self.rules.iter().any(|rule| {
+            let limit = rule.limits.of(slot);
+            matches!(limit, Limit::Window(_) | Limit::Keyed(_))
+        })
     }
 
     pub(crate) fn lane_of(&self, head: &RequestHead<'_>) -> Lane {

@@ -16,6 +16,7 @@ use crate::lane::Lane;
 use crate::moment::Moment;
 use crate::place::Place;
 use crate::settings::{Settings, Waiting};
+use crate::tenure::Tenure;
 use crate::wants::Wants;
 
 /// What came of asking.
@@ -23,7 +24,9 @@ use crate::wants::Wants;
 pub(crate) enum Entry {
     Place(Place),
     /// Look again at the moment given, or when woken.
-    Waiter(Waiter, Moment),
+    ///
+    /// In a box: most need not wait, and are not to carry the room for one about.
+    Waiter(Box<Waiter>, Moment),
 }
 
 /// One who stands in line. Leaves it without a trace when dropped.
@@ -46,18 +49,12 @@ pub(crate) fn enter(
     deadline: impl Fn() -> Option<Instant>,
     waker: &Waker,
 ) -> Result<Entry, RateError> {
-    let domain = wants.domain;
+    let (domain, lane) = (wants.domain, wants.lane);
     // Most find room, and then nobody needs to know what time it is.
     if wants.are_named()
-        && let Some(admission) = admit_unseen(&mut wants)
+        && let Some(admission) = domain.admit_unseen(wants.named(), lane)
     {
-        let (domain, lane) = (Arc::clone(domain), wants.lane);
-        return Ok(Entry::Place(Place::new(
-            domain,
-            wants.into_claims(),
-            lane,
-            admission,
-        )));
+        return Ok(Entry::Place(place(domain, wants, admission)));
     }
     let now = domain.clock.now();
     let (longest, queue) = match settings.waiting {
@@ -69,7 +66,7 @@ pub(crate) fn enter(
         now.after(longest).min(domain.clock.moment(deadline))
     });
     let patience = Patience { until, queue };
-    let (lane, cost) = (wants.lane, wants.cost());
+    let cost = wants.cost();
     let never_waits = matches!(settings.waiting, Waiting::Never);
     let asked = domain.book.with(|book, wakes| {
         let claims = wants.claims(book, now)?;
@@ -93,13 +90,10 @@ pub(crate) fn enter(
         Err(denied) => Err(denied),
     };
     match joined {
-        Ok((Joined::Admitted, admission)) => {
-            let place = Place::new(Arc::clone(domain), wants.into_claims(), lane, admission);
-            Ok(Entry::Place(place))
-        }
+        Ok((Joined::Admitted, admission)) => Ok(Entry::Place(place(domain, wants, admission))),
         Ok((Joined::Waits { ticket, alarm }, _)) => {
             let waiter = Waiter::new(Arc::clone(domain), wants, ticket, now, until);
-            Ok(Entry::Waiter(waiter, alarm.min(until)))
+            Ok(Entry::Waiter(Box::new(waiter), alarm.min(until)))
         }
         Err(denied) if never_waits => Err(RateError::would_wait(denied, now, cost)),
         Err(denied) => {
@@ -109,12 +103,10 @@ pub(crate) fn enter(
     }
 }
 
-fn admit_unseen(wants: &mut Wants<'_>) -> Option<u64> {
+fn place(domain: &Arc<Domain>, wants: Wants<'_>, admission: u64) -> Place {
     let lane = wants.lane;
-    wants.domain.book.with(|book, _| {
-        book.admit_unseen(wants.named(), lane)
-            .then(|| book.admissions())
-    })
+    let tenure = Tenure::new(wants.into_claims(), lane, admission);
+    Place::new(Arc::clone(domain), tenure)
 }
 
 impl Waiter {
@@ -141,7 +133,7 @@ impl Waiter {
 
     /// Waits on, by `timer`. Ready once.
     pub(crate) fn poll(
-        waiting: &mut Option<Self>,
+        waiting: &mut Option<Box<Self>>,
         mut timer: Pin<&mut Option<Sleep>>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Place, RateError>> {
@@ -160,9 +152,9 @@ impl Waiter {
 
     /// Sleeps in `waiting` until `look_again`.
     pub(crate) fn sleep_until(
-        self,
+        self: Box<Self>,
         look_again: Moment,
-        waiting: &mut Option<Self>,
+        waiting: &mut Option<Box<Self>>,
         mut timer: Pin<&mut Option<Sleep>>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
@@ -178,7 +170,7 @@ impl Waiter {
             .map_or(Poll::Pending, |alarm| alarm.poll(cx))
     }
 
-    fn look(mut self, waker: &Waker) -> Result<Entry, RateError> {
+    fn look(mut self: Box<Self>, waker: &Waker) -> Result<Entry, RateError> {
         let Some(ticket) = self.ticket else {
             unreachable!("a waiter without a ticket is not asked again");
         };
@@ -194,10 +186,8 @@ impl Waiter {
             Look::Admitted => {
                 self.ticket = None;
                 tracing::debug!(parent: &self.span, ?waited, "a request gets its place");
-                let claims = mem::take(&mut self.claims);
-                Ok(Entry::Place(Place::new(
-                    domain, claims, self.lane, admission,
-                )))
+                let tenure = Tenure::new(mem::take(&mut self.claims), self.lane, admission);
+                Ok(Entry::Place(Place::new(domain, tenure)))
             }
             Look::Never(most) => {
                 self.ticket = None;

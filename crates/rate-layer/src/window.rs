@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::book::Book;
 use crate::book::limiters::Id;
-use crate::book::waiter::{Claim, Claims, Wakes};
+use crate::book::waiter::{Claim, Wakes};
 use crate::domain::Domain;
 use crate::error::RateError;
 use crate::keyed::Windows;
@@ -194,12 +194,10 @@ impl Window {
     ///
     /// [`WouldWait`](crate::RateErrorKind::WouldWait), with the wait that would have been needed, or
     /// [`CostTooHigh`](crate::RateErrorKind::CostTooHigh).
+    #[inline]
     pub fn try_admit(&self, cost: NonZeroU32) -> Result<Place, RateError> {
         match &self.name {
-            Name::Id(id) => {
-                let claims = Claims::from_buf([Claim::new(*id, cost.get())]);
-                Place::admit(&self.domain, claims, Lane::Rest)
-            }
+            Name::Id(id) => Place::admit(&self.domain, Claim::new(*id, cost.get()), Lane::Rest),
             Name::Key(group, key) => Place::admit_by_key(&self.domain, *group, key, cost.get()),
         }
     }

@@ -4,7 +4,10 @@
 mod support;
 
 use std::error::Error;
+use std::future::Ready;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use call_context::{BoxError, CallContext, NeverLeft, Refusal};
@@ -120,7 +123,7 @@ async fn a_panic_below_leaves_the_place_abandoned() {
             }
         });
         let client = RateLayer::new(window.clone()).layer(panics);
-        let call = std::panic::AssertUnwindSafe(client.oneshot(request()));
+        let call = AssertUnwindSafe(client.oneshot(request()));
         call.catch_unwind().await.expect_err("a panic");
         assert_eq!(start.elapsed(), Duration::ZERO);
         assert_eq!(window.snapshot().used, 1);
@@ -128,6 +131,48 @@ async fn a_panic_below_leaves_the_place_abandoned() {
         advance(1_010 * MS).await;
     }
     assert_eq!(window.snapshot().counts.abandoned, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_the_call_abandons_the_place_though_the_future_is_kept() {
+    let window = one();
+    let panics =
+        service_fn(|_: Request<()>| -> Ready<Result<Response<()>, BoxError>> { panic!("in call") });
+    let mut client = RateLayer::new(window.clone()).layer(panics);
+    let mut call = pin!(client.call(request()));
+    let poll = || {
+        call.as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+            .is_ready()
+    };
+    std::panic::catch_unwind(AssertUnwindSafe(poll)).expect_err("a panic");
+    assert_eq!(window.snapshot().counts.abandoned, 1);
+    assert_eq!(next_departs_in(&window).await, 3_010 * MS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_is_ended_in_its_own_window_wherever_that_was_made() {
+    let (first, second) = (one(), one());
+    let server = Server::with_latency(Duration::ZERO);
+    let layer = RateLayer::by_slot()
+        .slot("first", first.clone())
+        .slot("second", second.clone());
+    for (slot, window) in [("second", &second), ("first", &first)] {
+        let mut request = request();
+        CallContext::of(request.extensions_mut()).set_slot(slot.into());
+        let response = layer.layer(server.clone()).oneshot(request).await;
+        response.expect("served");
+        let snapshot = window.snapshot();
+        assert_eq!((snapshot.used, snapshot.in_flight), (1, 0), "{slot}");
+    }
+    assert_eq!(first.snapshot().used, 1);
+    // Where one window counts all requests, its own lock is not the layer's either once another was set before.
+    let layer = RateLayer::new(one()).otherwise(second.clone());
+    advance(5 * SECOND).await;
+    let response = layer.layer(server).oneshot(request()).await;
+    response.expect("served");
+    let snapshot = second.snapshot();
+    assert_eq!((snapshot.used, snapshot.in_flight), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -259,11 +304,8 @@ impl<S: Service<Request<()>>> Service<Request<()>> for NotReady<S> {
     type Error = S::Error;
     type Future = S::Future;
 
-    fn poll_ready(
-        &mut self,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Result<(), S::Error>> {
-        std::task::Poll::Pending
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        Poll::Pending
     }
 
     fn call(&mut self, request: Request<()>) -> S::Future {
@@ -278,13 +320,10 @@ struct Unready(Option<Refusal>);
 impl Service<Request<()>> for Unready {
     type Response = Response<()>;
     type Error = BoxError;
-    type Future = std::future::Ready<Result<Response<()>, BoxError>>;
+    type Future = Ready<Result<Response<()>, BoxError>>;
 
-    fn poll_ready(
-        &mut self,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Result<(), BoxError>> {
-        std::task::Poll::Ready(Err(match self.0 {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Err(match self.0 {
             Some(refusal) => NeverLeft::wrap(refusal, "closed").into(),
             None => "closed".into(),
         }))

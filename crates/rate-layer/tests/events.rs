@@ -218,7 +218,7 @@ async fn a_place_that_is_abandoned_says_so_once_however_it_came_to_that() {
     });
     let fails =
         service_fn(|_: Request<()>| async { Err::<Response<()>, BoxError>("canary".into()) });
-    let expected = "DEBUG rate_layer::place: a request has departed and brings no headers: its place stays taken for the grace";
+    let expected = "DEBUG rate_layer::tenure: a request has departed and brings no headers: its place stays taken for the grace";
     let layer = keyed(Quota::rolling(5, SECOND)).answer_within(SECOND);
     {
         let (log, _guard) = Log::of_this_thread();

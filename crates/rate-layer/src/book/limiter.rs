@@ -58,6 +58,7 @@ impl Limiter {
     }
 
     /// Frees what is due at `now`.
+    #[inline]
     pub(crate) fn expire(&mut self, terms: &AllTerms, now: Moment) {
         self.tiers.expire(terms, now);
         if self.closed_until <= now {
@@ -68,10 +69,44 @@ impl Limiter {
     /// Whether the places `wanted` are free, whoever stands in line.
     #[inline]
     pub(crate) fn has_room(&self, terms: &AllTerms, lane: Lane, wanted: Places) -> bool {
-        !self.paused
-            && self.closed_until == Moment::START
-            && self.seeding != Seeding::Asked
-            && self.tiers.have_room(terms, lane, wanted)
+        (!self.is_held_back() || self.lets_through()) && self.tiers.have_room(terms, lane, wanted)
+    }
+
+    /// Takes what `claim` wants if it is free, and nobody stands in line before it. Says whether it is.
+    #[inline(always)]
+    pub(crate) fn take_if_free(&mut self, terms: &AllTerms, lane: Lane, claim: &mut Claim) -> bool {
+        if lane == Lane::First
+            || self.line.is_some()
+            || self.is_held_back()
+            || terms.need_the_time()
+        {
+            return self.take_if_open(terms, lane, claim);
+        }
+        // What is left to be asked of most: whether there is room.
+        let is_free = self
+            .tiers
+            .have_room(terms, lane, Places::of_first(claim.cost));
+        if is_free {
+            self.take(terms, lane, claim);
+        }
+        is_free
+    }
+
+    #[inline(never)]
+    fn take_if_open(&mut self, terms: &AllTerms, lane: Lane, claim: &mut Claim) -> bool {
+        let wanted = Places::of_first(claim.cost);
+        let is_free =
+            !terms.need_the_time() && self.is_open_to(lane) && self.has_room(terms, lane, wanted);
+        if is_free {
+            self.take(terms, lane, claim);
+        }
+        is_free
+    }
+
+    /// Whether anything but a lack of places may keep requests waiting.
+    #[inline]
+    fn is_held_back(&self) -> bool {
+        self.paused || self.closed_until != Moment::START || self.seeding != Seeding::Known
     }
 
     /// Takes what `claim` wants, whether it is free or not, and notes in it what is to be known later.
@@ -87,6 +122,7 @@ impl Limiter {
     }
 
     /// When the last of the next places frees. Of a pause nobody knows the end: it counts as over.
+    #[inline]
     pub(crate) fn turn(
         &self,
         terms: &AllTerms,
@@ -175,8 +211,13 @@ impl Limiter {
     #[inline]
     pub(crate) fn is_open_to(&self, lane: Lane) -> bool {
         let Some(line) = &self.line else { return true };
+        line.len() == 0 || self.may_overtake(line, lane)
+    }
+
+    /// Whether a newcomer of `lane` goes before all who stand in `line`.
+    fn may_overtake(&self, line: &Line, lane: Lane) -> bool {
         match lane {
-            Lane::Rest => line.len() == 0,
+            Lane::Rest => false,
             Lane::First if line.has(Lane::First) => false,
             Lane::First => !line.has(Lane::Rest) || !self.rest_is_due(),
         }
@@ -205,5 +246,11 @@ impl Limiter {
             && !self.paused
             && self.closed_until == Moment::START
             && self.tiers.are_empty()
+    }
+
+    /// Whether what may keep requests waiting does not keep the next one: it goes to see how full the window is.
+    #[inline(never)]
+    fn lets_through(&self) -> bool {
+        !self.paused && self.closed_until == Moment::START && self.seeding != Seeding::Asked
     }
 }

@@ -84,9 +84,10 @@ impl Limiters {
     #[inline]
     pub(crate) fn at_mut(&mut self, id: Id) -> Option<&mut Limiter> {
         let slot = self.slots.get_mut(id.index as usize)?;
-        slot.limiter
-            .as_mut()
-            .filter(|_| slot.generation == id.generation)
+        if slot.generation != id.generation {
+            return None;
+        }
+        slot.limiter.as_mut()
     }
 
     #[inline]

@@ -158,7 +158,12 @@ impl Line {
     /// How many of its own lane stand before `ticket`.
     pub(crate) fn ahead_in_lane(&self, lane: Lane, ticket: Ticket) -> usize {
         let here = &self.queue(lane).tickets;
-        here.partition_point(|&other| other < ticket)
+        match (here.front(), here.back()) {
+            // Most come last, and look when they are first.
+            (_, Some(&last)) if last < ticket => here.len(),
+            (Some(&first), _) if first >= ticket => 0,
+            _ => here.partition_point(|&other| other < ticket),
+        }
     }
 
     /// What all want before whom a newcomer of `lane` has to wait, and it itself.

@@ -71,6 +71,7 @@ impl Work {
 
 impl Book {
     /// Sees to what is due in the windows of `claims`, on behalf of somebody who does not stand in their lines.
+    #[inline(never)]
     pub(super) fn tend(&mut self, now: Moment, claims: &[Claim], wakes: &mut Wakes) {
         let changed = self.serve_all_of(now, claims, wakes);
         self.call_lookouts_of(now, &changed, wakes);

@@ -8,17 +8,27 @@ use crate::book::limiters::Id;
 use crate::lane::Lane;
 use crate::moment::Moment;
 
-/// The number that says who came first, in the whole book.
+/// The number that says who came first, in the whole book, and where its holder is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Ticket(u64);
+pub(crate) struct Ticket {
+    // First, since it is what tickets are compared by: no two have the same.
+    number: u64,
+    slot: u32,
+}
 
 impl Ticket {
     /// Later than any that is issued.
-    pub(crate) const NEWCOMER: Self = Self(u64::MAX);
+    pub(crate) const NEWCOMER: Self = Self::new(u64::MAX, u32::MAX);
 
     #[inline]
-    pub(crate) const fn new(number: u64) -> Self {
-        Self(number)
+    pub(crate) const fn new(number: u64, slot: u32) -> Self {
+        Self { number, slot }
+    }
+
+    /// Where its holder is.
+    #[inline]
+    pub(crate) const fn slot(self) -> u32 {
+        self.slot
     }
 }
 
@@ -107,14 +117,21 @@ struct Left {
     retire: Vec<Waker>,
 }
 
+impl Left {
+    #[cold]
+    fn fire(self) {
+        for waker in self.fire {
+            waker.wake();
+        }
+    }
+}
+
 impl Wakes {
     /// Wakes whom the book has called.
     #[inline]
     pub(crate) fn fire(self) {
         if let Some(left) = self.0 {
-            for waker in left.fire {
-                waker.wake();
-            }
+            left.fire();
         }
     }
 

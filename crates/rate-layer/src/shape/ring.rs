@@ -78,6 +78,7 @@ pub(crate) struct Ring {
     first: u64,
     last: u64,
     /// How many places each has; nothing as long as each has one.
+    #[expect(clippy::box_collection, reason = "most rings have none, and are small")]
     places: Option<Box<VecDeque<u32>>>,
     total: u32,
 }
@@ -111,6 +112,7 @@ impl Ring {
         self.close_at(at, places, room);
     }
 
+    #[inline(never)]
     fn close_at(&mut self, at: u64, places: u32, room: u32) {
         // What nobody can count to is no cost of a request.
         let places = places.min(u32::MAX - self.total);
@@ -179,33 +181,37 @@ impl Ring {
     /// Drops what is due at `now`. Says how many places that frees.
     #[inline]
     pub(crate) fn expire(&mut self, now: Moment, tick: Tick) -> u32 {
-        if self.ticks.is_empty() || tick.moment(self.first) > now {
+        if self.next(tick).is_none_or(|at| at > now) {
             return 0;
         }
         self.expire_some(now, tick)
     }
 
+    /// The same where the first is due.
     fn expire_some(&mut self, now: Moment, tick: Tick) -> u32 {
         let before = self.total;
-        while self.next(tick).is_some_and(|at| at <= now) {
-            self.total -= self.places_at(0);
-            self.remove(0);
+        loop {
+            self.total -= match &mut self.places {
+                None => 1,
+                Some(counts) => counts.pop_front().unwrap_or(1),
+            };
+            self.ticks.pop_front();
+            let Some(next) = self.get(0) else { break };
+            self.first = next;
+            if tick.moment(next) > now {
+                break;
+            }
         }
         before - self.total
     }
 
     /// When the place behind the `n` that free first frees.
+    #[inline]
     pub(crate) fn nth(&self, n: u64, tick: Tick) -> Option<Moment> {
         let index = match &self.places {
             // One place each: no need to add up.
             None => usize::try_from(n).ok()?,
-            Some(counts) => {
-                let mut passed = 0;
-                counts.iter().position(|&count| {
-                    passed += u64::from(count);
-                    passed > n
-                })?
-            }
+            Some(counts) => entry_of(counts, n)?,
         };
         self.get(index).map(|at| tick.moment(at))
     }
@@ -272,6 +278,16 @@ impl Ring {
         };
         self.ticks.reserve_exact(wanted - length);
     }
+}
+
+/// Which of the entries the place behind the first `n` belongs to.
+#[inline(never)]
+fn entry_of(counts: &VecDeque<u32>, n: u64) -> Option<usize> {
+    let mut passed = 0;
+    counts.iter().position(|&count| {
+        passed += u64::from(count);
+        passed > n
+    })
 }
 
 #[inline]

@@ -71,6 +71,7 @@ impl Rolling {
     }
 
     /// What a request of `lane` may cost at the most.
+    #[inline]
     pub(crate) fn most(&self, terms: &Terms, lane: Lane) -> u32 {
         match lane {
             Lane::First => self.limit,
@@ -116,8 +117,25 @@ impl Rolling {
         }
     }
 
+    /// Ends what [`take`](Self::take) began and was answered, if it made no difference when it departed. What most do.
+    #[inline(always)]
+    pub(crate) fn answered(
+        &mut self,
+        terms: &Terms,
+        server: &ServerClock,
+        now: Moment,
+        lane: Lane,
+        cost: u32,
+    ) {
+        // Clocks are read before the lock is taken: what another thread has seen free since then is not there to be ended.
+        let now = now.max(self.seen);
+        self.expire(terms, now);
+        let free_at = terms.answered(now, server);
+        self.lane_mut(lane).in_flight -= cost;
+        self.close(terms, lane, free_at, cost);
+    }
+
     /// Ends what [`take`](Self::take) began. `departed` is when it departed, if it has.
-    #[inline]
     pub(crate) fn end(
         &mut self,
         terms: &Terms,
@@ -126,7 +144,9 @@ impl Rolling {
         held: Held,
         ending: Ending,
     ) {
-        // Clocks are read before the lock is taken: what another thread has seen free since then is not there to be ended.
+        if ending == Ending::Answered && held.departed.is_none() {
+            return self.answered(terms, server, now, held.lane, held.cost);
+        }
         let now = now.max(self.seen);
         self.expire(terms, now);
         let wanted = match ending {
@@ -186,6 +206,7 @@ impl Rolling {
     ///
     /// Never too late, unless a place is given back before; exact for the first in line where it is in sight. Ask after
     /// [`expire`](Self::expire).
+    #[inline]
     pub(crate) fn turn(
         &self,
         terms: &Terms,
@@ -286,6 +307,7 @@ impl Rolling {
         self.rest.total() == 0
     }
 
+    #[inline]
     pub(crate) fn in_flight(&self) -> u32 {
         let first = self.first.as_ref().map_or(0, |first| first.in_flight);
         self.rest.in_flight.saturating_add(first)
@@ -327,8 +349,13 @@ impl Rolling {
     fn lane_mut(&mut self, lane: Lane) -> &mut Taken {
         match lane {
             Lane::Rest => &mut self.rest,
-            Lane::First => self.first.get_or_insert_default(),
+            Lane::First => self.first_mut(),
         }
+    }
+
+    #[inline(never)]
+    fn first_mut(&mut self) -> &mut Taken {
+        self.first.get_or_insert_default()
     }
 
     #[inline]

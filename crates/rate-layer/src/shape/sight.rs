@@ -56,12 +56,19 @@ impl Sight<'_> {
     /// now, and c the time for which a place stays taken. Before f(n) + r·c a place up to n has been taken at
     /// most r + 1 times, and the others r times; before f(1) + (r + 1)·c likewise. So the (r·N + n)th taking is no earlier
     /// than the smaller of the two.
+    #[inline]
     pub(crate) fn turn(&self, places: u64) -> Turn {
         let first = self.nth_free(0);
         let before = places.saturating_sub(1);
         if before == 0 || self.capacity == 0 {
             return first;
         }
+        self.later_turn(first, before)
+    }
+
+    /// The turn behind `before` others, of whom the first has its turn at `first`.
+    #[inline(never)]
+    fn later_turn(&self, first: Turn, before: u64) -> Turn {
         let capacity = u64::from(self.capacity);
         let rounds = u32::try_from(before / capacity).unwrap_or(u32::MAX);
         let nth = self.nth_free(before % capacity);
@@ -89,6 +96,7 @@ impl Sight<'_> {
     }
 
     /// When the place behind the `n` that free first frees.
+    #[inline(always)]
     fn nth_free(&self, n: u64) -> Turn {
         let closing: u64 = self.rings().map(|ring| u64::from(ring.total())).sum();
         let taken = closing + u64::from(self.in_flight);
@@ -110,18 +118,22 @@ impl Sight<'_> {
         }
     }
 
+    #[inline]
     fn nth_closing(&self, n: u64) -> Option<Moment> {
         match self.rings {
             [Some(one), None] | [None, Some(one)] => one.nth(n, self.tick),
             [Some(one), Some(other)] if other.total() == 0 => one.nth(n, self.tick),
-            _ => self.merged().find_map({
-                let mut passed = 0;
-                move |(at, places)| {
-                    passed += u64::from(places);
-                    (passed > n).then_some(at)
-                }
-            }),
+            _ => self.nth_of_both(n),
         }
+    }
+
+    #[inline(never)]
+    fn nth_of_both(&self, n: u64) -> Option<Moment> {
+        let mut passed = 0;
+        self.merged().find_map(|(at, places)| {
+            passed += u64::from(places);
+            (passed > n).then_some(at)
+        })
     }
 
     fn rings(&self) -> impl Iterator<Item = &Ring> {

@@ -12,6 +12,8 @@ use crate::shape::ring::{self, Tick};
 pub(crate) struct Terms {
     pub(crate) quota: Quota,
     hold: Duration,
+    /// The same, for every answer.
+    hold_nanos: u64,
     after_abandonment: Duration,
     after_departure: Option<Duration>,
     /// How finely the moments are told at which places free.
@@ -27,6 +29,7 @@ impl Terms {
         Self {
             quota,
             hold: quota.hold(),
+            hold_nanos: Moment::START.after(quota.hold()).as_nanos(),
             after_abandonment: quota.after_abandonment(),
             after_departure,
             tick: ring::tick_for(horizon),
@@ -37,17 +40,21 @@ impl Terms {
     #[inline]
     pub(crate) fn answered(&self, now: Moment, server: &ServerClock) -> Moment {
         match self.quota.alignment() {
-            Alignment::None => now.after(self.hold),
-            Alignment::Clock => {
-                let counted_by = now.after(self.quota.counting_lag());
-                server
-                    .next_boundary_latest(counted_by, self.quota.window())
-                    .after(self.quota.clock_margin())
-            }
+            Alignment::None => now.after_nanos(self.hold_nanos),
+            Alignment::Clock => self.answered_by_clock(now, server),
         }
     }
 
+    #[inline(never)]
+    fn answered_by_clock(&self, now: Moment, server: &ServerClock) -> Moment {
+        let counted_by = now.after(self.quota.counting_lag());
+        server
+            .next_boundary_latest(counted_by, self.quota.window())
+            .after(self.quota.clock_margin())
+    }
+
     /// When a place frees whose request is abandoned at `now`.
+    #[inline(never)]
     pub(crate) fn abandoned(&self, now: Moment, server: &ServerClock) -> Moment {
         match self.quota.alignment() {
             Alignment::None => now.after(self.after_abandonment),
@@ -67,6 +74,7 @@ impl Terms {
     }
 
     /// How long a place stays taken at least that is taken the moment it frees.
+    #[inline]
     pub(crate) fn cycle(&self) -> Duration {
         match self.quota.alignment() {
             Alignment::None => self.hold,

@@ -106,6 +106,11 @@ impl Tiers {
         if let Some((terms, rolling)) = self.only_window(terms) {
             return rolling.has_room(terms, lane, wanted);
         }
+        self.several_have_room(terms, lane, wanted)
+    }
+
+    #[inline(never)]
+    fn several_have_room(&self, terms: &AllTerms, lane: Lane, wanted: Places) -> bool {
         self.iter(terms).all(|tier| match tier {
             (TierTerms::Window(terms), Tier::Window(rolling)) => {
                 rolling.has_room(terms, lane, wanted)
@@ -125,7 +130,7 @@ impl Tiers {
     }
 
     #[inline]
-    fn only_window_mut<'a>(
+    pub(crate) fn only_window_mut<'a>(
         &'a mut self,
         terms: &'a AllTerms,
     ) -> Option<(&'a Terms, &'a mut Rolling)> {
@@ -141,6 +146,11 @@ impl Tiers {
         if let Some((_, rolling)) = self.only_window_mut(terms) {
             return rolling.take(lane, cost);
         }
+        self.take_several(terms, lane, cost);
+    }
+
+    #[inline(never)]
+    fn take_several(&mut self, terms: &AllTerms, lane: Lane, cost: u32) {
         for tier in self.iter_mut(terms) {
             match tier {
                 (TierTerms::Pace(pace), Tier::Pace(pacer)) => pacer.take(*pace, cost),
@@ -151,10 +161,16 @@ impl Tiers {
     }
 
     /// What a request of `lane` may cost at the most.
+    #[inline]
     pub(crate) fn most(&self, terms: &AllTerms, lane: Lane) -> u32 {
         if let Some((terms, rolling)) = self.only_window(terms) {
             return rolling.most(terms, lane);
         }
+        self.most_of_several(terms, lane)
+    }
+
+    #[inline(never)]
+    fn most_of_several(&self, terms: &AllTerms, lane: Lane) -> u32 {
         let most = self.iter(terms).map(|tier| match tier {
             (TierTerms::Window(terms), Tier::Window(rolling)) => rolling.most(terms, lane),
             (TierTerms::Pace(pace), _) => pace.at_once(),
@@ -169,7 +185,6 @@ impl Tiers {
         });
     }
 
-    #[inline]
     pub(crate) fn end(
         &mut self,
         terms: &AllTerms,
@@ -201,6 +216,11 @@ impl Tiers {
         if let Some((terms, rolling)) = self.only_window_mut(terms) {
             return rolling.expire(terms, now);
         }
+        self.expire_several(terms, now);
+    }
+
+    #[inline(never)]
+    fn expire_several(&mut self, terms: &AllTerms, now: Moment) {
         for tier in self.iter_mut(terms) {
             match tier {
                 (TierTerms::Window(terms), Tier::Window(rolling)) => rolling.expire(terms, now),
@@ -211,6 +231,7 @@ impl Tiers {
     }
 
     /// When the last of the next places frees in all of them.
+    #[inline]
     pub(crate) fn turn(
         &self,
         terms: &AllTerms,
@@ -222,6 +243,18 @@ impl Tiers {
         if let Some((terms, rolling)) = self.only_window(terms) {
             return rolling.turn(terms, server, now, lane, places);
         }
+        self.turn_in_several(terms, server, now, lane, places)
+    }
+
+    #[inline(never)]
+    fn turn_in_several(
+        &self,
+        terms: &AllTerms,
+        server: &ServerClock,
+        now: Moment,
+        lane: Lane,
+        places: Places,
+    ) -> Turn {
         self.iter(terms)
             .map(|tier| match tier {
                 (TierTerms::Window(terms), Tier::Window(rolling)) => {
@@ -262,6 +295,11 @@ impl Tiers {
         if let (Tier::Window(rolling), None) = (&self.first, &self.more) {
             return rolling.freed();
         }
+        self.freed_in_several()
+    }
+
+    #[inline(never)]
+    fn freed_in_several(&self) -> u32 {
         let freed = self.windows().map(Rolling::freed);
         freed.fold(0, u32::wrapping_add)
     }
