@@ -1,6 +1,7 @@
 //! Books in virtual time.
 
 mod alarms;
+mod aligned;
 mod desk;
 mod hostile;
 mod keys;
