@@ -6,6 +6,7 @@ mod desk;
 mod hostile;
 mod keys;
 mod lanes;
+mod listen;
 mod naive;
 mod offers;
 mod one_window;
