@@ -105,10 +105,6 @@ pin_project! {
     }
 }
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "each request begins as the largest, which a box would cost an allocation more"
-)]
 enum Stage<S, B, R> {
     Refused { error: Option<RateError> },
     Prepares { prepare: Prepare<S, B> },

@@ -43,8 +43,8 @@ impl Limiters {
             };
         }
         if self.slots.len() == self.slots.capacity() {
-            // Doubling would waste half of what many thousands of keys take.
-            self.slots.reserve_exact(self.slots.len() / 8 + 1);
+            // Doubling would waste up to half of what many thousands of keys take.
+            self.slots.reserve_exact(self.slots.len() / 16 + 1);
         }
         self.slots.push(Slot {
             generation: 0,

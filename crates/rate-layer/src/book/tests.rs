@@ -1,10 +1,12 @@
 //! Books in virtual time.
 
 mod alarms;
+mod aligned;
 mod desk;
 mod hostile;
 mod keys;
 mod lanes;
+mod listen;
 mod naive;
 mod offers;
 mod one_window;

@@ -71,7 +71,6 @@ impl ServerClock {
 
     /// The earliest moment at which the server's window that `counted` lies in may end; `counted` itself, if nothing is known or
     /// two windows are possible.
-    #[cfg(test)]
     pub(crate) fn next_boundary_earliest(&self, counted: Moment, window: Duration) -> Moment {
         match self.window_at(counted, window) {
             Some((offset, end)) => moment(end - offset.most).max(counted),

@@ -241,9 +241,7 @@ impl Rolling {
         let last = match requests.checked_sub(2) {
             None => first,
             Some(more) => {
-                let again = terms
-                    .answered(first, server)
-                    .min(first.after(terms.cycle()));
+                let again = terms.freed_again(first, server);
                 let more = u32::try_from(more).unwrap_or(u32::MAX);
                 again.after(terms.cycle().saturating_mul(more))
             }
@@ -253,28 +251,27 @@ impl Rolling {
     }
 
     /// What can be seen of all places.
-    fn sight(&self, terms: &Terms, server: &ServerClock, now: Moment) -> Sight<'_> {
+    fn sight<'a>(&'a self, terms: &'a Terms, server: &'a ServerClock, now: Moment) -> Sight<'a> {
         let first = self.first.as_deref();
         Sight {
             now,
             capacity: self.limit,
             in_flight: self.in_flight(),
             rings: [Some(&self.rest.closing), first.map(|first| &first.closing)],
-            tick: terms.tick,
+            terms,
+            server,
             answered_now: terms.answered(now, server),
-            frees_before_headers: terms.frees_before_headers(),
-            cycle: terms.cycle(),
         }
     }
 
     /// What can be seen of the places that the rest may hold, if there are `capacity` of them.
-    fn sight_of_rest(
-        &self,
-        terms: &Terms,
-        server: &ServerClock,
+    fn sight_of_rest<'a>(
+        &'a self,
+        terms: &'a Terms,
+        server: &'a ServerClock,
         now: Moment,
         capacity: u32,
-    ) -> Sight<'_> {
+    ) -> Sight<'a> {
         Sight {
             capacity,
             in_flight: self.rest.in_flight,

@@ -1,9 +1,9 @@
 //! When places free, as far as it can be seen.
 
-use std::time::Duration;
-
 use crate::moment::Moment;
-use crate::shape::ring::{Ring, Tick};
+use crate::server::clock::ServerClock;
+use crate::shape::ring::Ring;
+use crate::shape::terms::Terms;
 
 /// When places free, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,13 +38,10 @@ pub(crate) struct Sight<'a> {
     pub(crate) in_flight: u32,
     /// What closes; the second is empty where nothing goes first.
     pub(crate) rings: [Option<&'a Ring>; 2],
-    pub(crate) tick: Tick,
+    pub(crate) terms: &'a Terms,
+    pub(crate) server: &'a ServerClock,
     /// When a place frees that is answered now.
     pub(crate) answered_now: Moment,
-    /// Whether places may free before their answers, and so before one that is answered now.
-    pub(crate) frees_before_headers: bool,
-    /// How long a place stays taken at least that is taken the moment it frees.
-    pub(crate) cycle: Duration,
 }
 
 impl Sight<'_> {
@@ -78,7 +75,7 @@ impl Sight<'_> {
             None => taken_first,
             Some(more) => self
                 .freed_again(taken_first)
-                .after(self.cycle.saturating_mul(more)),
+                .after(self.terms.cycle().saturating_mul(more)),
         };
         Turn {
             at,
@@ -91,7 +88,7 @@ impl Sight<'_> {
         if moment <= self.now {
             self.answered_now
         } else {
-            moment.after(self.cycle)
+            self.terms.freed_again(moment, self.server)
         }
     }
 
@@ -108,7 +105,7 @@ impl Sight<'_> {
         // More may be taken than there are, where a limit was lowered or a cost corrected: so many must free unused.
         let behind = n - room + taken.saturating_sub(capacity);
         // An answer that comes now frees its place no sooner than that, and may free it before a late one.
-        let may_be_answered = self.in_flight > 0 || self.frees_before_headers;
+        let may_be_answered = self.in_flight > 0 || self.terms.frees_before_headers();
         let in_sight = self
             .nth_closing(behind)
             .filter(|&free_at| !may_be_answered || free_at <= self.answered_now);
@@ -121,8 +118,8 @@ impl Sight<'_> {
     #[inline]
     fn nth_closing(&self, n: u64) -> Option<Moment> {
         match self.rings {
-            [Some(one), None] | [None, Some(one)] => one.nth(n, self.tick),
-            [Some(one), Some(other)] if other.total() == 0 => one.nth(n, self.tick),
+            [Some(one), None] | [None, Some(one)] => one.nth(n, self.terms.tick),
+            [Some(one), Some(other)] if other.total() == 0 => one.nth(n, self.terms.tick),
             _ => self.nth_of_both(n),
         }
     }
@@ -142,7 +139,9 @@ impl Sight<'_> {
 
     /// Both rings in one order.
     fn merged(&self) -> impl Iterator<Item = (Moment, u32)> {
-        let [one, other] = self.rings.map(|ring| ring.map(|ring| ring.iter(self.tick)));
+        let [one, other] = self
+            .rings
+            .map(|ring| ring.map(|ring| ring.iter(self.terms.tick)));
         let (mut one, mut other) = (one.into_iter().flatten(), other.into_iter().flatten());
         let (mut a, mut b) = (one.next(), other.next());
         std::iter::from_fn(move || match (a, b) {

@@ -73,7 +73,15 @@ impl Terms {
         self.after_departure.is_some()
     }
 
-    /// How long a place stays taken at least that is taken the moment it frees.
+    /// When a place frees again at the earliest that is taken at `moment`, some time ahead.
+    pub(crate) fn freed_again(&self, moment: Moment, server: &ServerClock) -> Moment {
+        match self.quota.alignment() {
+            Alignment::None => moment.after(self.hold),
+            Alignment::Clock => server.next_boundary_earliest(moment, self.quota.window()),
+        }
+    }
+
+    /// How long a place stays taken at least that is taken the moment it frees; in an aligned window, from the second time on.
     #[inline]
     pub(crate) fn cycle(&self) -> Duration {
         match self.quota.alignment() {

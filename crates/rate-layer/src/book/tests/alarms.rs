@@ -95,25 +95,3 @@ fn one_that_finds_room_behind_a_large_one_does_not_look_again_and_again() {
         assert!(one.alarm >= at(1_010), "{:?}", one.alarm);
     }
 }
-
-#[test]
-fn one_that_changes_lines_is_called_to_set_its_alarm() {
-    let mut desk = Desk::new([Quota::rolling(1, SECOND), Quota::rolling(1, SECOND)]);
-    let (first, second) = (desk.windows[0], desk.windows[1]);
-    desk.act(|book, wakes| book.throttled(at(0), second, Some(at(500)), wakes));
-    let held = desk.admit(0, Rest, &[(0, 1)]);
-    let moves = desk.join(0, Rest, &[(0, 1), (1, 1)]);
-    // Knows of no time to look at while the first window is paused.
-    desk.act(|book, wakes| book.pause(at(1), first, wakes));
-    assert!(matches!(desk.look(1_010, &moves), Look::Until(_)));
-    desk.end(1, Rest, &held, Ending::NeverLeft);
-    moves.called.take();
-    desk.act(|book, wakes| book.throttled(at(1_011), second, Some(at(9_000)), wakes));
-    desk.act(|book, wakes| book.resume(at(1_012), first, wakes));
-    assert!(moves.called.take());
-    let look = desk.look(1_012, &moves);
-    assert!(
-        !matches!(look, Look::Until(crate::moment::Moment::NEVER)),
-        "{look:?}"
-    );
-}
