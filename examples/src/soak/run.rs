@@ -47,7 +47,8 @@ pub async fn run(args: Args) -> Result<Report, BoxError> {
     let nobody = TcpSocket::new_v4()?;
     nobody.bind((Ipv4Addr::LOCALHOST, 0).into())?;
     let nowhere = nobody.local_addr()?;
-    let window = Window::new(Quota::rolling(LIMIT, WINDOW).grace(GRACE));
+    let quota = Quota::rolling(LIMIT, WINDOW).grace(GRACE);
+    let window = Window::new(quota);
     let (wire, tally) = (Arc::new(Wire::default()), Arc::new(Tally::default()));
     let layer = wire::layer(&window, args.without_rate)
         .answer_within(ANSWER_WITHIN)
@@ -96,7 +97,7 @@ pub async fn run(args: Args) -> Result<Report, BoxError> {
     let _ = buries.join();
 
     let at_the_end = window.snapshot();
-    sleep(window.quota().hold() + GRACE).await;
+    sleep(quota.hold() + GRACE).await;
     let later = window.snapshot();
     // A last volley: as many calls as there are places, none of which may wait, or be rejected.
     server.calm_down();
