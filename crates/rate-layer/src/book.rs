@@ -181,11 +181,29 @@ impl Book {
         lane: Lane,
         wakes: &mut Wakes,
     ) -> Result<(), Denied> {
-        let outcome = self.decide(now, claims, lane, wakes);
-        if outcome.is_err() {
-            self.tally(claims, |tally| tally.refused += 1);
+        let denied = match self.decide(now, claims, lane, wakes) {
+            Ok(()) => return Ok(()),
+            Err(denied) => denied,
+        };
+        self.tally(claims, |tally| tally.refused += 1);
+        Err(self.unless_held_up(claims, denied))
+    }
+
+    /// What `denied` says; of when, nothing, where nobody knows the end of what keeps requests waiting.
+    #[inline]
+    fn unless_held_up(&self, claims: &[Claim], denied: Denied) -> Denied {
+        match denied {
+            Denied::TooLate(_) if self.are_held_up(claims) => Denied::TooLate(Moment::NEVER),
+            denied => denied,
         }
-        outcome
+    }
+
+    /// Whether nobody can say when requests for these windows go on.
+    #[inline]
+    pub(crate) fn are_held_up(&self, claims: &[Claim]) -> bool {
+        claims
+            .iter()
+            .any(|claim| self.limiters.has(claim.id) && self.limiters[claim.id.index].is_held_up())
     }
 
     /// The same for a request that wants one thing, as most do.
@@ -201,7 +219,7 @@ impl Book {
             Some(Ok(())) => Ok(()),
             Some(Err(denied)) => {
                 self.tally(slice::from_ref(claim), |tally| tally.refused += 1);
-                Err(denied)
+                Err(self.unless_held_up(slice::from_ref(claim), denied))
             }
             None => self.admit(now, slice::from_mut(claim), lane, wakes),
         }

@@ -44,18 +44,40 @@ pub enum RateErrorKind {
 
 #[derive(Debug)]
 enum Cause {
-    QueueFull { bound: usize, wait: Duration },
-    WouldWait { wait: Duration },
-    TooLate { wait: Duration, patience: Duration },
-    OutOfPatience { patience: Duration, wait: Duration },
-    CostTooHigh { cost: u32, limit: u32 },
-    NoWindow { slot: Option<SlotName> },
+    QueueFull {
+        bound: usize,
+        wait: Duration,
+    },
+    WouldWait {
+        wait: Option<Duration>,
+    },
+    TooLate {
+        wait: Duration,
+        patience: Duration,
+    },
+    OutOfPatience {
+        patience: Duration,
+        wait: Option<Duration>,
+    },
+    CostTooHigh {
+        cost: u32,
+        limit: u32,
+    },
+    NoWindow {
+        slot: Option<SlotName>,
+    },
     NoKey,
-    TooManyKeys { most: usize },
+    TooManyKeys {
+        most: usize,
+    },
     AttachedAbove,
-    NotReady { within: Duration },
+    NotReady {
+        within: Duration,
+    },
     NotReadyByDeadline,
-    AnswerTimeout { within: Duration },
+    AnswerTimeout {
+        within: Duration,
+    },
 }
 
 impl RateError {
@@ -76,13 +98,12 @@ impl RateError {
 
     /// In what time, from the refusal on, a place could have been had, behind all who waited then.
     ///
-    /// `None` where waiting is not what the request lacks.
+    /// `None` where waiting is not what the request lacks, or nobody can say: while the program has
+    /// [paused](crate::Window::pause) a window, and while the first response is awaited that says how much of it is left.
     pub fn retry_in(&self) -> Option<Duration> {
         match self.cause {
-            Cause::QueueFull { wait, .. }
-            | Cause::WouldWait { wait }
-            | Cause::TooLate { wait, .. }
-            | Cause::OutOfPatience { wait, .. } => Some(wait),
+            Cause::QueueFull { wait, .. } | Cause::TooLate { wait, .. } => Some(wait),
+            Cause::WouldWait { wait } | Cause::OutOfPatience { wait, .. } => wait,
             _ => None,
         }
     }
@@ -91,7 +112,7 @@ impl RateError {
     pub(crate) fn would_wait(denied: Denied, now: Moment, cost: u32) -> Self {
         match denied {
             Denied::TooLate(turn) | Denied::Full(turn) => Self::because(Cause::WouldWait {
-                wait: turn.since(now),
+                wait: (turn != Moment::NEVER).then(|| turn.since(now)),
             }),
             Denied::Never(most) => Self::cost_too_high(cost, most),
             Denied::TooManyKeys(most) => Self::because(Cause::TooManyKeys { most }),
@@ -118,7 +139,7 @@ impl RateError {
         }
     }
 
-    pub(crate) fn out_of_patience(patience: Duration, wait: Duration) -> Self {
+    pub(crate) fn out_of_patience(patience: Duration, wait: Option<Duration>) -> Self {
         Self::because(Cause::OutOfPatience { patience, wait })
     }
 
@@ -186,7 +207,11 @@ impl fmt::Display for RateError {
                  had in {})",
                 Millis(*wait)
             ),
-            Cause::WouldWait { wait } => write!(
+            Cause::WouldWait { wait: None } => f.write_str(
+                "the window is held up, and this request may not wait: try again once the program has resumed it, or the first \
+                 response has come",
+            ),
+            Cause::WouldWait { wait: Some(wait) } => write!(
                 f,
                 "no place is free for another {}, and this request may not wait: try again then",
                 Millis(*wait)

@@ -208,18 +208,16 @@ impl Waiter {
         }
     }
 
-    /// Leaves the line. Says how long one that comes now would wait.
-    fn leave(&mut self, leaving: Leaving) -> Duration {
-        let Some(ticket) = self.ticket.take() else {
-            return Duration::ZERO;
-        };
+    /// Leaves the line. Says how long one that comes now would wait, if anybody can.
+    fn leave(&mut self, leaving: Leaving) -> Option<Duration> {
+        let ticket = self.ticket.take()?;
         let now = self.domain.clock.now();
         let (claims, lane) = (&self.claims, self.lane);
         let next = self.domain.book.with(|book, wakes| {
             book.leave(now, ticket, leaving, wakes);
-            book.turn_of_newcomer(now, claims, lane)
+            (!book.are_held_up(claims)).then(|| book.turn_of_newcomer(now, claims, lane))
         });
-        next.since(now)
+        next.map(|turn| turn.since(now))
     }
 }
 

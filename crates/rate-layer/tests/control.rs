@@ -9,10 +9,10 @@ use std::time::Duration;
 use call_context::BoxError;
 use http::Response;
 use rate_layer::{
-    Dialect, MINUTE, Quota, RateError, RateErrorKind, RateLayer, RateLimit, ResponseHead, SECOND,
-    Start, Stated, Statements, Window,
+    Dialect, MINUTE, Quota, RateError, RateErrorKind, RateLayer, RateLimit, ResponseHead, Rule,
+    SECOND, Start, Stated, Statements, Window,
 };
-use support::{MS, Server, labelled, settle};
+use support::{Label, MS, Server, labelled, settle};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tower::{Layer, ServiceExt};
@@ -116,10 +116,7 @@ async fn what_is_in_flight_when_a_window_is_paused_goes_on() {
             .await
             .expect_err("paused");
         let error = error.downcast_ref::<RateError>().expect("ours");
-        assert_eq!(
-            (error.kind(), error.retry_in()),
-            (kind, Some(Duration::ZERO))
-        );
+        assert_eq!((error.kind(), error.retry_in()), (kind, None));
         assert_eq!(start.elapsed(), waited);
     }
 }
@@ -287,4 +284,55 @@ async fn a_seeded_window_whose_server_says_nothing_is_taken_to_be_full() {
         server.departed(start),
         millis([(1, 0), (2, 1_110), (3, 2_120)])
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_window_names_no_time() {
+    let server = Server::with_latency(Duration::ZERO);
+    let window = Window::new(Quota::rolling(5, SECOND));
+    window.pause();
+    let refuses = RateLayer::new(window.clone()).refuse();
+    let error = refuses.layer(server.clone()).oneshot(labelled(1)).await;
+    let error = error.expect_err("paused");
+    let error = error.downcast_ref::<RateError>().expect("ours");
+    assert_eq!(error.kind(), RateErrorKind::WouldWait);
+    assert_eq!(error.retry_in(), None);
+    assert_eq!(
+        error.to_string(),
+        "the window is held up, and this request may not wait: try again once the program has resumed it, or the first \
+         response has come"
+    );
+    let waits = RateLayer::new(window).max_wait(SECOND);
+    let error = waits.layer(server).oneshot(labelled(2)).await;
+    let error = error.expect_err("paused for longer than it waits");
+    let error = error.downcast_ref::<RateError>().expect("ours");
+    assert_eq!(
+        (error.kind(), error.retry_in()),
+        (RateErrorKind::Deadline, None)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_who_ask_for_more_than_a_lowered_limit_are_told_at_once_wherever_they_stand() {
+    let server = Server::with_latency(Duration::ZERO);
+    let window = Window::new(Quota::rolling(5, SECOND));
+    let layer = RateLayer::new(
+        Rule::new(window.clone())
+            .cost(|head| head.extensions().get::<Label>().map_or(1, |label| label.0)),
+    );
+    let client = layer.layer(server.clone());
+    let start = Instant::now();
+    let calls = [5, 2, 4, 1].map(|cost| tokio::spawn(client.clone().oneshot(labelled(cost))));
+    settle().await;
+    window.set_limit(NonZeroU32::new(3).expect("not zero"));
+    settle().await;
+    let [_, _, dear, _] = &calls;
+    assert!(dear.is_finished(), "though it is not first in line");
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    let outcomes = futures_util::future::join_all(calls).await;
+    let served: Vec<bool> = outcomes
+        .into_iter()
+        .map(|outcome| outcome.expect("no panic").is_ok())
+        .collect();
+    assert_eq!(served, [true, true, false, true]);
 }

@@ -30,6 +30,14 @@ pub(crate) struct Answer<'a> {
     pub(crate) admission: u64,
 }
 
+/// What an answer has changed.
+struct Heard {
+    /// Whether it is known by this answer alone what the server has counted.
+    seeds: bool,
+    /// Whether a limit is lower than before.
+    lowers: bool,
+}
+
 impl Answer<'_> {
     /// Headers have come, and nobody has read them.
     pub(crate) const NOTHING: Self = Self {
@@ -56,8 +64,15 @@ impl Book {
         self.end_all(now, holding, Ending::Answered);
         let mut seeded = SmallVec::<[Id; 1]>::new();
         for claim in holding.claims {
-            if self.limiters.has(claim.id) && self.listen(now, claim, answer) {
+            if !self.limiters.has(claim.id) {
+                continue;
+            }
+            let heard = self.listen(now, claim, answer);
+            if heard.seeds {
                 seeded.push(claim.id);
+            }
+            if heard.lowers {
+                self.turn_away_the_hopeless(claim.id.index, wakes);
             }
         }
         self.tend_freed(now, holding.claims, wakes);
@@ -73,8 +88,7 @@ impl Book {
         now
     }
 
-    /// Says whether it is known by this answer alone what the server has counted.
-    fn listen(&mut self, now: Moment, claim: &Claim, answer: &Answer<'_>) -> bool {
+    fn listen(&mut self, now: Moment, claim: &Claim, answer: &Answer<'_>) -> Heard {
         let limiter = &mut self.limiters[claim.id.index];
         let terms = &self.groups[limiter.group as usize].terms;
         let freed = limiter.tiers.freed().wrapping_sub(claim.freed);
@@ -82,15 +96,17 @@ impl Book {
         let stated = stated.map_or(&[][..], |(_, statements)| statements.as_slice());
         let is_newest = answer.admission > limiter.adopted_at;
         let alone = terms.windows().count() == 1;
-        let (mut told, mut adopted) = (false, false);
+        let (mut told, mut adopted, mut lowers) = (false, false, false);
         let server = &self.server;
         limiter.tiers.for_windows(terms, |terms, window| {
             for stated in stated {
                 if !is_about(stated, terms, window, alone) {
                     continue;
                 }
+                let before = window.limit();
                 if is_newest && adopt(stated, terms, window) {
                     adopted = true;
+                    lowers |= window.limit() < before;
                 }
                 if let Some(left) = stated.left() {
                     told = true;
@@ -118,7 +134,7 @@ impl Book {
                 });
             }
         }
-        seeds
+        Heard { seeds, lowers }
     }
 }
 

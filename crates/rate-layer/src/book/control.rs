@@ -61,6 +61,7 @@ impl Book {
                     found = true;
                 }
             });
+            self.turn_away_the_hopeless(id.index, wakes);
             self.change(now, id, wakes, |_| {});
         }
         found

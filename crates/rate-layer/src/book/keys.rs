@@ -73,6 +73,7 @@ impl Book {
         if let Some(most) = self.is_full(group)
             && !self.make_room(now, group, named)
         {
+            self.groups[group as usize].tally.refused += 1;
             return Err(Denied::TooManyKeys(most));
         }
         let id = self.open_limiter(now, group, Some(key.into()));

@@ -350,6 +350,22 @@ impl Book {
         }
     }
 
+    /// Tells all in line at `index` who ask for more than there is by now, wherever they stand.
+    pub(super) fn turn_away_the_hopeless(&mut self, index: u32, wakes: &mut Wakes) {
+        let limiter = &self.limiters[index];
+        let terms = &self.groups[limiter.group as usize].terms;
+        let Some(line) = &limiter.line else { return };
+        let asks_too_much = |ticket: &Ticket| {
+            let waiter = &self.waiters[ticket];
+            waiter.cost_at(index) > limiter.tiers.most(terms, waiter.lane)
+        };
+        let hopeless: Vec<Ticket> = line.tickets().filter(asks_too_much).collect();
+        let mut work = Work::default();
+        for ticket in hopeless {
+            self.give_up_on(ticket, &mut work, wakes);
+        }
+    }
+
     /// Takes every open offer in the window at `index` back; who had one stands in line again.
     pub(super) fn recall_offers(&mut self, now: Moment, index: u32) -> Claims {
         let mut affected = Claims::new();
