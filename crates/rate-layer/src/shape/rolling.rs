@@ -11,13 +11,14 @@ use crate::shape::terms::Terms;
 
 /// The places of one window.
 ///
-/// A place is free, in flight, or closing: taken until a known moment. What goes first keeps its places apart, so that it is
-/// known how many of those reserved for it are in use.
+/// A place is free, in flight, or closing: taken until a known moment. The places of the rest are counted apart from all others:
+/// they may not use what is reserved, and go before all when they hold nothing.
 #[derive(Debug)]
 pub(crate) struct Rolling {
     limit: u32,
     rest: Taken,
-    first: Option<Box<Taken>>,
+    /// None as long as there are only those of the rest.
+    apart: Option<Box<Apart>>,
     /// The latest time that the window has been told.
     seen: Moment,
     /// How many places have freed by themselves, over all time.
@@ -29,6 +30,14 @@ pub(crate) struct Rolling {
 struct Taken {
     in_flight: u32,
     closing: Ring,
+}
+
+/// The places that the rest do not hold.
+#[derive(Debug, Default)]
+struct Apart {
+    first: Taken,
+    /// What others have taken, of whom only the server knows. They reduce what the rest may use, and not the reserve.
+    others: Ring,
 }
 
 impl Taken {
@@ -54,7 +63,7 @@ impl Rolling {
         Self {
             limit: terms.quota.limit(),
             rest: Taken::default(),
-            first: None,
+            apart: None,
             seen: now,
             freed: 0,
         }
@@ -94,7 +103,8 @@ impl Rolling {
                     return true;
                 }
                 let reserve = self.reserve(terms);
-                let room = (self.limit - reserve).saturating_sub(self.rest.total());
+                let taken = self.rest.total().saturating_add(self.others());
+                let room = (self.limit - reserve).saturating_sub(taken);
                 wanted.of_lane <= u64::from(room)
             }
         }
@@ -197,8 +207,10 @@ impl Rolling {
     pub(crate) fn concede(&mut self, terms: &Terms, places: u32, free_at: Moment) {
         let latest = self.seen.after(terms.longest());
         let places = places.min(self.room());
-        if free_at > self.seen {
-            self.close(terms, Lane::Rest, free_at.min(latest), places);
+        if places > 0 && free_at > self.seen {
+            let (free_at, limit) = (free_at.min(latest), self.limit);
+            let others = &mut self.apart.get_or_insert_default().others;
+            others.close(free_at, places, terms.tick, limit);
         }
     }
 
@@ -221,7 +233,8 @@ impl Rolling {
             return turn;
         }
         // The reserve is either in use by those that it is for, or kept for them.
-        let rest = self.sight_of_rest(terms, server, now, self.limit - reserve);
+        let others = self.apart.as_ref().map(|apart| &apart.others);
+        let rest = self.sight_of_rest(terms, server, now, self.limit - reserve, others);
         turn.and(rest.turn(behind.of_lane))
     }
 
@@ -235,7 +248,7 @@ impl Rolling {
         requests: u64,
         cost: u32,
     ) -> Moment {
-        let hold_nothing = self.sight_of_rest(terms, server, now, 1).turn(1).at;
+        let hold_nothing = self.sight_of_rest(terms, server, now, 1, None).turn(1).at;
         let free = self.sight(terms, server, now).turn(1).at;
         let first = hold_nothing.max(free);
         let last = match requests.checked_sub(2) {
@@ -252,30 +265,35 @@ impl Rolling {
 
     /// What can be seen of all places.
     fn sight<'a>(&'a self, terms: &'a Terms, server: &'a ServerClock, now: Moment) -> Sight<'a> {
-        let first = self.first.as_deref();
+        let apart = self.apart.as_deref();
         Sight {
             now,
             capacity: self.limit,
             in_flight: self.in_flight(),
-            rings: [Some(&self.rest.closing), first.map(|first| &first.closing)],
+            rings: [
+                Some(&self.rest.closing),
+                apart.map(|apart| &apart.first.closing),
+                apart.map(|apart| &apart.others),
+            ],
             terms,
             server,
             answered_now: terms.answered(now, server),
         }
     }
 
-    /// What can be seen of the places that the rest may hold, if there are `capacity` of them.
+    /// What can be seen of the places that the rest may hold, if there are `capacity` of them, which they share with `others`.
     fn sight_of_rest<'a>(
         &'a self,
         terms: &'a Terms,
         server: &'a ServerClock,
         now: Moment,
         capacity: u32,
+        others: Option<&'a Ring>,
     ) -> Sight<'a> {
         Sight {
             capacity,
             in_flight: self.rest.in_flight,
-            rings: [Some(&self.rest.closing), None],
+            rings: [Some(&self.rest.closing), others, None],
             ..self.sight(terms, server, now)
         }
     }
@@ -288,8 +306,9 @@ impl Rolling {
         }
         self.seen = now;
         let mut freed = self.rest.closing.expire(now, terms.tick);
-        if let Some(first) = &mut self.first {
-            freed = freed.wrapping_add(first.closing.expire(now, terms.tick));
+        if let Some(apart) = &mut self.apart {
+            freed = freed.wrapping_add(apart.first.closing.expire(now, terms.tick));
+            freed = freed.wrapping_add(apart.others.expire(now, terms.tick));
         }
         self.freed = self.freed.wrapping_add(freed);
     }
@@ -299,6 +318,11 @@ impl Rolling {
         self.taken() == 0
     }
 
+    /// How many places others have taken.
+    fn others(&self) -> u32 {
+        self.apart.as_ref().map_or(0, |apart| apart.others.total())
+    }
+
     /// Whether those that do not go first hold nothing.
     pub(crate) fn rest_holds_nothing(&self) -> bool {
         self.rest.total() == 0
@@ -306,13 +330,16 @@ impl Rolling {
 
     #[inline]
     pub(crate) fn in_flight(&self) -> u32 {
-        let first = self.first.as_ref().map_or(0, |first| first.in_flight);
+        let apart = self.apart.as_ref();
+        let first = apart.map_or(0, |apart| apart.first.in_flight);
         self.rest.in_flight.saturating_add(first)
     }
 
     pub(crate) fn closing(&self) -> u32 {
-        let first = self.first.as_ref().map_or(0, |first| first.closing.total());
-        self.rest.closing.total().saturating_add(first)
+        let apart = self.apart.as_ref();
+        let first = apart.map_or(0, |apart| apart.first.closing.total());
+        let closing = self.rest.closing.total().saturating_add(first);
+        closing.saturating_add(self.others())
     }
 
     /// How many places have freed by themselves, over all time; it wraps.
@@ -332,8 +359,9 @@ impl Rolling {
 
     #[inline]
     fn taken(&self) -> u32 {
-        let first = self.first.as_ref().map_or(0, |first| first.total());
-        self.rest.total().saturating_add(first)
+        let first = self.apart.as_ref().map_or(0, |apart| apart.first.total());
+        let taken = self.rest.total().saturating_add(first);
+        taken.saturating_add(self.others())
     }
 
     /// As much of the reserve as leaves one place for the rest.
@@ -352,7 +380,7 @@ impl Rolling {
 
     #[inline(never)]
     fn first_mut(&mut self) -> &mut Taken {
-        self.first.get_or_insert_default()
+        &mut self.apart.get_or_insert_default().first
     }
 
     #[inline]

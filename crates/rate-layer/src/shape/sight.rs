@@ -36,8 +36,8 @@ pub(crate) struct Sight<'a> {
     pub(crate) now: Moment,
     pub(crate) capacity: u32,
     pub(crate) in_flight: u32,
-    /// What closes; the second is empty where nothing goes first.
-    pub(crate) rings: [Option<&'a Ring>; 2],
+    /// What closes: most of it, or all, in the first.
+    pub(crate) rings: [Option<&'a Ring>; 3],
     pub(crate) terms: &'a Terms,
     pub(crate) server: &'a ServerClock,
     /// When a place frees that is answered now.
@@ -118,14 +118,18 @@ impl Sight<'_> {
     #[inline]
     fn nth_closing(&self, n: u64) -> Option<Moment> {
         match self.rings {
-            [Some(one), None] | [None, Some(one)] => one.nth(n, self.terms.tick),
-            [Some(one), Some(other)] if other.total() == 0 => one.nth(n, self.terms.tick),
-            _ => self.nth_of_both(n),
+            [Some(one), None, None] => one.nth(n, self.terms.tick),
+            _ => self.nth_of_several(n),
         }
     }
 
     #[inline(never)]
-    fn nth_of_both(&self, n: u64) -> Option<Moment> {
+    fn nth_of_several(&self, n: u64) -> Option<Moment> {
+        let mut rings = self.rings().filter(|ring| ring.total() > 0);
+        let (one, others) = (rings.next()?, rings.next());
+        if others.is_none() {
+            return one.nth(n, self.terms.tick);
+        }
         let mut passed = 0;
         self.merged().find_map(|(at, places)| {
             passed += u64::from(places);
@@ -137,27 +141,18 @@ impl Sight<'_> {
         self.rings.into_iter().flatten()
     }
 
-    /// Both rings in one order.
+    /// All rings in one order.
     fn merged(&self) -> impl Iterator<Item = (Moment, u32)> {
-        let [one, other] = self
-            .rings
-            .map(|ring| ring.map(|ring| ring.iter(self.terms.tick)));
-        let (mut one, mut other) = (one.into_iter().flatten(), other.into_iter().flatten());
-        let (mut a, mut b) = (one.next(), other.next());
-        std::iter::from_fn(move || match (a, b) {
-            (Some(first), Some(second)) if second.0 < first.0 => {
-                b = other.next();
-                Some(second)
-            }
-            (Some(first), _) => {
-                a = one.next();
-                Some(first)
-            }
-            (None, Some(second)) => {
-                b = other.next();
-                Some(second)
-            }
-            (None, None) => None,
+        let tick = self.terms.tick;
+        let mut rings = self.rings.map(|ring| {
+            let ring = ring.into_iter().flat_map(move |ring| ring.iter(tick));
+            ring.peekable()
+        });
+        std::iter::from_fn(move || {
+            let heads = rings.iter_mut().enumerate();
+            let heads = heads.filter_map(|(number, ring)| Some((ring.peek()?.0, number)));
+            let (_, first) = heads.min()?;
+            rings[first].next()
         })
     }
 }

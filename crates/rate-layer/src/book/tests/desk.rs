@@ -164,6 +164,19 @@ impl Desk {
         success: bool,
         admission: u64,
     ) {
+        self.answer_in(now, Lane::Rest, claims, stated, success, admission);
+    }
+
+    /// Headers have come to a request of a lane.
+    pub(super) fn answer_in(
+        &mut self,
+        now: u64,
+        lane: Lane,
+        claims: &[Claim],
+        stated: &[Stated],
+        success: bool,
+        admission: u64,
+    ) {
         let mut statements = Statements::new();
         for &stated in stated {
             statements.push(stated);
@@ -177,7 +190,7 @@ impl Desk {
         };
         let holding = Holding {
             claims,
-            lane: Lane::Rest,
+            lane,
             departed: None,
         };
         self.act(|book, wakes| book.answered(at(now), holding, &answer, wakes));

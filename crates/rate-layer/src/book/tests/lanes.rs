@@ -4,6 +4,7 @@ use super::desk::{Desk, FOREVER, at};
 use crate::book::outcome::{Look, Patience};
 use crate::lane::Lane::{First, Rest};
 use crate::quota::{Quota, SECOND};
+use crate::server::Stated;
 use crate::shape::rolling::Ending;
 
 const TWO: Quota = Quota::rolling(2, SECOND);
@@ -125,4 +126,35 @@ fn who_goes_first_overtakes_the_rest_but_for_one_of_them() {
     assert_eq!(desk.look(1, &first), Look::Admitted);
     desk.end(2, Rest, &other, Ending::NeverLeft);
     assert_eq!(desk.look(2, &rest[0]), Look::Admitted);
+}
+
+#[test]
+fn places_that_others_have_taken_are_not_the_rests() {
+    let mut desk = Desk::new([Quota::rolling(3, SECOND)]);
+    let early = desk.admit(0, First, &[(0, 1)]);
+    desk.end(0, First, &early, Ending::Answered);
+    // Somebody else uses the key, and has taken the third place.
+    let late = desk.admit(500, First, &[(0, 1)]);
+    let nothing = [Stated::new().remaining(0)];
+    desk.answer_in(500, First, &late, &nothing, true, 2);
+    assert_eq!(desk.taken(500, 0), (0, 3));
+    let (goes_first, rest) = (
+        desk.join(600, First, &[(0, 1)]),
+        desk.join(600, Rest, &[(0, 1)]),
+    );
+    assert_eq!(rest.alarm, at(1_010));
+    assert!(matches!(desk.look(1_010, &goes_first), Look::Until(_)));
+    assert_eq!(desk.look(1_010, &rest), Look::Admitted);
+}
+
+#[test]
+fn others_take_from_the_rest_and_not_from_the_reserve() {
+    let mut desk = Desk::new([Quota::rolling(10, SECOND).reserve(4)]);
+    let told = desk.admit(0, First, &[(0, 1)]);
+    let five = [Stated::new().remaining(4)];
+    desk.answer_in(0, First, &told, &five, true, 1);
+    assert_eq!(desk.taken(0, 0), (0, 6), "five of others");
+    desk.admit(0, Rest, &[(0, 1)]);
+    assert!(desk.try_admit(0, Rest, &[(0, 1)]).is_err());
+    desk.admit(0, First, &[(0, 3)]);
 }
