@@ -94,7 +94,7 @@ impl RateLayer {
     /// Holds requests to `rule` as well: each takes places by all rules, or waits until it can.
     ///
     /// All or none: nobody holds a place while it waits for another one. A request that is kept waiting by one limit is passed over
-    /// by others that need only the rest; once it has been first everywhere, no more.
+    /// by others that need only the rest; once it has been passed over there before, no more.
     ///
     /// ```
     /// use http::HeaderName;
