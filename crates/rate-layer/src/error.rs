@@ -223,6 +223,14 @@ impl fmt::Display for RateError {
                 Millis(*wait),
                 Millis(*patience)
             ),
+            Cause::OutOfPatience {
+                patience,
+                wait: None,
+            } => write!(
+                f,
+                "the window was held up for the {} that the request could wait: resume it, or let requests wait for longer",
+                Millis(*patience)
+            ),
             Cause::OutOfPatience { patience, .. } => write!(
                 f,
                 "no place was free within the {} that the request could wait: raise `max_wait` or the call's deadline",
@@ -230,7 +238,8 @@ impl fmt::Display for RateError {
             ),
             Cause::CostTooHigh { cost, limit } => write!(
                 f,
-                "the request costs {cost} places and its window has {limit} for it: it can never be admitted"
+                "the request costs {cost} places and its window has {limit} for it: it can never be admitted; let it cost less, raise \
+                 the limit, or lower what is reserved for others"
             ),
             Cause::NoKey => f.write_str(
                 "the request has no key by which its window would be found: see to it that each has one, or count those \

@@ -63,7 +63,7 @@ enum Made {
 impl Keyed {
     /// Holds the requests of each key to `quotas`; `key` says which key a request has.
     ///
-    /// The module [`key`] has what is usual. A request without a key is refused
+    /// The module [`key`] has what is usual; a closure is best written in its place, where its types are known. A request without a key is refused
     /// ([`NoWindow`](crate::RateErrorKind::NoWindow)).
     pub fn new<F>(quotas: impl Into<Quotas>, key: F) -> Self
     where
@@ -118,7 +118,19 @@ impl Keyed {
         self
     }
 
-    /// The windows, once a layer has made them.
+    /// The windows, if there are any yet: a layer makes them in a copy of its own, which
+    /// [`RateLayer::limits_of`](crate::RateLayer::limits_of) shows.
+    ///
+    /// To keep a handle, make the windows first:
+    ///
+    /// ```
+    /// use rate_layer::{Keyed, MINUTE, Quota, RateLayer, Windows, key};
+    ///
+    /// let accounts = Windows::new(Quota::rolling(100, MINUTE));
+    /// let layer = RateLayer::new(Keyed::shared(accounts.clone(), key::slot));
+    /// assert_eq!(accounts.len(), 0);
+    /// # let _ = layer;
+    /// ```
     pub fn windows(&self) -> Option<&Windows> {
         match &self.windows {
             Made::Already(windows) => Some(windows),

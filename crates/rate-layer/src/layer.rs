@@ -19,7 +19,7 @@ use crate::throttle::{ResponseHead, Throttle};
 ///
 /// Its place in a stack is below the gate that waits for a token and above what puts the credential on: so nothing waits
 /// for a token while it holds a place, every attempt of a retry above is counted, and no credential grows stale in the
-/// line. What can be seen of a wrong order is refused: here, a request that carries its credential already
+/// line. What can be seen of a wrong order is refused: here, a request that a layer of Tollgate has put its credential on already
 /// ([`WrongOrder`](crate::RateErrorKind::WrongOrder)); by the layers that do not belong below, one that has passed this layer,
 /// limited or not ([`Guard::Rate`](call_context::Guard::Rate)). What it wraps must not repeat or redirect requests.
 ///
@@ -115,12 +115,13 @@ impl RateLayer {
         self.set(|settings| settings.add(rule.into()))
     }
 
-    /// Counts a request for as many places as `cost` says; see [`Rule::cost`].
+    /// Counts a request for as many places as `cost` says, by the layer's own rule, the first, wherever this is said; see
+    /// [`Rule::cost`].
     pub fn cost(self, cost: impl Fn(&RequestHead<'_>) -> u32 + Send + Sync + 'static) -> Self {
         self.own(|rule| rule.cost(cost))
     }
 
-    /// Sets the cost right by what a response says; see [`Rule::correct`].
+    /// Sets the cost right by what a response says, by the layer's own rule; see [`Rule::correct`].
     pub fn correct(
         self,
         correct: impl Fn(&ResponseHead<'_>) -> Option<u32> + Send + Sync + 'static,
@@ -133,7 +134,7 @@ impl RateLayer {
         self.own(Rule::charged_later)
     }
 
-    /// Reads in responses what the server says of the limit; see [`Rule::listen`].
+    /// Reads in responses what the server says of the layer's own limit, the first; see [`Rule::listen`].
     pub fn listen(self, dialect: impl Dialect + 'static) -> Self {
         self.own(|rule| rule.listen(dialect))
     }
@@ -151,13 +152,22 @@ impl RateLayer {
     /// # let _ = layer;
     /// ```
     ///
-    /// The class is that of the call's context, which a gate or a retry layer with routes notes there. Without:
-    /// [`first_if`](Self::first_if).
+    /// The class is that of the call's [context](call_context::CallContext), which a gate or a retry layer with routes notes there.
+    /// Where there is neither, no request has one and nothing goes first: use [`first_if`](Self::first_if), or set the
+    /// class by `CallContext::of(request.extensions_mut()).set_class(Some("order".into()))`.
     pub fn first(self, class: impl Into<Class>) -> Self {
         self.set(|settings| settings.first.push(class.into()))
     }
 
     /// Lets requests go first for which `choose` says so, besides those of the classes that [`first`](Self::first) names.
+    ///
+    /// ```
+    /// use rate_layer::{MINUTE, Quota, RateLayer};
+    ///
+    /// let layer = RateLayer::new(Quota::rolling(100, MINUTE).reserve(20))
+    ///     .first_if(|head| head.uri().path() == "/orders");
+    /// # let _ = layer;
+    /// ```
     pub fn first_if(
         self,
         choose: impl Fn(&RequestHead<'_>) -> bool + Send + Sync + 'static,
@@ -171,7 +181,7 @@ impl RateLayer {
     /// [grace](crate::Quota::grace). Detached, it goes on in a task of its own, and its place closes exactly when the answer
     /// comes. The answer itself is dropped. One that is dropped before it departs leaves nothing behind.
     ///
-    /// This needs a service whose futures can be sent to another thread and borrow nothing, and boxes each call.
+    /// To be said last. This needs a service whose futures can be sent to another thread and borrow nothing, and boxes each call.
     pub fn detach(self) -> DetachedRateLayer {
         DetachedRateLayer::new(self.settings)
     }

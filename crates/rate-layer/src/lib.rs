@@ -117,6 +117,9 @@ mod wants;
 #[cfg(not(loom))]
 mod window;
 
+#[cfg(not(loom))]
+pub use call_context::{CallContext, Class, NeverLeft, SlotName};
+
 pub use self::pace::Pace;
 pub use self::quota::{MINUTE, Quota, Quotas, SECOND, Start, Tier};
 pub use self::server::{Stated, Statements};

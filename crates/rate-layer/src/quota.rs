@@ -149,7 +149,8 @@ impl Quota {
 
     /// Reserves `places` for the requests that [go first](crate::RateLayer::first).
     ///
-    /// The others may use the rest, which is one place at least. 0 by default: what goes first then only overtakes.
+    /// The others may use the rest, which is one place at least. 0 by default: what goes first then only overtakes. Without
+    /// [`first`](crate::RateLayer::first) or [`first_if`](crate::RateLayer::first_if) nobody can use the reserve.
     ///
     /// # Panics
     ///
@@ -158,19 +159,31 @@ impl Quota {
     pub const fn reserve(mut self, places: u32) -> Self {
         assert!(
             places < self.limit,
-            "a reserve must leave a place for the rest"
+            "a reserve must be less than the limit: it leaves a place for the rest"
         );
         self.reserve = places;
         self
     }
 
-    /// Adopts a limit that the server states for this window, up to `ceiling`; not at all by default.
+    /// Adopts a limit that the server states for this window, up to `ceiling`, higher or lower than the present one; not at all
+    /// by default.
     ///
     /// For servers that change the limit of a key while it is in use, and say so: needs a layer that
     /// [listens](crate::RateLayer::listen). Requests that wait keep their places in line. What an older request
     /// was told does not undo what a newer one was.
+    ///
+    /// Where [several windows](Self::and) hold and the server does not say which one it means, as `X-RateLimit-Limit` does not, say it in
+    /// its place: `.listen(XRateLimit::new().window(MINUTE))`.
+    ///
+    /// # Panics
+    ///
+    /// If `ceiling` is less than the limit; in a `const` that is an error of the compiler.
     #[must_use]
     pub const fn adopt_up_to(mut self, ceiling: u32) -> Self {
+        assert!(
+            ceiling >= self.limit,
+            "a ceiling below the limit would lower it at the first answer: begin with a lower limit"
+        );
         self.adopt_up_to = ceiling;
         self
     }

@@ -54,7 +54,7 @@ impl Rule {
 
     /// Counts a request for as many places as `cost` says; each for one, without it.
     ///
-    /// What costs 0 is not counted. What costs more than the window has fails at once
+    /// What costs 0 is not counted, and nothing corrects it later: where only the answer tells, say 1 at the least. What costs more than the window has fails at once
     /// ([`CostTooHigh`](crate::RateErrorKind::CostTooHigh)).
     pub fn cost(mut self, cost: impl Fn(&RequestHead<'_>) -> u32 + Send + Sync + 'static) -> Self {
         self.cost = Some(Arc::new(cost));
@@ -86,6 +86,10 @@ impl Rule {
     /// taken now. More that remain promise nothing. A statement is about the window whose length it names, else the one with
     /// the limit that it names, else the only one. [`Quota::adopt_up_to`](crate::Quota::adopt_up_to) and
     /// [`Start::Seeded`](crate::Start::Seeded) rest on it as well.
+    ///
+    /// Where several windows hold, servers that do not say which they mean are told apart by
+    /// [`XRateLimit::window`](crate::XRateLimit::window); what cannot be told apart is ignored. A closure needs its argument types written
+    /// out, as [`Dialect`] shows.
     ///
     /// Nothing is read by default: the window needs no help where nobody else uses the key, and a `Retry-After` is obeyed in
     /// any case.

@@ -84,7 +84,7 @@ impl fmt::Debug for Name {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Snapshot {
-    /// How many places there are.
+    /// How many places there are; 0 of a [`Pace`](crate::Pace) alone, which has none.
     pub limit: u32,
     /// How many are taken by requests that are answered, or given up, and may still be in the server's window.
     pub used: u32,
@@ -97,7 +97,7 @@ pub struct Snapshot {
     /// In what time a request that comes now would get a place, if all before it are served and none is given back; of a
     /// pause, nobody knows the end.
     pub next_free: Duration,
-    /// What has happened so far.
+    /// What has happened so far; to all keys together, where the window is that of a key.
     pub counts: Counts,
 }
 
@@ -248,8 +248,11 @@ impl Window {
     /// enough places have freed; a request that costs more than there is now fails
     /// ([`CostTooHigh`](crate::RateErrorKind::CostTooHigh)). A reserve shrinks as far as it must to leave one place for the
     /// rest.
-    pub fn set_limit(&self, limit: NonZeroU32) {
-        self.change_limit(None, limit);
+    ///
+    /// Says whether there is a window: a [`Pace`](crate::Pace) alone has no limit to change. Where several hold,
+    /// [`set_limit_of`](Self::set_limit_of) says which one is meant.
+    pub fn set_limit(&self, limit: NonZeroU32) -> bool {
+        self.change_limit(None, limit)
     }
 
     /// Changes the limit of that of [several windows](Quota::and) that is `window` long. Says whether there is one.

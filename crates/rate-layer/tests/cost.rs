@@ -85,7 +85,7 @@ async fn what_costs_more_than_there_is_fails_at_once_and_for_good() {
         (error.kind(), error.retry_in()),
         (RateErrorKind::CostTooHigh, None)
     );
-    let text = "the request costs 11 places and its window has 10 for it: it can never be admitted";
+    let text = "the request costs 11 places and its window has 10 for it: it can never be admitted; let it cost less, raise the limit, or lower what is reserved for others";
     assert_eq!(error.to_string(), text);
     assert_eq!(window.snapshot().counts.refused, 1);
 
@@ -96,7 +96,7 @@ async fn what_costs_more_than_there_is_fails_at_once_and_for_good() {
         .oneshot(labelled(0))
         .await
         .expect_err("too dear");
-    let text = "the request costs 7 places and its window has 6 for it: it can never be admitted";
+    let text = "the request costs 7 places and its window has 6 for it: it can never be admitted; let it cost less, raise the limit, or lower what is reserved for others";
     assert_eq!(error.to_string(), text);
 }
 
@@ -115,7 +115,7 @@ async fn who_waits_for_more_than_a_lowered_limit_has_fails_at_once_and_those_beh
     assert_eq!(kind, RateErrorKind::CostTooHigh);
     assert_eq!(
         text,
-        "the request costs 8 places and its window has 6 for it: it can never be admitted"
+        "the request costs 8 places and its window has 6 for it: it can never be admitted; let it cost less, raise the limit, or lower what is reserved for others"
     );
     assert_eq!(start.elapsed(), 300 * MS);
     served(cheap).await;

@@ -28,7 +28,7 @@ fn each_mistake_is_told_where_it_is_made_and_what_to_do_instead() {
     let mistakes: [(fn(), &str); 9] = [
         (
             || made(QUOTA.reserve(5)),
-            "a reserve must leave a place for the rest",
+            "a reserve must be less than the limit: it leaves a place for the rest",
         ),
         (
             || made(Quota::aligned(5, MINUTE).counted_within(SECOND)),

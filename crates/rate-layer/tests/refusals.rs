@@ -216,6 +216,7 @@ fn a_cost_above_the_limit_is_refused_for_good() {
         &error.into(),
         RateErrorKind::CostTooHigh,
         Refusal::Permanent,
-        "the request costs 4 places and its window has 3 for it: it can never be admitted",
+        "the request costs 4 places and its window has 3 for it: it can never be admitted; let it cost less, raise the limit, or lower what is \
+         reserved for others",
     );
 }

@@ -191,6 +191,6 @@ mod tests {
             assert!(svg.contains(limiter.name), "{limiter:?}");
         }
         let lines = svg.matches(r##"stroke="#0969DA""##).count();
-        assert_eq!(lines, 2, "tollgate and tollgate_tick");
+        assert_eq!(lines, 3, "tollgate, and its tick and paced variants");
     }
 }
