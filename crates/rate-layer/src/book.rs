@@ -54,6 +54,9 @@ pub(crate) struct Book {
     waiters: Waiters,
     admissions: u64,
     server: ServerClock,
+    /// How many windows follow the server's clock. Where there are several, their servers may differ: then nothing is learned, and
+    /// places are held as in a rolling window.
+    aligned: u32,
     /// When the program that keeps the book began.
     began: Moment,
 }
@@ -83,6 +86,7 @@ impl Book {
             waiters: Waiters::default(),
             admissions: 0,
             server: ServerClock::new(DRIFT),
+            aligned: 0,
             began: now,
         }
     }
@@ -126,6 +130,10 @@ impl Book {
                 let free_at = terms.abandoned(began, &self.server);
                 window.concede(terms, window.limit(), free_at);
             }),
+        }
+        if terms.are_aligned() {
+            self.aligned += 1;
+            self.server = ServerClock::new(DRIFT);
         }
         self.limiters.insert(limiter)
     }
@@ -225,52 +233,27 @@ impl Book {
         }
     }
 
-    /// Admits at once, or says that the request may [join](Self::join) the line; `None` then.
-    ///
-    /// A waker is to be had only where somebody has to wait.
-    pub(crate) fn admit_or_wait(
-        &mut self,
-        now: Moment,
-        claims: &mut [Claim],
-        lane: Lane,
-        patience: Patience,
-        wakes: &mut Wakes,
-    ) -> Result<Option<()>, Denied> {
-        match self.decide(now, claims, lane, wakes) {
-            Ok(()) => Ok(Some(())),
-            Err(Denied::TooLate(turn)) if turn <= patience.until => Ok(None),
-            Err(denied) => {
-                self.tally(claims, |tally| tally.refused += 1);
-                Err(denied)
-            }
-        }
-    }
-
-    /// Admits at once, or puts the request in line.
+    /// Admits at once, or puts the request in line, with its waker. Where the request does not wait, the waker stays where it is.
     pub(crate) fn join(
         &mut self,
         now: Moment,
         claims: &mut Claims,
         lane: Lane,
         patience: Patience,
-        waker: Waker,
+        waker: &mut Option<Waker>,
         wakes: &mut Wakes,
     ) -> Result<Joined, Denied> {
         let denied = match self.decide(now, claims, lane, wakes) {
-            Ok(()) => {
-                wakes.retire(Some(waker));
-                return Ok(Joined::Admitted);
-            }
+            Ok(()) => return Ok(Joined::Admitted),
             Err(Denied::TooLate(turn)) if turn <= patience.until => {
                 let members = |claim: &Claim| self.limiters[claim.id.index].members();
                 if claims.iter().all(|claim| members(claim) < patience.queue) {
-                    return Ok(self.stand_in_line(now, claims.clone(), lane, waker, wakes));
+                    return Ok(self.stand_in_line(now, claims.clone(), lane, waker));
                 }
                 Denied::Full(turn)
             }
             Err(denied) => denied,
         };
-        wakes.retire(Some(waker));
         self.tally(claims, |tally| tally.refused += 1);
         Err(denied)
     }
@@ -280,8 +263,7 @@ impl Book {
         now: Moment,
         claims: Claims,
         lane: Lane,
-        waker: Waker,
-        wakes: &mut Wakes,
+        waker: &mut Option<Waker>,
     ) -> Joined {
         self.tally(&claims, |tally| tally.waited += 1);
         // Of those that keep it waiting, the one that will for longest: so it is passed over least.
@@ -310,7 +292,10 @@ impl Book {
         let line = self.limiters[at.id.index].line_mut();
         line.stand(lane, ticket, at.cost);
         let alarm = self.alarm(now, ticket);
-        let alarm = self.rest(now, ticket, alarm, waker, wakes);
+        if let Some(waiter) = self.waiters.get_mut(&ticket) {
+            waiter.alarm = alarm;
+            waiter.waker = waker.take();
+        }
         Joined::Waits { ticket, alarm }
     }
 
@@ -446,8 +431,13 @@ impl Book {
     #[inline(never)]
     fn end_any(&mut self, now: Moment, holding: Holding<'_>, ending: Ending, wakes: &mut Wakes) {
         self.note_unanswered(holding.claims, ending);
-        if self.end_all(now, holding, ending) {
-            self.tend_freed(now, holding.claims, wakes);
+        let claims = holding.claims;
+        let mut somebody_waits = self.end_all(now, holding, ending);
+        if ending == Ending::Answered {
+            somebody_waits |= self.seed_unheard(now, claims, wakes);
+        }
+        if somebody_waits {
+            self.tend_freed(now, claims, wakes);
         }
     }
 
@@ -459,15 +449,22 @@ impl Book {
         }
     }
 
-    /// Sets right what an answered request has cost.
-    pub(crate) fn correct(&mut self, now: Moment, claim: Claim, by: Correction, wakes: &mut Wakes) {
+    /// Sets right what an answered request has cost. Says what it counts for now.
+    pub(crate) fn correct(
+        &mut self,
+        now: Moment,
+        claim: Claim,
+        by: Correction,
+        wakes: &mut Wakes,
+    ) -> u32 {
         if !self.limiters.has(claim.id) {
-            return;
+            return by.cost;
         }
         let limiter = &mut self.limiters[claim.id.index];
         let terms = &self.groups[limiter.group as usize].terms;
-        limiter.tiers.correct(terms, &self.server, now, by);
+        let cost = limiter.tiers.correct(terms, &self.server, now, by);
         self.tend_freed(now, &[claim], wakes);
+        cost
     }
 
     /// What there is to see at `now`.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use crate::book::waiter::Claims;
 use crate::domain::Domain;
 use crate::lane::Lane;
@@ -19,7 +21,8 @@ use crate::shape::rolling::Correction;
 #[derive(Clone, Debug)]
 pub struct Charge {
     domain: Arc<Domain>,
-    claims: Claims,
+    /// What each counts for now, which clones share.
+    claims: Arc<Mutex<Claims>>,
     lane: Lane,
     departed: Option<Moment>,
     answered: Moment,
@@ -35,7 +38,7 @@ impl Charge {
     ) -> Self {
         Self {
             domain: Arc::clone(domain),
-            claims,
+            claims: Arc::new(Mutex::new(claims)),
             lane,
             departed,
             answered,
@@ -43,14 +46,17 @@ impl Charge {
     }
 
     /// Keeps the claims of the rules that `of` names.
-    pub(crate) fn only(mut self, of: impl Fn(u8) -> bool) -> Option<Self> {
-        self.claims.retain(|claim| of(claim.rule));
-        (!self.claims.is_empty()).then_some(self)
+    pub(crate) fn only(self, of: impl Fn(u8) -> bool) -> Option<Self> {
+        let mut claims = self.claims.lock();
+        claims.retain(|claim| of(claim.rule));
+        let is_empty = claims.is_empty();
+        drop(claims);
+        (!is_empty).then_some(self)
     }
 
     /// States that the request has cost `cost` places, whatever was thought before.
     ///
-    /// Clones each remember what they have stated themselves: state it through one of them.
+    /// Clones are one charge: what one of them states, all know.
     pub fn set(&mut self, cost: u32) {
         self.set_for(|_| true, cost);
     }
@@ -58,7 +64,8 @@ impl Charge {
     /// States what the request has cost by the rules that `of` names.
     pub(crate) fn set_for(&mut self, of: impl Fn(u8) -> bool, cost: u32) {
         let now = self.domain.clock.now();
-        for claim in self.claims.iter_mut().filter(|claim| of(claim.rule)) {
+        let mut claims = self.claims.lock();
+        for claim in claims.iter_mut().filter(|claim| of(claim.rule)) {
             let by = Correction {
                 lane: self.lane,
                 before: claim.cost,
@@ -67,8 +74,8 @@ impl Charge {
                 answered: self.answered,
             };
             let corrected = *claim;
-            claim.cost = cost;
-            self.domain
+            claim.cost = self
+                .domain
                 .book
                 .with(|book, wakes| book.correct(now, corrected, by, wakes));
         }
@@ -76,6 +83,6 @@ impl Charge {
 
     /// What the request is taken to have cost, in the first of the windows that count it.
     pub fn cost(&self) -> u32 {
-        self.claims.first().map_or(0, |claim| claim.cost)
+        self.claims.lock().first().map_or(0, |claim| claim.cost)
     }
 }

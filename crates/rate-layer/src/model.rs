@@ -77,7 +77,14 @@ impl Desk {
         let mut claims = self.one_of(windows);
         let joined = self.shared.with(|book, wakes| {
             let waker = Waker::noop().clone();
-            book.join(at(0), &mut claims, Lane::Rest, FOREVER, waker, wakes)
+            book.join(
+                at(0),
+                &mut claims,
+                Lane::Rest,
+                FOREVER,
+                &mut Some(waker),
+                wakes,
+            )
         });
         match joined {
             Ok(Joined::Waits { ticket, .. }) => Waiting { ticket, claims },
@@ -106,7 +113,14 @@ impl Desk {
         let waker = Waker::from(std::sync::Arc::new(Bell(Arc::clone(&bell))));
         let joined = self.shared.with(|book, wakes| {
             let waker = waker.clone();
-            book.join(at(0), &mut claims, Lane::Rest, FOREVER, waker, wakes)
+            book.join(
+                at(0),
+                &mut claims,
+                Lane::Rest,
+                FOREVER,
+                &mut Some(waker),
+                wakes,
+            )
         });
         let ticket = match joined.expect("there is room to wait") {
             Joined::Admitted => return claims,

@@ -122,6 +122,9 @@ impl Quota {
     /// windows holds its place through the second. Until enough is known, a place is held for a whole window, as in a
     /// [`rolling`](Self::rolling) one.
     ///
+    /// Where one layer, or windows made [beside](crate::Window::beside) each other, have several aligned windows, their servers may
+    /// differ: then nothing is learned, and places are held as in a rolling window.
+    ///
     /// Choose it only where the server is known to count so: otherwise it draws 429s.
     ///
     /// # Panics

@@ -68,27 +68,18 @@ pub(crate) fn enter(
     let patience = Patience { until, queue };
     let cost = wants.cost();
     let never_waits = matches!(settings.waiting, Waiting::Never);
-    let asked = domain.book.with(|book, wakes| {
+    // What a waker does when it is cloned, or dropped, is nobody's business: both happen outside of the lock.
+    let mut waker = (!never_waits).then(|| waker.clone());
+    let joined = domain.book.with(|book, wakes| {
         let claims = wants.claims(book, now)?;
-        let admitted = if never_waits {
-            book.admit(now, claims, lane, wakes).map(Some)
-        } else {
-            book.admit_or_wait(now, claims, lane, patience, wakes)
+        let joined = match never_waits {
+            true => book
+                .admit(now, claims, lane, wakes)
+                .map(|()| Joined::Admitted),
+            false => book.join(now, claims, lane, patience, &mut waker, wakes),
         };
-        Ok(admitted?.map(|()| book.admissions()))
+        Ok((joined?, book.admissions()))
     });
-    let joined = match asked {
-        Ok(Some(admission)) => Ok((Joined::Admitted, admission)),
-        // What a waker does when it is cloned is nobody's business: it is cloned outside of the lock.
-        Ok(None) => {
-            let waker = waker.clone();
-            domain.book.with(|book, wakes| {
-                let joined = book.join(now, wants.named(), lane, patience, waker, wakes)?;
-                Ok((joined, book.admissions()))
-            })
-        }
-        Err(denied) => Err(denied),
-    };
     match joined {
         Ok((Joined::Admitted, admission)) => Ok(Entry::Place(place(domain, wants, admission))),
         Ok((Joined::Waits { ticket, alarm }, _)) => {
@@ -177,8 +168,9 @@ impl Waiter {
         let domain = Arc::clone(&self.domain);
         let now = domain.clock.now();
         let claims = &mut self.claims;
+        let waker = waker.clone();
         let (look, admission) = domain.book.with(|book, wakes| {
-            let look = book.look(now, ticket, claims, waker.clone(), wakes);
+            let look = book.look(now, ticket, claims, waker, wakes);
             (look, book.admissions())
         });
         let waited = now.since(self.since);

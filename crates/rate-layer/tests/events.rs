@@ -193,7 +193,7 @@ async fn an_adopted_limit_is_told_once() {
         send(&layer, 200, &[(limit, "7")]).await.expect("served");
     }
     let expected =
-        "INFO rate_layer::book::answer: adopts the limit that the server states limit=7 before=5";
+        "INFO rate_layer::book::waiter: adopts the limit that the server states limit=7 before=5";
     assert_eq!(log.lines(), [expected]);
 }
 
@@ -204,7 +204,7 @@ async fn a_seed_that_does_not_come_is_a_warning() {
     send(&layer, 200, &[]).await.expect("served");
     let lines = log.lines();
     assert!(
-        lines[0].starts_with("WARN rate_layer::book::answer: a response was to say"),
+        lines[0].starts_with("WARN rate_layer::book::waiter: a response was to say"),
         "{lines:?}"
     );
     assert_eq!(lines.len(), 1);

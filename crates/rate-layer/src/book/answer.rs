@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use crate::book::limiter::Seeding;
 use crate::book::limiters::Id;
-use crate::book::waiter::{Claim, Wakes};
+use crate::book::waiter::{Claim, Note, Wakes};
 use crate::book::{Book, Holding};
 use crate::moment::Moment;
 use crate::server::{Stated, Statements};
@@ -58,7 +58,10 @@ impl Book {
         wakes: &mut Wakes,
     ) -> Moment {
         let now = self.no_earlier(now, holding.claims);
-        if let (Some(date), Some(departed)) = (answer.date, holding.departed) {
+        if let (Some(date), Some(departed)) = (answer.date, holding.departed)
+            && self.aligned == 1
+            && self.follow_the_clock(holding.claims)
+        {
             self.server.learn(date, departed, now);
         }
         self.end_all(now, holding, Ending::Answered);
@@ -67,7 +70,7 @@ impl Book {
             if !self.limiters.has(claim.id) {
                 continue;
             }
-            let heard = self.listen(now, claim, answer);
+            let heard = self.listen(now, claim, answer, wakes);
             if heard.seeds {
                 seeded.push(claim.id);
             }
@@ -88,7 +91,41 @@ impl Book {
         now
     }
 
-    fn listen(&mut self, now: Moment, claim: &Claim, answer: &Answer<'_>) -> Heard {
+    /// Whether one of the windows follows the server's clock.
+    fn follow_the_clock(&self, claims: &[Claim]) -> bool {
+        claims.iter().any(|claim| {
+            let limiter = self.limiters.get(claim.id.index);
+            limiter.is_some_and(|limiter| self.groups[limiter.group as usize].terms.are_aligned())
+        })
+    }
+
+    /// Takes windows to be full of which the first answer was to tell how full they are, and which nobody has read. Says whether
+    /// there were some.
+    pub(super) fn seed_unheard(
+        &mut self,
+        now: Moment,
+        claims: &[Claim],
+        wakes: &mut Wakes,
+    ) -> bool {
+        let mut seeds = false;
+        for claim in claims {
+            let limiter = self.limiters.at_mut(claim.id);
+            if limiter.is_some_and(|limiter| limiter.seeding != Seeding::Known) {
+                seeds |= self.listen(now, claim, &Answer::NOTHING, wakes).seeds;
+                self.call_those_without_alarm(claim.id.index, wakes);
+            }
+        }
+        seeds
+    }
+
+    /// Heeds what is stated of one window.
+    fn listen(
+        &mut self,
+        now: Moment,
+        claim: &Claim,
+        answer: &Answer<'_>,
+        wakes: &mut Wakes,
+    ) -> Heard {
         let limiter = &mut self.limiters[claim.id.index];
         let terms = &self.groups[limiter.group as usize].terms;
         let freed = limiter.tiers.freed().wrapping_sub(claim.freed);
@@ -107,6 +144,10 @@ impl Book {
                 if is_newest && adopt(stated, terms, window) {
                     adopted = true;
                     lowers |= window.limit() < before;
+                    if window.limit() != before {
+                        let limit = window.limit();
+                        wakes.note(Note::Adopted { limit, before });
+                    }
                 }
                 if let Some(left) = stated.left() {
                     told = true;
@@ -125,9 +166,7 @@ impl Book {
         if seeds {
             limiter.seeding = Seeding::Known;
             if !told {
-                tracing::warn!(
-                    "a response was to say how much of the limit is left, and does not: the window is taken to be full"
-                );
+                wakes.note(Note::TakenToBeFull);
                 limiter.tiers.for_windows(terms, |terms, window| {
                     let free_at = terms.abandoned(now, server);
                     window.concede(terms, window.limit(), free_at);
@@ -159,11 +198,6 @@ fn adopt(stated: &Stated, terms: &Terms, window: &mut Rolling) -> bool {
         return false;
     }
     if limit != window.limit() {
-        tracing::info!(
-            limit,
-            before = window.limit(),
-            "adopts the limit that the server states"
-        );
         window.set_limit(limit);
     }
     true

@@ -67,9 +67,10 @@ impl Book {
     ) -> Result<Id, Denied> {
         if let Some(id) = self.known_window_of(group, key) {
             self.limiters[id.index].used_at = now;
+            self.forget_idle(now, group, 1, named);
             return Ok(id);
         }
-        self.forget_idle(now, group, named);
+        self.forget_idle(now, group, STRIDE, named);
         if let Some(most) = self.is_full(group)
             && !self.make_room(now, group, named)
         {
@@ -128,10 +129,11 @@ impl Book {
     }
 
     /// Looks at the next few windows, and forgets those that nobody has asked for in long.
-    fn forget_idle(&mut self, now: Moment, group: u32, named: &[Claim]) {
+    fn forget_idle(&mut self, now: Moment, group: u32, most: u32, named: &[Claim]) {
         if let Some(keys) = &self.groups[group as usize].keys {
-            let idle = keys.idle;
-            self.look_at_next(now, group, STRIDE, named, |used_at| {
+            // What is asked for at this moment is idle for no time.
+            let idle = keys.idle.max(Duration::from_nanos(1));
+            self.look_at_next(now, group, most, named, |used_at| {
                 used_at.after(idle) <= now
             });
         }
@@ -179,6 +181,9 @@ impl Book {
         let hash = keys.hasher.hash_one(key_of(Some(limiter)));
         if let Ok(entry) = keys.windows.find_entry(hash, |&other| other == index) {
             entry.remove();
+        }
+        if self.groups[group as usize].terms.are_aligned() {
+            self.aligned -= 1;
         }
         self.limiters.remove(index);
     }

@@ -1,5 +1,6 @@
 //! One who waits, and the wakers of all who do.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Waker;
 
 use smallvec::SmallVec;
@@ -115,13 +116,43 @@ pub(crate) struct Wakes(Option<Box<Left>>);
 struct Left {
     fire: Vec<Waker>,
     retire: Vec<Waker>,
+    notes: Vec<Note>,
+}
+
+/// What the log is to be told. A subscriber may look at the very windows that it is told of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Note {
+    Adopted { limit: u32, before: u32 },
+    TakenToBeFull,
+}
+
+impl Note {
+    fn tell(self) {
+        match self {
+            Self::Adopted { limit, before } => {
+                tracing::info!(limit, before, "adopts the limit that the server states");
+            }
+            Self::TakenToBeFull => tracing::warn!(
+                "a response was to say how much of the limit is left, and does not: the window is taken to be full"
+            ),
+        }
+    }
 }
 
 impl Left {
     #[cold]
     fn fire(self) {
+        // All have been told by the book that they are called: one whose waker panics must not keep the others asleep.
+        let mut panic = None;
         for waker in self.fire {
-            waker.wake();
+            let woken = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            panic = panic.or(woken.err());
+        }
+        for note in self.notes {
+            note.tell();
+        }
+        if let Some(panic) = panic {
+            resume_unwind(panic);
         }
     }
 }
@@ -140,6 +171,11 @@ impl Wakes {
         if let Some(waker) = waker {
             self.0.get_or_insert_default().fire.push(waker);
         }
+    }
+
+    /// Has the log told of `note`.
+    pub(crate) fn note(&mut self, note: Note) {
+        self.0.get_or_insert_default().notes.push(note);
     }
 
     /// Keeps a waker that is not needed until it may be dropped.

@@ -178,28 +178,32 @@ impl Rolling {
         }
     }
 
-    /// Sets right what a request has cost that was answered at `answered`.
+    /// Sets right what a request has cost that was answered at `answered`. Says what it counts for now: more than can be told apart
+    /// are as many as can.
     pub(crate) fn correct(
         &mut self,
         terms: &Terms,
         server: &ServerClock,
         now: Moment,
         by: Correction,
-    ) {
+    ) -> u32 {
         self.expire(terms, now.max(self.seen));
         let answered = terms.answered(by.answered, server);
         let departed = by.departed.and_then(|departed| terms.departed(departed));
         let free_at = departed.map_or(answered, |free_at| free_at.min(answered));
         if free_at <= self.seen {
-            return;
+            return by.cost;
         }
         if by.cost > by.before {
+            let closing = self.lane_mut(by.lane).closing.total();
             self.close(terms, by.lane, free_at, by.cost - by.before);
+            by.before + (self.lane_mut(by.lane).closing.total() - closing)
         } else {
             let less = by.before - by.cost;
             self.lane_mut(by.lane)
                 .closing
                 .reopen(free_at, less, terms.tick);
+            by.cost
         }
     }
 

@@ -73,6 +73,11 @@ impl AllTerms {
         self.need_the_time
     }
 
+    /// Whether one of them follows the server's clock.
+    pub(crate) fn are_aligned(&self) -> bool {
+        self.windows().any(|terms| terms.quota.is_aligned())
+    }
+
     /// Whether it makes a difference when a request departs.
     #[inline]
     pub(crate) fn count_departures(&self) -> bool {
@@ -204,10 +209,12 @@ impl Tiers {
         server: &ServerClock,
         now: Moment,
         by: Correction,
-    ) {
+    ) -> u32 {
+        let mut cost = by.cost;
         self.for_windows(terms, |terms, rolling| {
-            rolling.correct(terms, server, now, by)
+            cost = cost.min(rolling.correct(terms, server, now, by));
         });
+        cost
     }
 
     /// Frees what is due at `now`.

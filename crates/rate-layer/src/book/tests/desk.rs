@@ -106,8 +106,16 @@ impl Desk {
     ) -> Result<Option<Waiting>, Denied> {
         let (mut claims, called) = (self.claims(wants), Arc::<Flag>::default());
         let waker = Waker::from(Arc::clone(&called));
-        let joined =
-            self.act(|book, wakes| book.join(at(now), &mut claims, lane, patience, waker, wakes))?;
+        let joined = self.act(|book, wakes| {
+            book.join(
+                at(now),
+                &mut claims,
+                lane,
+                patience,
+                &mut Some(waker),
+                wakes,
+            )
+        })?;
         Ok(match joined {
             Joined::Admitted => None,
             Joined::Waits { ticket, alarm } => Some(Waiting {

@@ -53,8 +53,14 @@ impl Solo {
         wakes: &mut Wakes,
     ) -> Result<Joined, Denied> {
         let mut claims = self.claims(cost);
-        self.book
-            .join(now, &mut claims, Lane::Rest, patience, waker, wakes)
+        self.book.join(
+            now,
+            &mut claims,
+            Lane::Rest,
+            patience,
+            &mut Some(waker),
+            wakes,
+        )
     }
 
     pub(super) fn look(

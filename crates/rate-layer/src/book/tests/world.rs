@@ -261,9 +261,9 @@ impl World {
         let next = match call.stage {
             Stage::Ahead if plan.arrives <= now => {
                 self.polls += 1;
-                let joined = self
-                    .book
-                    .join(at(now), claims, lane, FOREVER, waker, &mut wakes);
+                let joined =
+                    self.book
+                        .join(at(now), claims, lane, FOREVER, &mut Some(waker), &mut wakes);
                 match joined {
                     Ok(Joined::Admitted) => Stage::Admitted { at: now },
                     Ok(Joined::Waits { ticket, alarm }) => Stage::Waits {
