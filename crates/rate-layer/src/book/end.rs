@@ -68,11 +68,18 @@ impl Book {
     ) {
         self.note_unanswered(holding.claims, ending);
         let claims = holding.claims;
-        let mut somebody_waits = self.end_all(now, holding, ending);
-        if ending == Ending::Answered {
-            somebody_waits |= self.seed_unheard(now, claims, wakes);
+        let somebody_waits = self.end_all(now, holding, ending);
+        let is_seeded = ending == Ending::Answered && self.seed_unheard(now, claims, wakes);
+        if !somebody_waits {
+            return;
         }
-        if somebody_waits {
+        // What is answered frees its place no sooner than everybody has reckoned with, as long as the program's clock decides.
+        let is_foreseen = ending != Ending::NeverLeft
+            && !is_seeded
+            && !claims.iter().any(|claim| claim.counts_departure);
+        if is_foreseen {
+            self.tend(now, claims, wakes);
+        } else {
             self.tend_freed(now, claims, wakes);
         }
     }
