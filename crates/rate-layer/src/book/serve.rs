@@ -21,7 +21,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use crate::book::Book;
-use crate::book::line::{Line, SetAside};
+use crate::book::line::SetAside;
 use crate::book::waiter::{Claim, Claims, Standing, Ticket, Waiter, Wakes};
 use crate::lane::Lane;
 use crate::moment::Moment;
@@ -250,16 +250,9 @@ impl Book {
         let limiter = &self.limiters[claim.id.index];
         // Of several windows none can say that it goes before all.
         let before_all = limiter.rest_is_due() && (alone || lane == Lane::First);
-        let before = |line: &'_ Line| {
-            let before = line.before(lane, Ticket::NEWCOMER, before_all);
-            before.collect::<SmallVec<[Ticket; 8]>>()
-        };
-        let before = limiter
-            .line
-            .as_ref()
-            .filter(|line| line.len() > 0)
-            .map(|line| before(line));
-        self.has_room_behind(claim, lane, &before.unwrap_or_default())
+        let line = limiter.line.iter();
+        let before = line.flat_map(|line| line.before(lane, Ticket::NEWCOMER, before_all));
+        self.has_room_behind(claim, lane, before)
     }
 
     /// Whether there is room for `claim`, of one that waits and stands elsewhere, behind those that would stand before it.
@@ -267,20 +260,22 @@ impl Book {
         let limiter = &self.limiters[claim.id.index];
         let with = waiter.stands_with;
         let before_all = limiter.rest_is_due() && with == Lane::First;
-        let line = limiter.line.as_ref().filter(|line| line.len() > 0);
-        let before = line.map(|line| {
-            let before = line.before(with, ticket, before_all);
-            before.collect::<SmallVec<[Ticket; 8]>>()
-        });
-        self.has_room_behind(claim, waiter.lane, &before.unwrap_or_default())
+        let line = limiter.line.iter();
+        let before = line.flat_map(|line| line.before(with, ticket, before_all));
+        self.has_room_behind(claim, waiter.lane, before)
     }
 
-    fn has_room_behind(&self, claim: &Claim, lane: Lane, before: &[Ticket]) -> bool {
+    fn has_room_behind(
+        &self,
+        claim: &Claim,
+        lane: Lane,
+        before: impl Iterator<Item = Ticket>,
+    ) -> bool {
         let limiter = &self.limiters[claim.id.index];
         let terms = &self.groups[limiter.group as usize].terms;
         let mut set_aside = SetAside::default();
         for other in before {
-            let other = &self.waiters[other];
+            let other = &self.waiters[&other];
             if !other.is_aged() {
                 // It waits for this window: were there room, it would have been served.
                 return false;
