@@ -38,11 +38,12 @@ type KeyFn = dyn for<'a> Fn(&RequestHead<'a>) -> Option<Key<'a>> + Send + Sync;
 ///
 /// There are [`most`](Self::most) keys, 100 000 by default. A key is forgotten when nobody has asked for it for as long as
 /// [`idle`](Self::idle) says, 10 minutes by default, or when its room is needed for another one; but never as long as one of its places
-/// counts, or somebody waits for one. Where no key can be forgotten, a request with a new one is refused
-/// ([`TooManyKeys`](crate::RateErrorKind::TooManyKeys)). What a server has [made known](crate::Quota::adopt_up_to) of a
-/// key's limit is forgotten with the key.
+/// counts, or somebody waits for one. Nothing runs by itself: a few are looked at whenever a key is asked for. Where none is found
+/// that can be forgotten, a request with a new key is refused ([`TooManyKeys`](crate::RateErrorKind::TooManyKeys)); all
+/// are looked through for one no more often than a hundredth of the time allows. What a server has [made known](crate::Quota::adopt_up_to) of a
+/// key's limit, or the program has [set](crate::Window::set_limit), is forgotten with the key.
 ///
-/// A window of 100 places that are all taken needs some 450 bytes.
+/// A window of 100 places that are all taken needs some 500 bytes, a short key included.
 #[derive(Clone)]
 pub struct Keyed {
     windows: Made,
