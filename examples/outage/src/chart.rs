@@ -1,0 +1,3 @@
+//! x
+/// x
+pub fn svg(_: u64) -> Result<String, tower::BoxError> { Ok(String::new()) }
