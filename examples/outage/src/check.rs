@@ -53,11 +53,15 @@ pub fn failures(rows: &[Row]) -> Vec<String> {
         let (attempts, success) = (figures.attempts_per_request, figures.success_rate);
         if attempts > goal.most_attempts {
             let most = goal.most_attempts;
-            failures.push(format!("{place}: {attempts:.4} attempts a request, more than {most}"));
+            failures.push(format!(
+                "{place}: {attempts:.4} attempts a request, more than {most}"
+            ));
         }
         if success < goal.least_success {
             let least = goal.least_success;
-            failures.push(format!("{place}: {success:.4} succeeded, less than {least}"));
+            failures.push(format!(
+                "{place}: {success:.4} succeeded, less than {least}"
+            ));
         }
     }
     failures
@@ -103,7 +107,10 @@ mod tests {
             missed[index].figures.attempts_per_request += 0.001;
             let failures = failures(&missed);
             assert_eq!(failures.len(), 1);
-            assert!(failures[0].contains("attempts a request, more than"), "{failures:?}");
+            assert!(
+                failures[0].contains("attempts a request, more than"),
+                "{failures:?}"
+            );
         }
         let mut missed = rows();
         missed[4].figures.success_rate -= 0.001;
@@ -115,7 +122,10 @@ mod tests {
 
     #[test]
     fn a_goal_that_was_not_run_fails() {
-        assert_eq!(failures(&rows()[1..]), ["tollgate, outage, 3 a second: was not run"]);
+        assert_eq!(
+            failures(&rows()[1..]),
+            ["tollgate, outage, 3 a second: was not run"]
+        );
         assert_eq!(failures(&[]).len(), GOALS.len());
     }
 }

@@ -63,6 +63,11 @@ pub const POLICIES: &[Policy] = &[
     Policy {
         name: "none",
         what: "the control: each request is sent once",
-        around: |server, _| server.map_response(|r| r.status()).map_err(Into::into).boxed_clone(),
+        around: |server, _| {
+            server
+                .map_response(|r| r.status())
+                .map_err(Into::into)
+                .boxed_clone()
+        },
     },
 ];

@@ -54,7 +54,10 @@ fn run() -> Result<ExitCode, BoxError> {
 
 /// How all this can be had again.
 fn command(args: &Args) -> String {
-    let mut command = format!("cargo run --release --example outage -- --seed {}", args.seed);
+    let mut command = format!(
+        "cargo run --release --example outage -- --seed {}",
+        args.seed
+    );
     if args.format == Format::Markdown {
         command += " --markdown";
     }

@@ -97,12 +97,20 @@ mod tests {
 
     #[test]
     fn every_request_has_an_outcome_and_no_more_attempts_than_its_policy_allows() {
-        for (policy, most) in [("tollgate", 3), ("tower", 3), ("reqwest_retry", 4), ("none", 1)] {
+        for (policy, most) in [
+            ("tollgate", 3),
+            ("tower", 3),
+            ("reqwest_retry", 4),
+            ("none", 1),
+        ] {
             let log = log(policy, LOADS[0], 3, 7);
             assert_eq!(log.calls().len(), 3 * 180, "{policy}");
             assert_eq!(most_attempts(&log), Some(most), "{policy}");
             for call in log.calls() {
-                assert!(call.attempts > 0 && !call.took.is_zero(), "{policy}: {call:?}");
+                assert!(
+                    call.attempts > 0 && !call.took.is_zero(),
+                    "{policy}: {call:?}"
+                );
             }
         }
     }

@@ -142,7 +142,8 @@ mod tests {
     async fn failures_are_as_frequent_as_the_load_says_and_independent_of_each_other() {
         const CALLS: usize = 100_000;
         let server = Server::start(LOADS[2], 7);
-        let fails = |call, attempt| answer(0.1, server.luck(call, attempt)).status != StatusCode::OK;
+        let fails =
+            |call, attempt| answer(0.1, server.luck(call, attempt)).status != StatusCode::OK;
         let first = (0..CALLS).filter(|&call| fails(call, 0)).count();
         let twice = (0..CALLS).filter(|&call| fails(call, 0) && fails(call, 1));
         let neighbours = (1..CALLS).filter(|&call| fails(call - 1, 0) && fails(call, 0));

@@ -79,11 +79,7 @@ impl RetryPolicy for Virtual {
     clippy::disallowed_methods,
     reason = "the policy says when, by the wall clock; whole seconds hide the moment that its reading takes"
 )]
-fn longest_pause(
-    policy: &impl RetryPolicy,
-    started: SystemTime,
-    retries: u32,
-) -> Option<Duration> {
+fn longest_pause(policy: &impl RetryPolicy, started: SystemTime, retries: u32) -> Option<Duration> {
     let before = SystemTime::now();
     match policy.should_retry(started, retries) {
         RetryDecision::Retry { execute_after } => {

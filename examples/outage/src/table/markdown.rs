@@ -24,9 +24,15 @@ pub fn markdown(rows: &[Row], command: &str, picture: Option<&str>) -> Result<St
         let rows: Vec<_> = rows.iter().filter(|row| row.load == load.name).collect();
         let apart = rows.iter().any(|row| row.whole_run != row.figures);
         writeln!(out, "\n## `{}`\n\nThe server: {}.\n", load.name, load.what)?;
-        write!(out, "| requests a second | policy | attempts a request | succeeded % | p99 ms |")?;
+        write!(
+            out,
+            "| requests a second | policy | attempts a request | succeeded % | p99 ms |"
+        )?;
         if apart {
-            write!(out, " whole run: attempts a request | succeeded % | p99 ms |")?;
+            write!(
+                out,
+                " whole run: attempts a request | succeeded % | p99 ms |"
+            )?;
         }
         write!(out, "\n| ---: | --- | ---: | ---: | ---: |")?;
         if apart {
@@ -36,7 +42,11 @@ pub fn markdown(rows: &[Row], command: &str, picture: Option<&str>) -> Result<St
         for row in rows {
             write!(out, "| {} | `{}` |", row.rps, row.policy)?;
             let whole_run = apart.then_some(&row.whole_run);
-            for cell in [Some(&row.figures), whole_run].into_iter().flatten().flat_map(cells) {
+            for cell in [Some(&row.figures), whole_run]
+                .into_iter()
+                .flatten()
+                .flat_map(cells)
+            {
                 write!(out, " {cell} |")?;
             }
             writeln!(out)?;
