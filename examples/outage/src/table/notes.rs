@@ -21,14 +21,15 @@ pub(super) const SEEN: &[&str] = &[
     "`reqwest_retry` has no budget: every request makes all its attempts, and four times the load lasts some seconds into the \
      recovery. Its pauses are long, so about 6 % of the requests live to see the end of the outage; the other callers wait for \
      seconds until they are told of a failure (the 99th percentile), where an empty budget says so at once.",
-    "Where 5 or 10 % of the attempts fail by themselves, all three mend nearly everything, for nearly the same number of attempts. The \
-     99th percentile shows how long they pause for it. Of the defaults of `tollgate` it is the 3 attempts that matter here (of \
+    "Where 5 or 10 % of the attempts fail by themselves, all three mend nearly everything, for nearly the same number of \
+     attempts. The 99th percentile shows how long they pause for it. Of the defaults of `tollgate` it is the 3 attempts that matter here (of \
      1000 requests 1 fails three times in a row where 10 % do), and the base of 50 ms; the budget's 0.2 retries a success \
      are more than is needed.",
     "Where 20 % fail, 0.2 retries a success are not enough, and `tollgate` shows it: at 10 requests a second and more about \
      95 % succeed, where `tower` (the same ratio, but a floor that is a hundred times as high) has 96 to 99 % and \
      `reqwest_retry`, with a fourth attempt, 99.8 %. That is the price of being sparing. Who has such a server, and knows that \
-     it can take it, writes `RetryLayer::new().budget(Budget::default().per_success(0.3))`, and has about 99 %, for the same 16 retries in an outage.",
+     it can take it, writes `RetryLayer::new().budget(Budget::default().per_success(0.3))`, and has about 99 %, \
+     for the same 16 retries in an outage.",
 ];
 
 /// What the figures mean, and how they came about.
