@@ -92,6 +92,7 @@ mod token;
 
 pub use attach::{Attach, AttachFuture, AttachLayer};
 pub use auth::{Auth, AuthBuilder, BuildError, Elsewhere};
+pub use challenge::Challenge;
 pub use error::{AuthError, Reason};
 pub use gate::{Gate, GateFuture, GateLayer};
 pub use grant::Grant;
