@@ -1,10 +1,14 @@
 //! The one place where this crate asks what time it is.
 
+mod server;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
+
+pub(crate) use self::server::ServerTime;
 
 /// One moment, on both clocks.
 ///

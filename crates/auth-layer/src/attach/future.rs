@@ -86,9 +86,9 @@ where
 fn judge<R>(response: &mut Response<R>, sent: Sent) {
     let status = response.status();
     if status == StatusCode::UNAUTHORIZED && !challenge::is_about_scope(response.headers()) {
-        sent.slot.reject(sent.generation);
+        sent.slot.reject(sent.generation, response.headers());
         response.extensions_mut().insert(sent);
     } else if matches!(status.as_u16(), 101 | 200..=399 | 401 | 403) {
-        sent.slot.accept(sent.generation);
+        sent.slot.accept(sent.generation, response.headers());
     }
 }

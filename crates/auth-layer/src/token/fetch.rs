@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::task::Poll;
+use std::time::SystemTime;
 
 use http::HeaderValue;
 use tokio::runtime::Handle;
@@ -109,6 +110,7 @@ impl Landing {
             generation,
             value: token.value,
             expiry: token.expiry,
+            ends: token.ends,
             published: token.now.mono,
             accepted: AtomicBool::new(false),
         })));
@@ -143,6 +145,7 @@ impl Drop for Landing {
 struct Token {
     value: HeaderValue,
     expiry: Option<Expiry>,
+    ends: Option<SystemTime>,
     refresh_token: Option<Secret>,
     now: Moment,
 }
@@ -155,9 +158,18 @@ impl TokenSlot {
             .scheme
             .value(&grant.token)
             .map_err(Failure::Unsendable)?;
+        let ends = match grant.lifetime {
+            Some(_) => None,
+            None => jwt::expiry(grant.token.expose()),
+        };
         let expiry = match grant.lifetime {
             Some(lifetime) => Some((lifetime, born)),
-            None => jwt::remaining(grant.token.expose(), now.wall).map(|left| (left, now)),
+            None => {
+                let time = shared.book.lock().time(now);
+                // A claim in the past is no hint: this clock may be wrong, and the server will say so if it is not.
+                let left = ends.and_then(|ends| ends.duration_since(time).ok());
+                left.filter(|left| !left.is_zero()).map(|left| (left, now))
+            }
         };
         let expiry =
             expiry.map(|(lifetime, since)| shared.timing.plan(lifetime, since, fastrand::f64()));
@@ -167,6 +179,7 @@ impl TokenSlot {
         Ok(Token {
             value,
             expiry,
+            ends,
             refresh_token: grant.refresh_token,
             now,
         })

@@ -10,6 +10,7 @@ mod permits;
 mod queue;
 mod refusals;
 mod single_flight;
+mod skew;
 mod support;
 mod tables;
 mod unauthorized;
