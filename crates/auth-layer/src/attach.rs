@@ -109,6 +109,9 @@ impl<S> Attach<S> {
             Load::Key(header, value) => {
                 headers.insert(header, value.clone());
             }
+            Load::Given(header, value) => {
+                headers.insert(header, value);
+            }
             Load::Token(header, slot) => {
                 let Some((value, generation)) = slot.value() else {
                     return Err(AuthError::not_usable(gated).of(name));

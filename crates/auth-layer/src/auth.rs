@@ -11,6 +11,7 @@ use http::{HeaderName, HeaderValue};
 
 pub use self::build::{AuthBuilder, BuildError};
 pub(crate) use self::choose::Load;
+use crate::secret::Scheme;
 use crate::{AttachLayer, AuthLayer, CallersOwn, GateLayer, Slot, TokenSlot};
 
 /// The credentials of a client, and the rule by which requests take them.
@@ -59,6 +60,7 @@ struct Bound {
     name: SlotName,
     origins: Vec<Origin>,
     header: HeaderName,
+    scheme: Scheme,
     callers_own: CallersOwn,
     credential: Credential,
 }

@@ -137,7 +137,7 @@ impl<S> Gate<S> {
                 context.hold_until_departure(slot.demand());
                 (!slot.is_ready()).then(|| slot.wait(0, deadline))
             }
-            Load::Nothing | Load::Key(..) => None,
+            Load::Nothing | Load::Key(..) | Load::Given(..) => None,
         };
         Ok(Admission { wait, deadline })
     }

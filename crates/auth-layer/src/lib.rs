@@ -40,6 +40,7 @@
 //! | [`GateLayer`] | the outer half: chooses the slot, waits for a usable token, and after a 401 for a newer one |
 //! | [`AttachLayer`] | the inner half: checks all again and puts the newest token on as the request departs; never waits |
 //! | [`AuthLayer`] | both halves in one, for stacks without a rate limit |
+//! | [`Override`] | another credential for one request, or none |
 //! | [`TokenSlot`] | a handle on one renewing token: counts, throw it away, say that something has changed |
 //!
 //! # The order
@@ -83,6 +84,7 @@ mod clock;
 mod error;
 mod gate;
 mod grant;
+mod instead;
 mod jwt;
 mod layer;
 mod secret;
@@ -96,6 +98,7 @@ pub use challenge::Challenge;
 pub use error::{AuthError, Reason};
 pub use gate::{Gate, GateFuture, GateLayer};
 pub use grant::Grant;
+pub use instead::Override;
 pub use layer::AuthLayer;
 pub use secret::{Secret, Unsendable};
 pub use slot::{CallersOwn, Slot};

@@ -186,6 +186,7 @@ fn bind(slot: Slot) -> Result<Bound, BuildError> {
         name,
         origins,
         header,
+        scheme,
         callers_own,
         credential,
     })

@@ -4,7 +4,7 @@ use call_context::{CallContext, Class, Guard, SlotName};
 use http::{HeaderName, HeaderValue, Request};
 
 use super::{Auth, Bound, Credential, Elsewhere, Rule};
-use crate::{AuthError, CallersOwn, Reason, TokenSlot, check};
+use crate::{AuthError, CallersOwn, Override, Reason, TokenSlot, check};
 
 /// Where a request belongs, before a look at what it carries.
 pub(crate) struct Found<'a> {
@@ -34,6 +34,8 @@ pub(crate) enum Load<'a> {
     Nothing,
     Key(&'a HeaderName, &'a HeaderValue),
     Token(&'a HeaderName, &'a TokenSlot),
+    /// What the caller gave for this request alone.
+    Given(&'a HeaderName, HeaderValue),
 }
 
 impl Auth {
@@ -76,6 +78,11 @@ impl Auth {
         if found.is_foreign() && has_been_attached(request) {
             // What it carries is no caller's own: another attacher has put it on.
             return Ok(chosen);
+        }
+        if let Some(instead) = request.extensions().get::<Override>()
+            && let Some(slot) = found.slot
+        {
+            chosen.load = slot.load_instead(instead)?;
         }
         let headers = request.headers();
         for header in &self.shared.watched {
@@ -175,6 +182,20 @@ impl Bound {
             Credential::Nothing => Load::Nothing,
             Credential::Key(value) => Load::Key(&self.header, value),
             Credential::Token(token) => Load::Token(&self.header, token),
+        }
+    }
+
+    /// What a request carries instead of the slot's own credential.
+    fn load_instead(&self, instead: &Override) -> Result<Load<'_>, AuthError> {
+        let Some(secret) = instead.get() else {
+            return Ok(Load::Nothing);
+        };
+        if self.origins.is_empty() {
+            return Err(AuthError::new(Reason::Override).of(&self.name));
+        }
+        match self.scheme.value(secret) {
+            Ok(value) => Ok(Load::Given(&self.header, value)),
+            Err(error) => Err(AuthError::because(Reason::Override, error).of(&self.name)),
         }
     }
 

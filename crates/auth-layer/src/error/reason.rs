@@ -22,6 +22,8 @@ pub enum Reason {
     ForgedHost,
     /// The request already carries `Authorization`, or a header that one of the slots would set.
     CallersOwn,
+    /// The request's [`Override`](crate::Override) cannot stand in a header, or its slot is bound to no origin.
+    Override,
     /// The request has passed another gate.
     GatedTwice,
     /// The request has passed another attacher.
@@ -77,6 +79,9 @@ impl Reason {
                 "the request's Host header names another server than its URI; remove it"
             }
             Self::CallersOwn => "the request already carries a credential of its own",
+            Self::Override => {
+                "the request's `Override` cannot be used; give a secret that can stand in a header, under a slot that is bound to origins"
+            }
             Self::GatedTwice => "the request has passed a gate before; a stack needs one",
             Self::AttachedTwice => "the request has passed an attacher before; a stack needs one",
             Self::BelowRateLayer => {

@@ -2,6 +2,7 @@
 
 mod company;
 mod demand;
+mod instead;
 mod keeper;
 mod life;
 mod order;
