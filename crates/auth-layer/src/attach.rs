@@ -106,8 +106,10 @@ impl<S> Attach<S> {
         let headers = request.headers_mut();
         match chosen.load {
             Load::Nothing => {}
-            Load::Key(header, value) => {
-                headers.insert(header, value.clone());
+            Load::Key(header, key) => {
+                let (value, id) = key.value();
+                headers.insert(header, value);
+                return Ok(id.map(|id| Sent::Key(key.clone(), id)));
             }
             Load::Given(header, value) => {
                 headers.insert(header, value);
@@ -117,7 +119,7 @@ impl<S> Attach<S> {
                     return Err(AuthError::not_usable(gated).of(name));
                 };
                 headers.insert(header, value);
-                return Ok(Some(Sent::new(slot.clone(), generation)));
+                return Ok(Some(Sent::Token(slot.clone(), generation)));
             }
         }
         Ok(None)

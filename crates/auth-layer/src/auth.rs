@@ -7,12 +7,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use call_context::{Class, Origin, Routes, SlotName};
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 
 pub use self::build::{AuthBuilder, BuildError};
 pub(crate) use self::choose::Load;
+use crate::events::Hub;
 use crate::secret::Scheme;
-use crate::{AttachLayer, AuthLayer, CallersOwn, GateLayer, Slot, TokenSlot};
+use crate::{AttachLayer, AuthLayer, CallersOwn, Events, GateLayer, KeySlot, Slot, TokenSlot};
 
 /// The credentials of a client, and the rule by which requests take them.
 ///
@@ -53,6 +54,7 @@ struct Shared {
     watched: Vec<HeaderName>,
     rule: Rule,
     elsewhere: Elsewhere,
+    hub: Arc<Hub>,
 }
 
 /// A slot as requests meet it.
@@ -67,7 +69,7 @@ struct Bound {
 
 enum Credential {
     Nothing,
-    Key(HeaderValue),
+    Key(KeySlot),
     Token(TokenSlot),
 }
 
@@ -130,6 +132,36 @@ impl Auth {
     /// The names of all slots.
     pub fn slots(&self) -> impl Iterator<Item = &SlotName> {
         self.shared.slots.iter().map(|slot| &slot.name)
+    }
+
+    /// Listens to what happens to the credentials from now on: see [`EventKind`](crate::EventKind).
+    ///
+    /// ```
+    /// use auth_layer::{Auth, EventKind, Slot};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let slot = Slot::key("business", "sk_1").origin("https://api.example.com".parse()?);
+    /// let auth = Auth::single(slot)?;
+    /// let mut events = auth.subscribe();
+    /// auth.key("business").expect("a static key").set("sk_2")?;
+    /// let event = events.next().await.expect("one event");
+    /// assert_eq!((event.slot.as_str(), event.kind), ("business", EventKind::KeySwitched));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn subscribe(&self) -> Events {
+        self.shared.hub.subscribe()
+    }
+
+    /// The handle of the static key `slot`, if there is one of that name.
+    pub fn key(&self, slot: &str) -> Option<&KeySlot> {
+        let mut slots = self.shared.slots.iter();
+        slots.find_map(|bound| match &bound.credential {
+            Credential::Key(key) if key.name().as_str() == slot => Some(key),
+            _ => None,
+        })
     }
 
     /// The handle of the renewing token `slot`, if there is one of that name.

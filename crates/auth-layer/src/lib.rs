@@ -41,6 +41,7 @@
 //! | [`AttachLayer`] | the inner half: checks all again and puts the newest token on as the request departs; never waits |
 //! | [`AuthLayer`] | both halves in one, for stacks without a rate limit |
 //! | [`Override`] | another credential for one request, or none |
+//! | [`KeySlot`] | a handle on one static key: exchange it while the program runs |
 //! | [`TokenSlot`] | a handle on one renewing token: counts, throw it away, say that something has changed |
 //!
 //! # The order
@@ -82,10 +83,12 @@ mod challenge;
 mod check;
 mod clock;
 mod error;
+mod events;
 mod gate;
 mod grant;
 mod instead;
 mod jwt;
+mod key;
 mod layer;
 mod secret;
 mod slot;
@@ -96,9 +99,11 @@ pub use attach::{Attach, AttachFuture, AttachLayer};
 pub use auth::{Auth, AuthBuilder, BuildError, Elsewhere};
 pub use challenge::Challenge;
 pub use error::{AuthError, Reason};
+pub use events::{Event, EventKind, Events};
 pub use gate::{Gate, GateFuture, GateLayer};
 pub use grant::Grant;
 pub use instead::Override;
+pub use key::{KeySlot, RotateError, RotateStep};
 pub use layer::AuthLayer;
 pub use secret::{Secret, Unsendable};
 pub use slot::{CallersOwn, Slot};

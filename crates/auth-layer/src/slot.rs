@@ -53,11 +53,15 @@ pub struct Slot {
     pub(crate) callers_own: CallersOwn,
     pub(crate) durations: Durations,
     pub(crate) clock: Clock,
+    pub(crate) misplaced_overlap: bool,
 }
 
 pub(crate) enum Content {
     Nothing,
-    Key(Secret),
+    Key {
+        key: Secret,
+        overlap: Option<Secret>,
+    },
     Token(Box<dyn Source>),
 }
 
@@ -65,7 +69,7 @@ impl std::fmt::Debug for Content {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Nothing => "Nothing",
-            Self::Key(_) => "Key(..)",
+            Self::Key { .. } => "Key(..)",
             Self::Token(_) => "Token(..)",
         })
     }
@@ -89,7 +93,20 @@ pub enum CallersOwn {
 impl Slot {
     /// A static key.
     pub fn key(name: impl Into<SlotName>, key: impl Into<Secret>) -> Self {
-        Self::new(name.into(), Content::Key(key.into()))
+        let (key, overlap) = (key.into(), None);
+        Self::new(name.into(), Content::Key { key, overlap })
+    }
+
+    /// Adds a second static key, which comes into use where the server refuses the first: see [`KeySlot`](crate::KeySlot).
+    ///
+    /// On a slot that has no static key this is an error when the [`Auth`](crate::Auth) is built.
+    #[must_use]
+    pub fn overlap(mut self, second: impl Into<Secret>) -> Self {
+        match &mut self.content {
+            Content::Key { overlap, .. } => *overlap = Some(second.into()),
+            Content::Nothing | Content::Token(_) => self.misplaced_overlap = true,
+        }
+        self
     }
 
     /// A token that is fetched when it is needed and renewed before it ends.
@@ -116,6 +133,7 @@ impl Slot {
             callers_own: CallersOwn::default(),
             durations: Durations::default(),
             clock: Clock::default(),
+            misplaced_overlap: false,
         }
     }
 

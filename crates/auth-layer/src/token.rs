@@ -27,8 +27,9 @@ pub(crate) use self::wait::Wait;
 use self::life::Life;
 use self::timing::Expiry;
 use crate::clock::{Clock, Moment, ServerTime};
+use crate::events::Hub;
 use crate::secret::Scheme;
-use crate::{Secret, Source};
+use crate::{EventKind, Secret, Source};
 
 /// A handle on one renewing token. Cloning it costs a reference count.
 #[derive(Clone)]
@@ -42,6 +43,7 @@ struct Shared {
     source: Box<dyn Source>,
     timing: Timing,
     clock: Clock,
+    hub: Arc<Hub>,
     /// Written under the lock of `book` alone, so that generations never run backwards.
     current: ArcSwapOption<Current>,
     book: Mutex<Book>,
@@ -94,6 +96,7 @@ impl TokenSlot {
         source: Box<dyn Source>,
         timing: Timing,
         clock: Clock,
+        hub: Arc<Hub>,
     ) -> Self {
         let book = Book {
             life: Life::new(timing),
@@ -107,6 +110,7 @@ impl TokenSlot {
                 source,
                 timing,
                 clock,
+                hub,
                 current: ArcSwapOption::empty(),
                 book: Mutex::new(book),
                 demand: Arc::default(),
@@ -221,6 +225,7 @@ impl TokenSlot {
         drop(book);
         self.shared.changed.notify_waiters();
         tracing::debug!(slot = %self.shared.name, generation, accepted, "the server refused the token");
+        self.shared.hub.tell(&self.shared.name, EventKind::Rejected);
     }
 }
 

@@ -4,7 +4,7 @@ use call_context::{CallContext, Class, Guard, SlotName};
 use http::{HeaderName, HeaderValue, Request};
 
 use super::{Auth, Bound, Credential, Elsewhere, Rule};
-use crate::{AuthError, CallersOwn, Override, Reason, TokenSlot, check};
+use crate::{AuthError, CallersOwn, KeySlot, Override, Reason, TokenSlot, check};
 
 /// Where a request belongs, before a look at what it carries.
 pub(crate) struct Found<'a> {
@@ -32,7 +32,7 @@ pub(crate) struct Chosen<'a> {
 pub(crate) enum Load<'a> {
     /// Nothing of ours.
     Nothing,
-    Key(&'a HeaderName, &'a HeaderValue),
+    Key(&'a HeaderName, &'a KeySlot),
     Token(&'a HeaderName, &'a TokenSlot),
     /// What the caller gave for this request alone.
     Given(&'a HeaderName, HeaderValue),
@@ -180,7 +180,7 @@ impl Bound {
     fn load(&self) -> Load<'_> {
         match &self.credential {
             Credential::Nothing => Load::Nothing,
-            Credential::Key(value) => Load::Key(&self.header, value),
+            Credential::Key(key) => Load::Key(&self.header, key),
             Credential::Token(token) => Load::Token(&self.header, token),
         }
     }

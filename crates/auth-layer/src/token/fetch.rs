@@ -14,7 +14,7 @@ use super::keep::keep;
 use super::timing::Expiry;
 use super::{Current, TokenSlot};
 use crate::clock::Moment;
-use crate::{Fetch, Grant, Secret, Source, jwt};
+use crate::{EventKind, Fetch, Grant, Secret, Source, jwt};
 
 tokio::task_local! {
     /// The slots whose fetches the task works for, innermost last.
@@ -116,12 +116,17 @@ impl Landing {
         })));
         drop(book);
         tracing::debug!(slot = %shared.name, generation, "a new token is in use");
+        shared.hub.tell(&shared.name, EventKind::Renewed);
     }
 
     fn fail(&self, why: Failure) {
         let shared = &*self.slot.shared;
         let now = shared.clock.now().mono;
         let outcome = why.name();
+        let kind = match why.is_permanent() {
+            true => EventKind::NeedsHuman,
+            false => EventKind::RenewalFailed,
+        };
         let counted = shared
             .book
             .lock()
@@ -129,6 +134,7 @@ impl Landing {
             .fail(self.epoch, why, now, fastrand::f64());
         if counted {
             tracing::warn!(slot = %shared.name, outcome, "no new token");
+            shared.hub.tell(&shared.name, kind);
         }
     }
 }

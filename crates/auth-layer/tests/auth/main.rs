@@ -4,6 +4,7 @@ mod company;
 mod demand;
 mod instead;
 mod keeper;
+mod keys;
 mod life;
 mod order;
 mod outage;
