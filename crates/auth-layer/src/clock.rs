@@ -29,6 +29,13 @@ impl Moment {
         }
     }
 
+    /// How long it is from `now` to this moment, on the clock on which it is nearer.
+    pub(crate) fn until(self, now: Self) -> Duration {
+        let mono = self.mono.saturating_duration_since(now.mono);
+        let wall = self.wall.duration_since(now.wall).unwrap_or_default();
+        mono.min(wall)
+    }
+
     /// Whether `now` is at or past this moment on either clock.
     pub(crate) fn reached(self, now: Self) -> bool {
         now.mono >= self.mono || now.wall >= self.wall

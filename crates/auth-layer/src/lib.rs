@@ -42,7 +42,7 @@
 //! | [`AuthLayer`] | both halves in one, for stacks without a rate limit |
 //! | [`Override`] | another credential for one request, or none |
 //! | [`KeySlot`] | a handle on one static key: exchange it while the program runs |
-//! | [`TokenSlot`] | a handle on one renewing token: counts, throw it away, say that something has changed |
+//! | [`TokenSlot`] | a handle on one renewing token: read it, renew it, log out |
 //!
 //! # The order
 //!
@@ -107,5 +107,7 @@ pub use key::{KeySlot, RotateError, RotateStep};
 pub use layer::AuthLayer;
 pub use secret::{Secret, Unsendable};
 pub use slot::{CallersOwn, Slot};
-pub use source::{Fetch, GrantFuture, Source, SourceError, SourceFn, source_fn};
-pub use token::{Counts, TokenSlot};
+pub use source::{
+    Fetch, GrantFuture, LogOut, LogOutFuture, Source, SourceError, SourceFn, source_fn,
+};
+pub use token::{Counts, TokenSlot, UsableToken};

@@ -2,8 +2,10 @@
 
 mod failure;
 mod fetch;
+mod handle;
 mod keep;
 mod life;
+mod logout;
 mod timing;
 mod wait;
 
@@ -20,6 +22,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+pub use self::handle::UsableToken;
 pub use self::life::Counts;
 pub(crate) use self::timing::{Backoff, Timing};
 pub(crate) use self::wait::Wait;

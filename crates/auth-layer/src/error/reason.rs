@@ -43,6 +43,8 @@ pub enum Reason {
     BackingOff,
     /// The source refused for good.
     Refused,
+    /// The slot is logged out.
+    LoggedOut,
     /// The runtime that fetched the token for this request was shut down.
     FetchLost,
     /// There is no usable token as the request departs.
@@ -101,6 +103,7 @@ impl Reason {
             Self::Refused => {
                 "the token source has refused for good; nothing is fetched until `TokenSlot::changed` is called"
             }
+            Self::LoggedOut => "the slot is logged out; log in, and call `TokenSlot::changed`",
             Self::FetchLost => "the runtime that fetched the token was shut down",
             Self::NotUsable => "there is no usable token as the request departs",
         }

@@ -64,7 +64,12 @@ async fn run(landing: Landing) {
     // From before the request: the server may have begun to count at any time since.
     let born = shared.clock.now();
     let answer = tokio::time::timeout(shared.timing.fetch, ask(&*shared.source, fetch)).await;
-    landing.land(born, answer.unwrap_or(Err(Failure::TimedOut)));
+    let answer = answer.unwrap_or(Err(Failure::TimedOut));
+    if let Some(late) = landing.land(born, answer) {
+        let token = shared.scheme.secret(&late.value);
+        // Nobody waits for it: a failure leaves at the server what would have been there anyway.
+        let _ = shared.give_back(token, late.refresh_token).await;
+    }
 }
 
 /// Asks the source; a panic is a failure. Its message is dropped unread: it may quote a secret.
@@ -88,20 +93,25 @@ struct Landing {
 }
 
 impl Landing {
-    fn land(mut self, born: Moment, answer: Result<Grant, Failure>) {
+    /// Publishes what the fetch has brought, or hands back what came after the slot was logged out.
+    fn land(mut self, born: Moment, answer: Result<Grant, Failure>) -> Option<Token> {
         self.landed = true;
-        match answer.and_then(|grant| self.slot.read(grant, born)) {
+        let late = match answer.and_then(|grant| self.slot.read(grant, born)) {
             Ok(token) => self.publish(token),
-            Err(why) => self.fail(why),
-        }
+            Err(why) => {
+                self.fail(why);
+                None
+            }
+        };
         self.slot.shared.changed.notify_waiters();
+        late
     }
 
-    fn publish(&self, token: Token) {
+    fn publish(&self, token: Token) -> Option<Token> {
         let shared = &*self.slot.shared;
         let mut book = shared.book.lock();
         let Some(generation) = book.life.succeed(self.epoch) else {
-            return;
+            return book.life.is_fenced(self.epoch).then_some(token);
         };
         if token.refresh_token.is_some() {
             book.refresh_token = token.refresh_token;
@@ -117,6 +127,7 @@ impl Landing {
         drop(book);
         tracing::debug!(slot = %shared.name, generation, "a new token is in use");
         shared.hub.tell(&shared.name, EventKind::Renewed);
+        None
     }
 
     fn fail(&self, why: Failure) {

@@ -2,6 +2,7 @@
 
 mod company;
 mod demand;
+mod handles;
 mod instead;
 mod keeper;
 mod keys;
