@@ -160,14 +160,17 @@ async fn one_who_listens_too_slowly_is_told_what_was_missed_and_one_left_alone_h
     assert_eq!(events.next().await, None);
 }
 
+/// A token and a refresh token.
+type Pair = (Option<String>, Option<String>);
+
 /// A source whose tokens take a second, and that keeps what was given back.
 #[derive(Clone, Default)]
 struct Revocable {
-    given_back: Arc<Mutex<Vec<(Option<String>, Option<String>)>>>,
+    given_back: Arc<Mutex<Vec<Pair>>>,
 }
 
 impl Revocable {
-    fn given_back(&self) -> Vec<(Option<String>, Option<String>)> {
+    fn given_back(&self) -> Vec<Pair> {
         self.given_back.lock().expect("no panic").clone()
     }
 }
@@ -207,7 +210,7 @@ fn revocable() -> (Revocable, Auth) {
     (revocable, Auth::single(slot).expect("a valid slot"))
 }
 
-fn pair(n: u64) -> (Option<String>, Option<String>) {
+fn pair(n: u64) -> Pair {
     (Some(format!("t{n}")), Some(format!("r{n}")))
 }
 
