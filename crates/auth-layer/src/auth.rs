@@ -13,6 +13,7 @@ pub use self::build::{AuthBuilder, BuildError};
 pub(crate) use self::choose::Load;
 use crate::events::Hub;
 use crate::secret::Scheme;
+use crate::tenants::Table;
 use crate::{AttachLayer, AuthLayer, CallersOwn, Events, GateLayer, KeySlot, Slot, TokenSlot};
 
 /// The credentials of a client, and the rule by which requests take them.
@@ -71,6 +72,7 @@ enum Credential {
     Nothing,
     Key(KeySlot),
     Token(TokenSlot),
+    Tenants(Table),
 }
 
 enum Rule {
@@ -169,14 +171,34 @@ impl Auth {
         self.tokens().find(|token| token.name().as_str() == slot)
     }
 
-    /// The handles of all renewing tokens.
+    /// The handle of the token that `tenant` has in `slot`, if it is [known](crate::Tenants) at the moment.
+    ///
+    /// As long as the handle is kept, the tenant is not forgotten.
+    pub fn tenant(&self, slot: &str, tenant: &str) -> Option<TokenSlot> {
+        self.table(slot)?.get(tenant)
+    }
+
+    /// How many tenants `slot` has at the moment; `None` where it has no tenants at all.
+    pub fn tenant_count(&self, slot: &str) -> Option<usize> {
+        Some(self.table(slot)?.len())
+    }
+
+    fn table(&self, slot: &str) -> Option<&Table> {
+        let mut slots = self.shared.slots.iter();
+        slots.find_map(|bound| match &bound.credential {
+            Credential::Tenants(table) if bound.name.as_str() == slot => Some(table),
+            _ => None,
+        })
+    }
+
+    /// The handles of all renewing tokens but those of tenants.
     pub fn tokens(&self) -> impl Iterator<Item = &TokenSlot> {
         self.shared
             .slots
             .iter()
             .filter_map(|slot| match &slot.credential {
                 Credential::Token(token) => Some(token),
-                Credential::Nothing | Credential::Key(_) => None,
+                Credential::Nothing | Credential::Key(_) | Credential::Tenants(_) => None,
             })
     }
 }

@@ -124,7 +124,7 @@ impl<S> Gate<S> {
         let chosen = self.auth.choose(&found, request)?;
         let context = CallContext::of(request.extensions_mut());
         self.auth.note(&chosen, context);
-        if chosen.name.is_some() {
+        if chosen.name().is_some() {
             context.enter(Guard::Gate);
         }
         let deadline = context.deadline().map(Instant::from_std);

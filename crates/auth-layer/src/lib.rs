@@ -40,6 +40,7 @@
 //! | [`GateLayer`] | the outer half: chooses the slot, waits for a usable token, and after a 401 for a newer one |
 //! | [`AttachLayer`] | the inner half: checks all again and puts the newest token on as the request departs; never waits |
 //! | [`AuthLayer`] | both halves in one, for stacks without a rate limit |
+//! | [`Tenants`] | a renewing token for each tenant, made when it is first met |
 //! | [`Override`] | another credential for one request, or none |
 //! | [`KeySlot`] | a handle on one static key: exchange it while the program runs |
 //! | [`TokenSlot`] | a handle on one renewing token: read it, renew it, log out |
@@ -93,6 +94,7 @@ mod layer;
 mod secret;
 mod slot;
 mod source;
+mod tenants;
 mod token;
 
 pub use attach::{Attach, AttachFuture, AttachLayer};
@@ -110,4 +112,5 @@ pub use slot::{CallersOwn, Slot};
 pub use source::{
     Fetch, GrantFuture, LogOut, LogOutFuture, Source, SourceError, SourceFn, source_fn,
 };
+pub use tenants::{Tenant, Tenants};
 pub use token::{Counts, TokenSlot, UsableToken};

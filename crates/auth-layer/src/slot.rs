@@ -12,7 +12,7 @@ pub(crate) use self::durations::Durations;
 use crate::clock::Clock;
 use crate::secret::Scheme;
 use crate::token::Backoff;
-use crate::{Secret, Source};
+use crate::{Secret, Source, Tenants};
 
 /// One credential, bound to the origins that it is meant for.
 ///
@@ -63,6 +63,7 @@ pub(crate) enum Content {
         overlap: Option<Secret>,
     },
     Token(Box<dyn Source>),
+    Tenants(Tenants),
 }
 
 impl std::fmt::Debug for Content {
@@ -71,6 +72,7 @@ impl std::fmt::Debug for Content {
             Self::Nothing => "Nothing",
             Self::Key { .. } => "Key(..)",
             Self::Token(_) => "Token(..)",
+            Self::Tenants(_) => "Tenants(..)",
         })
     }
 }
@@ -104,7 +106,9 @@ impl Slot {
     pub fn overlap(mut self, second: impl Into<Secret>) -> Self {
         match &mut self.content {
             Content::Key { overlap, .. } => *overlap = Some(second.into()),
-            Content::Nothing | Content::Token(_) => self.misplaced_overlap = true,
+            Content::Nothing | Content::Token(_) | Content::Tenants(_) => {
+                self.misplaced_overlap = true
+            }
         }
         self
     }
@@ -112,6 +116,13 @@ impl Slot {
     /// A token that is fetched when it is needed and renewed before it ends.
     pub fn token(name: impl Into<SlotName>, source: impl Source) -> Self {
         Self::new(name.into(), Content::Token(Box::new(source)))
+    }
+
+    /// A renewing token for each tenant, made when the tenant is first met. All setters hold for each of them.
+    ///
+    /// A request that names no tenant is refused ([`Reason::NoTenant`](crate::Reason::NoTenant)).
+    pub fn tenants(name: impl Into<SlotName>, tenants: Tenants) -> Self {
+        Self::new(name.into(), Content::Tenants(tenants))
     }
 
     /// Deliberately nothing: requests of this slot carry no credential of ours.

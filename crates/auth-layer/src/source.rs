@@ -40,6 +40,14 @@ pub trait Source: Send + Sync + 'static {
         Box::pin(std::future::ready(Ok(())))
     }
 
+    /// Whether the refresh tokens that the source hands over are kept elsewhere as well, in a store for example.
+    ///
+    /// Where they are not, a [tenant](crate::Tenants) that has one is not forgotten as long as the program runs: nobody could log in
+    /// again for it. By default they are not.
+    fn keeps_refresh_tokens(&self) -> bool {
+        false
+    }
+
     /// The slot under which the source's own requests go through the same [`Auth`](crate::Auth), if they do.
     ///
     /// Such a source holds the stack, and the stack holds the source: both stay in memory until the program ends.

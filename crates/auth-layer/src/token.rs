@@ -3,6 +3,7 @@
 mod answers;
 mod failure;
 mod fetch;
+mod forget;
 mod handle;
 mod keep;
 mod life;

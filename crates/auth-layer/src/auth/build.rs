@@ -13,6 +13,7 @@ use self::error::Mistake;
 use super::{Auth, Bound, Credential, Elsewhere, Rule, Shared};
 use crate::events::Hub;
 use crate::slot::Content;
+use crate::tenants::Table;
 use crate::token::Timing;
 use crate::{KeySlot, Slot, TokenSlot};
 
@@ -174,7 +175,7 @@ fn bind(slot: Slot, hub: &Arc<Hub>) -> Result<Bound, BuildError> {
     if origins.is_empty() && !matches!(content, Content::Nothing) {
         return Err(Mistake::NoOrigin.of(&name));
     }
-    if !durations.is_empty() && !matches!(content, Content::Token(_)) {
+    if !durations.is_empty() && !matches!(content, Content::Token(_) | Content::Tenants(_)) {
         return Err(Mistake::NothingToTime.of(&name));
     }
     let queued = matches!(&content, Content::Token(source) if source.through().is_some());
@@ -186,6 +187,11 @@ fn bind(slot: Slot, hub: &Arc<Hub>) -> Result<Bound, BuildError> {
                 Ok(key) => Credential::Key(key),
                 Err(error) => return Err(Mistake::Key(error).of(&name)),
             }
+        }
+        Content::Tenants(tenants) => {
+            let hub = Arc::clone(hub);
+            let table = Table::new(name.clone(), scheme, timing, clock, hub, tenants);
+            Credential::Tenants(table)
         }
         Content::Token(source) => Credential::Token(TokenSlot::new(
             name.clone(),
@@ -231,7 +237,7 @@ fn follow_sources(slots: &[Bound]) -> Result<(), BuildError> {
         let slot = slots.iter().find(|slot| slot.name == *name)?;
         match &slot.credential {
             Credential::Token(token) => token.through(),
-            Credential::Nothing | Credential::Key(_) => None,
+            Credential::Nothing | Credential::Key(_) | Credential::Tenants(_) => None,
         }
     };
     for slot in slots {

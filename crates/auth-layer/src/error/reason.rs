@@ -24,6 +24,10 @@ pub enum Reason {
     CallersOwn,
     /// The request's [`Override`](crate::Override) cannot stand in a header, or its slot is bound to no origin.
     Override,
+    /// The slot has a credential for each tenant, and the request names no tenant.
+    NoTenant,
+    /// The slot has as many tenants as it may, and none of those that were looked at can be forgotten.
+    TooManyTenants,
     /// The request has passed another gate.
     GatedTwice,
     /// The request has passed another attacher.
@@ -55,7 +59,11 @@ impl Reason {
     /// How the call was refused, as far as a second try is concerned.
     pub fn refusal(self) -> Refusal {
         match self {
-            Self::TimedOut | Self::BackingOff | Self::FetchLost | Self::NotUsable => Refusal::Local,
+            Self::TimedOut
+            | Self::BackingOff
+            | Self::FetchLost
+            | Self::NotUsable
+            | Self::TooManyTenants => Refusal::Local,
             _ => Refusal::Permanent,
         }
     }
@@ -83,6 +91,10 @@ impl Reason {
             Self::CallersOwn => "the request already carries a credential of its own",
             Self::Override => {
                 "the request's `Override` cannot be used; give a secret that can stand in a header, under a slot that is bound to origins"
+            }
+            Self::NoTenant => "the request names no tenant; insert a `Tenant` into its extensions",
+            Self::TooManyTenants => {
+                "there are as many tenants as the slot may have, all in use; allow for more with `Tenants::most`"
             }
             Self::GatedTwice => "the request has passed a gate before; a stack needs one",
             Self::AttachedTwice => "the request has passed an attacher before; a stack needs one",

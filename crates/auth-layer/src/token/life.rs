@@ -128,6 +128,17 @@ impl Life {
         }
     }
 
+    /// Whether nothing is lost with this state: no fetch runs, and no pause, refusal or logout stands that a new slot would not
+    /// know of. A refusal and a logout are forgotten by a slot that has been `idle` for long.
+    pub(super) fn can_be_forgotten(&self, now: Instant, idle: bool) -> bool {
+        match self.phase {
+            Phase::Idle | Phase::Lost => true,
+            Phase::BackingOff { until, .. } => until <= now,
+            Phase::Refused { .. } | Phase::LoggedOut => idle,
+            Phase::Fetching { .. } => false,
+        }
+    }
+
     /// Whether no fetch was started after the one of `epoch`.
     pub(super) fn is_newest(&self, epoch: u64) -> bool {
         epoch == self.epoch

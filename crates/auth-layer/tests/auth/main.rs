@@ -16,5 +16,6 @@ mod single_flight;
 mod skew;
 mod support;
 mod tables;
+mod tenants;
 mod unauthorized;
 mod wire;
