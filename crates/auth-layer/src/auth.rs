@@ -72,7 +72,7 @@ enum Credential {
     Nothing,
     Key(KeySlot),
     Token(TokenSlot),
-    Tenants(Table),
+    Tenants(Box<Table>),
 }
 
 enum Rule {

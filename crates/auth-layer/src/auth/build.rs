@@ -191,7 +191,7 @@ fn bind(slot: Slot, hub: &Arc<Hub>) -> Result<Bound, BuildError> {
         Content::Tenants(tenants) => {
             let hub = Arc::clone(hub);
             let table = Table::new(name.clone(), scheme, timing, clock, hub, tenants);
-            Credential::Tenants(table)
+            Credential::Tenants(Box::new(table))
         }
         Content::Token(source) => Credential::Token(TokenSlot::new(
             name.clone(),
