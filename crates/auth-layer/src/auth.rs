@@ -186,7 +186,7 @@ impl Auth {
     fn table(&self, slot: &str) -> Option<&Table> {
         let mut slots = self.shared.slots.iter();
         slots.find_map(|bound| match &bound.credential {
-            Credential::Tenants(table) if bound.name.as_str() == slot => Some(table),
+            Credential::Tenants(table) if bound.name.as_str() == slot => Some(&**table),
             _ => None,
         })
     }
