@@ -89,7 +89,7 @@ impl<S> Attach<S> {
         let chosen = self.auth.choose(&found, request)?;
         let context = CallContext::of(request.extensions_mut());
         let gated = context.inside(Guard::Gate);
-        let Some(name) = chosen.name else {
+        let Some(name) = chosen.name() else {
             let ours = context.slot().is_some_and(|slot| self.auth.has(slot));
             if gated && ours {
                 return Err(AuthError::new(Reason::SlotChanged));
@@ -104,17 +104,22 @@ impl<S> Attach<S> {
         context.depart();
         strip(request, &chosen.strip);
         let headers = request.headers_mut();
-        match chosen.load {
+        match &chosen.load {
             Load::Nothing => {}
-            Load::Key(header, value) => {
-                headers.insert(header, value.clone());
+            Load::Key(header, key) => {
+                let (value, id) = key.value();
+                headers.insert(*header, value);
+                return Ok(id.map(|id| Sent::Key((*key).clone(), id)));
+            }
+            Load::Given(header, value) => {
+                headers.insert(*header, value.clone());
             }
             Load::Token(header, slot) => {
                 let Some((value, generation)) = slot.value() else {
                     return Err(AuthError::not_usable(gated).of(name));
                 };
-                headers.insert(header, value);
-                return Ok(Some(Sent::new(slot.clone(), generation)));
+                headers.insert(*header, value);
+                return Ok(Some(Sent::Token((**slot).clone(), generation)));
             }
         }
         Ok(None)

@@ -7,11 +7,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use call_context::{Class, Origin, Routes, SlotName};
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 
 pub use self::build::{AuthBuilder, BuildError};
 pub(crate) use self::choose::Load;
-use crate::{AttachLayer, AuthLayer, CallersOwn, GateLayer, Slot, TokenSlot};
+use crate::events::Hub;
+use crate::secret::Scheme;
+use crate::tenants::Table;
+use crate::{AttachLayer, AuthLayer, CallersOwn, Events, GateLayer, KeySlot, Slot, TokenSlot};
 
 /// The credentials of a client, and the rule by which requests take them.
 ///
@@ -52,6 +55,7 @@ struct Shared {
     watched: Vec<HeaderName>,
     rule: Rule,
     elsewhere: Elsewhere,
+    hub: Arc<Hub>,
 }
 
 /// A slot as requests meet it.
@@ -59,14 +63,16 @@ struct Bound {
     name: SlotName,
     origins: Vec<Origin>,
     header: HeaderName,
+    scheme: Scheme,
     callers_own: CallersOwn,
     credential: Credential,
 }
 
 enum Credential {
     Nothing,
-    Key(HeaderValue),
+    Key(KeySlot),
     Token(TokenSlot),
+    Tenants(Box<Table>),
 }
 
 enum Rule {
@@ -130,19 +136,69 @@ impl Auth {
         self.shared.slots.iter().map(|slot| &slot.name)
     }
 
+    /// Listens to what happens to the credentials from now on: see [`EventKind`](crate::EventKind).
+    ///
+    /// ```
+    /// use auth_layer::{Auth, EventKind, Slot};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let slot = Slot::key("business", "sk_1").origin("https://api.example.com".parse()?);
+    /// let auth = Auth::single(slot)?;
+    /// let mut events = auth.subscribe();
+    /// auth.key("business").expect("a static key").set("sk_2")?;
+    /// let event = events.next().await.expect("one event");
+    /// assert_eq!((event.slot.as_str(), event.kind), ("business", EventKind::KeySwitched));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn subscribe(&self) -> Events {
+        self.shared.hub.subscribe()
+    }
+
+    /// The handle of the static key `slot`, if there is one of that name.
+    pub fn key(&self, slot: &str) -> Option<&KeySlot> {
+        let mut slots = self.shared.slots.iter();
+        slots.find_map(|bound| match &bound.credential {
+            Credential::Key(key) if key.name().as_str() == slot => Some(key),
+            _ => None,
+        })
+    }
+
     /// The handle of the renewing token `slot`, if there is one of that name.
     pub fn token(&self, slot: &str) -> Option<&TokenSlot> {
         self.tokens().find(|token| token.name().as_str() == slot)
     }
 
-    /// The handles of all renewing tokens.
+    /// The handle of the token that `tenant` has in `slot`, if it is [known](crate::Tenants) at the moment.
+    ///
+    /// As long as the handle is kept, the tenant is not forgotten.
+    pub fn tenant(&self, slot: &str, tenant: &str) -> Option<TokenSlot> {
+        self.table(slot)?.get(tenant)
+    }
+
+    /// How many tenants `slot` has at the moment; `None` where it has no tenants at all.
+    pub fn tenant_count(&self, slot: &str) -> Option<usize> {
+        Some(self.table(slot)?.len())
+    }
+
+    fn table(&self, slot: &str) -> Option<&Table> {
+        let mut slots = self.shared.slots.iter();
+        slots.find_map(|bound| match &bound.credential {
+            Credential::Tenants(table) if bound.name.as_str() == slot => Some(&**table),
+            _ => None,
+        })
+    }
+
+    /// The handles of all renewing tokens but those of tenants.
     pub fn tokens(&self) -> impl Iterator<Item = &TokenSlot> {
         self.shared
             .slots
             .iter()
             .filter_map(|slot| match &slot.credential {
                 Credential::Token(token) => Some(token),
-                Credential::Nothing | Credential::Key(_) => None,
+                Credential::Nothing | Credential::Key(_) | Credential::Tenants(_) => None,
             })
     }
 }

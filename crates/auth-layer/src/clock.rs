@@ -1,10 +1,14 @@
 //! The one place where this crate asks what time it is.
 
+mod server;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
+
+pub(crate) use self::server::ServerTime;
 
 /// One moment, on both clocks.
 ///
@@ -23,6 +27,13 @@ impl Moment {
             mono: self.mono.checked_add(duration).unwrap_or(self.mono),
             wall: self.wall.checked_add(duration).unwrap_or(self.wall),
         }
+    }
+
+    /// How long it is from `now` to this moment, on the clock on which it is nearer.
+    pub(crate) fn until(self, now: Self) -> Duration {
+        let mono = self.mono.saturating_duration_since(now.mono);
+        let wall = self.wall.duration_since(now.wall).unwrap_or_default();
+        mono.min(wall)
     }
 
     /// Whether `now` is at or past this moment on either clock.

@@ -124,7 +124,7 @@ impl<S> Gate<S> {
         let chosen = self.auth.choose(&found, request)?;
         let context = CallContext::of(request.extensions_mut());
         self.auth.note(&chosen, context);
-        if chosen.name.is_some() {
+        if chosen.name().is_some() {
             context.enter(Guard::Gate);
         }
         let deadline = context.deadline().map(Instant::from_std);
@@ -137,7 +137,7 @@ impl<S> Gate<S> {
                 context.hold_until_departure(slot.demand());
                 (!slot.is_ready()).then(|| slot.wait(0, deadline))
             }
-            Load::Nothing | Load::Key(..) => None,
+            Load::Nothing | Load::Key(..) | Load::Given(..) => None,
         };
         Ok(Admission { wait, deadline })
     }

@@ -40,7 +40,10 @@
 //! | [`GateLayer`] | the outer half: chooses the slot, waits for a usable token, and after a 401 for a newer one |
 //! | [`AttachLayer`] | the inner half: checks all again and puts the newest token on as the request departs; never waits |
 //! | [`AuthLayer`] | both halves in one, for stacks without a rate limit |
-//! | [`TokenSlot`] | a handle on one renewing token: counts, throw it away, say that something has changed |
+//! | [`Tenants`] | a renewing token for each tenant, made when it is first met |
+//! | [`Override`] | another credential for one request, or none |
+//! | [`KeySlot`] | a handle on one static key: exchange it while the program runs |
+//! | [`TokenSlot`] | a handle on one renewing token: read it, renew it, log out |
 //!
 //! # The order
 //!
@@ -81,22 +84,33 @@ mod challenge;
 mod check;
 mod clock;
 mod error;
+mod events;
 mod gate;
 mod grant;
+mod instead;
 mod jwt;
+mod key;
 mod layer;
 mod secret;
 mod slot;
 mod source;
+mod tenants;
 mod token;
 
 pub use attach::{Attach, AttachFuture, AttachLayer};
 pub use auth::{Auth, AuthBuilder, BuildError, Elsewhere};
+pub use challenge::Challenge;
 pub use error::{AuthError, Reason};
+pub use events::{Event, EventKind, Events};
 pub use gate::{Gate, GateFuture, GateLayer};
 pub use grant::Grant;
+pub use instead::Override;
+pub use key::{KeySlot, RotateError, RotateStep};
 pub use layer::AuthLayer;
 pub use secret::{Secret, Unsendable};
 pub use slot::{CallersOwn, Slot};
-pub use source::{Fetch, GrantFuture, Source, SourceError, SourceFn, source_fn};
-pub use token::{Counts, TokenSlot};
+pub use source::{
+    Fetch, GrantFuture, LogOut, LogOutFuture, Source, SourceError, SourceFn, source_fn,
+};
+pub use tenants::{Tenant, Tenants};
+pub use token::{Counts, TokenSlot, UsableToken};

@@ -79,6 +79,18 @@ impl Scheme {
     }
 }
 
+impl Scheme {
+    /// The secret in a header value that this scheme has made.
+    pub(crate) fn secret(self, value: &HeaderValue) -> Option<Secret> {
+        let text = value.to_str().ok()?;
+        let text = match self {
+            Self::Bearer => text.strip_prefix(BEARER)?,
+            Self::Bare => text,
+        };
+        Some(Secret::from(text))
+    }
+}
+
 fn check(text: &str) -> Result<(), Unsendable> {
     if text.is_empty() {
         return Err(Unsendable::Empty);
@@ -134,6 +146,8 @@ mod tests {
         for (scheme, expected) in [(Scheme::Bearer, "Bearer abc"), (Scheme::Bare, "abc")] {
             let value = scheme.value(&"abc".into()).expect("sendable");
             assert_eq!(value, expected);
+            let secret = scheme.secret(&value).expect("its own value");
+            assert_eq!(secret.expose(), "abc");
             assert!(value.is_sensitive());
         }
         assert!(Scheme::Bare.value(&"ApiKey abc".into()).is_ok());

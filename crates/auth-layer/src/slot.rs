@@ -12,7 +12,7 @@ pub(crate) use self::durations::Durations;
 use crate::clock::Clock;
 use crate::secret::Scheme;
 use crate::token::Backoff;
-use crate::{Secret, Source};
+use crate::{Secret, Source, Tenants};
 
 /// One credential, bound to the origins that it is meant for.
 ///
@@ -53,20 +53,26 @@ pub struct Slot {
     pub(crate) callers_own: CallersOwn,
     pub(crate) durations: Durations,
     pub(crate) clock: Clock,
+    pub(crate) misplaced_overlap: bool,
 }
 
 pub(crate) enum Content {
     Nothing,
-    Key(Secret),
+    Key {
+        key: Secret,
+        overlap: Option<Secret>,
+    },
     Token(Box<dyn Source>),
+    Tenants(Tenants),
 }
 
 impl std::fmt::Debug for Content {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Nothing => "Nothing",
-            Self::Key(_) => "Key(..)",
+            Self::Key { .. } => "Key(..)",
             Self::Token(_) => "Token(..)",
+            Self::Tenants(_) => "Tenants(..)",
         })
     }
 }
@@ -89,12 +95,34 @@ pub enum CallersOwn {
 impl Slot {
     /// A static key.
     pub fn key(name: impl Into<SlotName>, key: impl Into<Secret>) -> Self {
-        Self::new(name.into(), Content::Key(key.into()))
+        let (key, overlap) = (key.into(), None);
+        Self::new(name.into(), Content::Key { key, overlap })
+    }
+
+    /// Adds a second static key, which comes into use where the server refuses the first: see [`KeySlot`](crate::KeySlot).
+    ///
+    /// On a slot that has no static key this is an error when the [`Auth`](crate::Auth) is built.
+    #[must_use]
+    pub fn overlap(mut self, second: impl Into<Secret>) -> Self {
+        match &mut self.content {
+            Content::Key { overlap, .. } => *overlap = Some(second.into()),
+            Content::Nothing | Content::Token(_) | Content::Tenants(_) => {
+                self.misplaced_overlap = true
+            }
+        }
+        self
     }
 
     /// A token that is fetched when it is needed and renewed before it ends.
     pub fn token(name: impl Into<SlotName>, source: impl Source) -> Self {
         Self::new(name.into(), Content::Token(Box::new(source)))
+    }
+
+    /// A renewing token for each tenant, made when the tenant is first met. All setters hold for each of them.
+    ///
+    /// A request that names no tenant is refused ([`Reason::NoTenant`](crate::Reason::NoTenant)).
+    pub fn tenants(name: impl Into<SlotName>, tenants: Tenants) -> Self {
+        Self::new(name.into(), Content::Tenants(tenants))
     }
 
     /// Deliberately nothing: requests of this slot carry no credential of ours.
@@ -116,6 +144,7 @@ impl Slot {
             callers_own: CallersOwn::default(),
             durations: Durations::default(),
             clock: Clock::default(),
+            misplaced_overlap: false,
         }
     }
 

@@ -31,6 +31,23 @@ pub trait Source: Send + Sync + 'static {
     /// Fetches a new token.
     fn fetch(&self, fetch: Fetch) -> GrantFuture<'_>;
 
+    /// Gives tokens back at the server, where it takes them back (RFC 7009), and forgets what the source itself keeps.
+    ///
+    /// Called when the slot is [logged out](crate::TokenSlot::log_out), in a task of its own, and may run beside a fetch that
+    /// was under way: what that one brings is given back in the same way. By default there is nothing to do.
+    fn log_out(&self, log_out: LogOut) -> LogOutFuture<'_> {
+        drop(log_out);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Whether the refresh tokens that the source hands over are kept elsewhere as well, in a store for example.
+    ///
+    /// Where they are not, a [tenant](crate::Tenants) that has one is not forgotten as long as the program runs: nobody could log in
+    /// again for it. By default they are not.
+    fn keeps_refresh_tokens(&self) -> bool {
+        false
+    }
+
     /// The slot under which the source's own requests go through the same [`Auth`](crate::Auth), if they do.
     ///
     /// Such a source holds the stack, and the stack holds the source: both stay in memory until the program ends.
@@ -41,6 +58,9 @@ pub trait Source: Send + Sync + 'static {
         None
     }
 }
+
+/// The future that [`Source::log_out`] returns.
+pub type LogOutFuture<'a> = Pin<Box<dyn Future<Output = Result<(), SourceError>> + Send + 'a>>;
 
 /// What a source is told about the fetch that it is to make.
 #[derive(Clone)]
@@ -65,6 +85,40 @@ impl Fetch {
 impl fmt::Debug for Fetch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fetch")
+            .field("slot", &self.slot)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The tokens that are used no more.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct LogOut {
+    pub(crate) slot: SlotName,
+    pub(crate) token: Option<Secret>,
+    pub(crate) refresh_token: Option<Secret>,
+}
+
+impl LogOut {
+    /// The slot that is logged out.
+    pub fn slot(&self) -> &SlotName {
+        &self.slot
+    }
+
+    /// The token that was in use, if any was.
+    pub fn token(&self) -> Option<&Secret> {
+        self.token.as_ref()
+    }
+
+    /// The newest refresh token, if there was one.
+    pub fn refresh_token(&self) -> Option<&Secret> {
+        self.refresh_token.as_ref()
+    }
+}
+
+impl fmt::Debug for LogOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogOut")
             .field("slot", &self.slot)
             .finish_non_exhaustive()
     }

@@ -1,15 +1,20 @@
 //! A renewing token: its state, and the shell around the pure parts.
 
+mod answers;
 mod failure;
 mod fetch;
+mod forget;
+mod handle;
 mod keep;
 mod life;
+mod logout;
 mod timing;
 mod wait;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
+use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
 use call_context::SlotName;
@@ -19,13 +24,15 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+pub use self::handle::UsableToken;
 pub use self::life::Counts;
 pub(crate) use self::timing::{Backoff, Timing};
 pub(crate) use self::wait::Wait;
 
 use self::life::Life;
 use self::timing::Expiry;
-use crate::clock::{Clock, Moment};
+use crate::clock::{Clock, Moment, ServerTime};
+use crate::events::Hub;
 use crate::secret::Scheme;
 use crate::{Secret, Source};
 
@@ -41,6 +48,7 @@ struct Shared {
     source: Box<dyn Source>,
     timing: Timing,
     clock: Clock,
+    hub: Arc<Hub>,
     /// Written under the lock of `book` alone, so that generations never run backwards.
     current: ArcSwapOption<Current>,
     book: Mutex<Book>,
@@ -60,6 +68,8 @@ impl Drop for Shared {
 struct Book {
     life: Life,
     refresh_token: Option<Secret>,
+    /// As far as answers have told.
+    server_time: Option<ServerTime>,
 }
 
 /// The token in use. It lives on as its header value alone.
@@ -68,6 +78,8 @@ struct Current {
     value: HeaderValue,
     /// `None`: nobody has said when it ends.
     expiry: Option<Expiry>,
+    /// When it ends by the server's clock, where that is all that was said.
+    ends: Option<SystemTime>,
     published: Instant,
     accepted: AtomicBool,
 }
@@ -89,10 +101,12 @@ impl TokenSlot {
         source: Box<dyn Source>,
         timing: Timing,
         clock: Clock,
+        hub: Arc<Hub>,
     ) -> Self {
         let book = Book {
             life: Life::new(timing),
             refresh_token: None,
+            server_time: None,
         };
         Self {
             shared: Arc::new(Shared {
@@ -101,6 +115,7 @@ impl TokenSlot {
                 source,
                 timing,
                 clock,
+                hub,
                 current: ArcSwapOption::empty(),
                 book: Mutex::new(book),
                 demand: Arc::default(),
@@ -178,37 +193,6 @@ impl TokenSlot {
         current
             .is_usable(self.shared.clock.now())
             .then(|| (current.value.clone(), current.generation))
-    }
-
-    /// Notes that a server has accepted `generation`.
-    pub(crate) fn accept(&self, generation: u64) {
-        let current = self.shared.current.load();
-        let Some(current) = current.as_deref().filter(|c| c.generation == generation) else {
-            return;
-        };
-        // The load alone keeps the common case free of writes that other cores would have to see.
-        if !current.accepted.load(Ordering::Relaxed)
-            && !current.accepted.swap(true, Ordering::Relaxed)
-        {
-            self.shared.book.lock().life.accept();
-        }
-    }
-
-    /// Throws `generation` away, because a server refused it. Late refusals of earlier ones change nothing.
-    pub(crate) fn reject(&self, generation: u64) {
-        let now = self.shared.clock.now().mono;
-        let mut book = self.shared.book.lock();
-        let current = self.shared.current.load();
-        let Some(current) = current.as_deref().filter(|c| c.generation == generation) else {
-            return;
-        };
-        let accepted = current.accepted.load(Ordering::Relaxed);
-        book.life
-            .reject(accepted, current.published, now, fastrand::f64());
-        self.shared.current.store(None);
-        drop(book);
-        self.shared.changed.notify_waiters();
-        tracing::debug!(slot = %self.shared.name, generation, accepted, "the server refused the token");
     }
 }
 

@@ -4,10 +4,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use call_context::BoxError;
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use pin_project_lite::pin_project;
 
-use crate::{AuthError, TokenSlot, challenge};
+use crate::{AuthError, KeySlot, TokenSlot, challenge};
 
 pin_project! {
     /// The future of [`Attach`](crate::Attach).
@@ -27,16 +27,32 @@ pin_project! {
     }
 }
 
-/// Which token went out with a request. As a response extension: it was refused, and has been thrown away.
+/// Which token or key went out with a request. As a response extension: it was refused, and is used no more.
 #[derive(Clone)]
-pub(crate) struct Sent {
-    pub(crate) slot: TokenSlot,
-    pub(crate) generation: u64,
+pub(crate) enum Sent {
+    /// The token of that generation.
+    Token(TokenSlot, u64),
+    /// The key of that number.
+    Key(KeySlot, u64),
 }
 
 impl Sent {
-    pub(super) fn new(slot: TokenSlot, generation: u64) -> Self {
-        Self { slot, generation }
+    fn accept(&self, headers: &HeaderMap) {
+        match self {
+            Self::Token(slot, generation) => slot.accept(*generation, headers),
+            Self::Key(slot, id) => slot.accept(*id),
+        }
+    }
+
+    /// Whether something better is in use, or may be soon.
+    fn reject(&self, headers: &HeaderMap) -> bool {
+        match self {
+            Self::Token(slot, generation) => {
+                slot.reject(*generation, headers);
+                true
+            }
+            Self::Key(slot, id) => slot.reject(*id),
+        }
     }
 }
 
@@ -86,9 +102,10 @@ where
 fn judge<R>(response: &mut Response<R>, sent: Sent) {
     let status = response.status();
     if status == StatusCode::UNAUTHORIZED && !challenge::is_about_scope(response.headers()) {
-        sent.slot.reject(sent.generation);
-        response.extensions_mut().insert(sent);
+        if sent.reject(response.headers()) {
+            response.extensions_mut().insert(sent);
+        }
     } else if matches!(status.as_u16(), 101 | 200..=399 | 401 | 403) {
-        sent.slot.accept(sent.generation);
+        sent.accept(response.headers());
     }
 }

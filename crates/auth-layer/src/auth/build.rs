@@ -11,9 +11,11 @@ use http::header::AUTHORIZATION;
 pub use self::error::BuildError;
 use self::error::Mistake;
 use super::{Auth, Bound, Credential, Elsewhere, Rule, Shared};
+use crate::events::Hub;
 use crate::slot::Content;
+use crate::tenants::Table;
 use crate::token::Timing;
-use crate::{Slot, TokenSlot};
+use crate::{KeySlot, Slot, TokenSlot};
 
 /// No duration of a slot is longer than this, so that no clock overflows.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -97,11 +99,12 @@ impl AuthBuilder {
             None if names.len() != 1 => return Err(Mistake::NotOneSlot.into()),
             None => Rule::Single,
         };
+        let hub = Arc::new(Hub::default());
         let slots = self.slots.into_iter().map(|mut slot| {
             if slot.origins.is_empty() && slot.plain_http.is_empty() {
                 slot.origins.extend(self.origin.clone());
             }
-            bind(slot)
+            bind(slot, &hub)
         });
         let slots = slots.collect::<Result<Vec<_>, _>>()?;
         follow_sources(&slots)?;
@@ -117,6 +120,7 @@ impl AuthBuilder {
                 watched,
                 rule,
                 elsewhere: self.elsewhere,
+                hub,
             }),
         })
     }
@@ -148,7 +152,7 @@ fn routed(
     Ok(Rule::Routed { routes, slots })
 }
 
-fn bind(slot: Slot) -> Result<Bound, BuildError> {
+fn bind(slot: Slot, hub: &Arc<Hub>) -> Result<Bound, BuildError> {
     let Slot {
         name,
         content,
@@ -159,7 +163,11 @@ fn bind(slot: Slot) -> Result<Bound, BuildError> {
         callers_own,
         durations,
         clock,
+        misplaced_overlap,
     } = slot;
+    if misplaced_overlap {
+        return Err(Mistake::OverlapOfNothing.of(&name));
+    }
     if let Some(open) = origins.iter().find(|o| !o.is_https() && !o.is_loopback()) {
         return Err(Mistake::PlainHttp(open.clone()).of(&name));
     }
@@ -167,25 +175,38 @@ fn bind(slot: Slot) -> Result<Bound, BuildError> {
     if origins.is_empty() && !matches!(content, Content::Nothing) {
         return Err(Mistake::NoOrigin.of(&name));
     }
-    if !durations.is_empty() && !matches!(content, Content::Token(_)) {
+    if !durations.is_empty() && !matches!(content, Content::Token(_) | Content::Tenants(_)) {
         return Err(Mistake::NothingToTime.of(&name));
     }
     let queued = matches!(&content, Content::Token(source) if source.through().is_some());
     let timing = checked(durations.timing(queued)).map_err(|mistake| mistake.of(&name))?;
     let credential = match content {
         Content::Nothing => Credential::Nothing,
-        Content::Key(key) => match scheme.value(&key) {
-            Ok(value) => Credential::Key(value),
-            Err(error) => return Err(Mistake::Key(error).of(&name)),
-        },
-        Content::Token(source) => {
-            Credential::Token(TokenSlot::new(name.clone(), scheme, source, timing, clock))
+        Content::Key { key, overlap } => {
+            match KeySlot::new(name.clone(), scheme, key, overlap, Arc::clone(hub), clock) {
+                Ok(key) => Credential::Key(key),
+                Err(error) => return Err(Mistake::Key(error).of(&name)),
+            }
         }
+        Content::Tenants(tenants) => {
+            let hub = Arc::clone(hub);
+            let table = Table::new(name.clone(), scheme, timing, clock, hub, tenants);
+            Credential::Tenants(Box::new(table))
+        }
+        Content::Token(source) => Credential::Token(TokenSlot::new(
+            name.clone(),
+            scheme,
+            source,
+            timing,
+            clock,
+            Arc::clone(hub),
+        )),
     };
     Ok(Bound {
         name,
         origins,
         header,
+        scheme,
         callers_own,
         credential,
     })
@@ -216,7 +237,7 @@ fn follow_sources(slots: &[Bound]) -> Result<(), BuildError> {
         let slot = slots.iter().find(|slot| slot.name == *name)?;
         match &slot.credential {
             Credential::Token(token) => token.through(),
-            Credential::Nothing | Credential::Key(_) => None,
+            Credential::Nothing | Credential::Key(_) | Credential::Tenants(_) => None,
         }
     };
     for slot in slots {

@@ -1,10 +1,13 @@
 //! Which credential a request takes: the one question that gate and attacher both ask.
 
+use std::ops::Deref;
+
 use call_context::{CallContext, Class, Guard, SlotName};
 use http::{HeaderName, HeaderValue, Request};
 
 use super::{Auth, Bound, Credential, Elsewhere, Rule};
-use crate::{AuthError, CallersOwn, Reason, TokenSlot, check};
+use crate::tenants::Full;
+use crate::{AuthError, CallersOwn, KeySlot, Override, Reason, TokenSlot, check};
 
 /// Where a request belongs, before a look at what it carries.
 pub(crate) struct Found<'a> {
@@ -23,7 +26,7 @@ impl Found<'_> {
 pub(crate) struct Chosen<'a> {
     pub(crate) class: Option<&'a Class>,
     /// `None` for a request that passes bare, since it goes elsewhere.
-    pub(crate) name: Option<&'a SlotName>,
+    slot: Option<&'a SlotName>,
     /// What the caller has put on and is to be taken off.
     pub(crate) strip: Vec<&'a HeaderName>,
     pub(crate) load: Load<'a>,
@@ -32,8 +35,37 @@ pub(crate) struct Chosen<'a> {
 pub(crate) enum Load<'a> {
     /// Nothing of ours.
     Nothing,
-    Key(&'a HeaderName, &'a HeaderValue),
-    Token(&'a HeaderName, &'a TokenSlot),
+    Key(&'a HeaderName, &'a KeySlot),
+    Token(&'a HeaderName, Held<'a>),
+    /// What the caller gave for this request alone.
+    Given(&'a HeaderName, HeaderValue),
+}
+
+/// A token of the table, or of a tenant.
+pub(crate) enum Held<'a> {
+    Of(&'a TokenSlot),
+    Tenant(TokenSlot),
+}
+
+impl Deref for Held<'_> {
+    type Target = TokenSlot;
+
+    fn deref(&self) -> &TokenSlot {
+        match self {
+            Self::Of(slot) => slot,
+            Self::Tenant(slot) => slot,
+        }
+    }
+}
+
+impl Chosen<'_> {
+    /// The slot whose credential the request carries: the tenant's own, where it has one.
+    pub(crate) fn name(&self) -> Option<&SlotName> {
+        match &self.load {
+            Load::Token(_, Held::Tenant(slot)) => Some(slot.name()),
+            _ => self.slot,
+        }
+    }
 }
 
 impl Auth {
@@ -69,13 +101,20 @@ impl Auth {
     ) -> Result<Chosen<'a>, AuthError> {
         let mut chosen = Chosen {
             class: found.class,
-            name: found.slot.map(|slot| &slot.name),
+            slot: found.slot.map(|slot| &slot.name),
             strip: Vec::new(),
-            load: found.slot.map_or(Load::Nothing, Bound::load),
+            load: Load::Nothing,
         };
         if found.is_foreign() && has_been_attached(request) {
             // What it carries is no caller's own: another attacher has put it on.
             return Ok(chosen);
+        }
+        if let Some(instead) = request.extensions().get::<Override>()
+            && let Some(slot) = found.slot
+        {
+            chosen.load = slot.load_instead(instead)?;
+        } else if let Some(slot) = found.slot {
+            chosen.load = slot.load(request)?;
         }
         let headers = request.headers();
         for header in &self.shared.watched {
@@ -145,14 +184,15 @@ impl Auth {
     /// Notes what was chosen in the request's context.
     pub(crate) fn note(&self, chosen: &Chosen<'_>, context: &mut CallContext) {
         let under_another = context.inside(Guard::Gate) && !context.inside(Guard::Attach);
-        if chosen.name.is_none() && under_another {
+        let name = chosen.name();
+        if name.is_none() && under_another {
             // Another gate has found its slot, and a layer below it may go by that.
             return;
         }
         if self.is_routed() {
             context.set_class(chosen.class.cloned());
         }
-        match chosen.name {
+        match name {
             Some(name) => context.set_slot(name.clone()),
             None => context.clear_slot(),
         }
@@ -160,7 +200,13 @@ impl Auth {
 
     /// Whether a slot of this table has that name.
     pub(crate) fn has(&self, slot: &SlotName) -> bool {
-        self.slots().any(|name| name == slot)
+        self.shared
+            .slots
+            .iter()
+            .any(|bound| match &bound.credential {
+                Credential::Tenants(table) => table.has(slot),
+                _ => bound.name == *slot,
+            })
     }
 }
 
@@ -170,11 +216,33 @@ fn has_been_attached<B>(request: &Request<B>) -> bool {
 }
 
 impl Bound {
-    fn load(&self) -> Load<'_> {
-        match &self.credential {
-            Credential::Nothing => Load::Nothing,
-            Credential::Key(value) => Load::Key(&self.header, value),
-            Credential::Token(token) => Load::Token(&self.header, token),
+    fn load<B>(&self, request: &Request<B>) -> Result<Load<'_>, AuthError> {
+        let token = match &self.credential {
+            Credential::Nothing => return Ok(Load::Nothing),
+            Credential::Key(key) => return Ok(Load::Key(&self.header, key)),
+            Credential::Token(token) => Held::Of(token),
+            Credential::Tenants(table) => {
+                let refused = |reason| AuthError::new(reason).of(&self.name);
+                let tenant = table.tenant_of(request);
+                let tenant = tenant.ok_or_else(|| refused(Reason::NoTenant))?;
+                let slot = table.slot(tenant);
+                Held::Tenant(slot.map_err(|Full| refused(Reason::TooManyTenants))?)
+            }
+        };
+        Ok(Load::Token(&self.header, token))
+    }
+
+    /// What a request carries instead of the slot's own credential.
+    fn load_instead(&self, instead: &Override) -> Result<Load<'_>, AuthError> {
+        let Some(secret) = instead.get() else {
+            return Ok(Load::Nothing);
+        };
+        if self.origins.is_empty() {
+            return Err(AuthError::new(Reason::Override).of(&self.name));
+        }
+        match self.scheme.value(secret) {
+            Ok(value) => Ok(Load::Given(&self.header, value)),
+            Err(error) => Err(AuthError::because(Reason::Override, error).of(&self.name)),
         }
     }
 

@@ -22,6 +22,12 @@ pub enum Reason {
     ForgedHost,
     /// The request already carries `Authorization`, or a header that one of the slots would set.
     CallersOwn,
+    /// The request's [`Override`](crate::Override) cannot stand in a header, or its slot is bound to no origin.
+    Override,
+    /// The slot has a credential for each tenant, and the request names no tenant.
+    NoTenant,
+    /// The slot has as many tenants as it may, and none of those that were looked at can be forgotten.
+    TooManyTenants,
     /// The request has passed another gate.
     GatedTwice,
     /// The request has passed another attacher.
@@ -41,6 +47,8 @@ pub enum Reason {
     BackingOff,
     /// The source refused for good.
     Refused,
+    /// The slot is logged out.
+    LoggedOut,
     /// The runtime that fetched the token for this request was shut down.
     FetchLost,
     /// There is no usable token as the request departs.
@@ -51,7 +59,11 @@ impl Reason {
     /// How the call was refused, as far as a second try is concerned.
     pub fn refusal(self) -> Refusal {
         match self {
-            Self::TimedOut | Self::BackingOff | Self::FetchLost | Self::NotUsable => Refusal::Local,
+            Self::TimedOut
+            | Self::BackingOff
+            | Self::FetchLost
+            | Self::NotUsable
+            | Self::TooManyTenants => Refusal::Local,
             _ => Refusal::Permanent,
         }
     }
@@ -77,6 +89,13 @@ impl Reason {
                 "the request's Host header names another server than its URI; remove it"
             }
             Self::CallersOwn => "the request already carries a credential of its own",
+            Self::Override => {
+                "the request's `Override` cannot be used; give a secret that can stand in a header, under a slot that is bound to origins"
+            }
+            Self::NoTenant => "the request names no tenant; insert a `Tenant` into its extensions",
+            Self::TooManyTenants => {
+                "there are as many tenants as the slot may have, all in use; allow for more with `Tenants::most`"
+            }
             Self::GatedTwice => "the request has passed a gate before; a stack needs one",
             Self::AttachedTwice => "the request has passed an attacher before; a stack needs one",
             Self::BelowRateLayer => {
@@ -96,6 +115,7 @@ impl Reason {
             Self::Refused => {
                 "the token source has refused for good; nothing is fetched until `TokenSlot::changed` is called"
             }
+            Self::LoggedOut => "the slot is logged out; log in, and call `TokenSlot::changed`",
             Self::FetchLost => "the runtime that fetched the token was shut down",
             Self::NotUsable => "there is no usable token as the request departs",
         }

@@ -94,14 +94,18 @@ where
                 }
                 StateProjection::Calling { future } => {
                     let mut response = ready!(future.poll(cx)).map_err(Into::into)?;
-                    let Some(refused) = response.extensions_mut().remove::<Sent>() else {
-                        return Poll::Ready(Ok(response));
-                    };
-                    let wait = refused.slot.wait(refused.generation, *this.deadline);
-                    State::Renewing {
-                        wait,
-                        slot: refused.slot.name().clone(),
-                        response: Some(response),
+                    match response.extensions_mut().remove::<Sent>() {
+                        None => return Poll::Ready(Ok(response)),
+                        // The other key is in use already.
+                        Some(Sent::Key(key, _)) => {
+                            mark_renewed(&mut response, key.name().clone());
+                            return Poll::Ready(Ok(response));
+                        }
+                        Some(Sent::Token(token, generation)) => State::Renewing {
+                            wait: token.wait(generation, *this.deadline),
+                            slot: token.name().clone(),
+                            response: Some(response),
+                        },
                     }
                 }
                 StateProjection::Renewing {
@@ -113,9 +117,7 @@ where
                     let mut response = response.take().expect(DONE);
                     // Without a newer token the 401 itself is the answer.
                     if outcome.is_ok() {
-                        let extensions = response.extensions_mut();
-                        extensions.insert(Renewed);
-                        extensions.insert(slot.clone());
+                        mark_renewed(&mut response, slot.clone());
                     }
                     return Poll::Ready(Ok(response));
                 }
@@ -123,4 +125,11 @@ where
             this.state.set(next);
         }
     }
+}
+
+/// Says that another try would carry a newer credential of `slot`.
+fn mark_renewed<R>(response: &mut Response<R>, slot: SlotName) {
+    let extensions = response.extensions_mut();
+    extensions.insert(Renewed);
+    extensions.insert(slot);
 }

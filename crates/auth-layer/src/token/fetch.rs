@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::task::Poll;
+use std::time::SystemTime;
 
 use http::HeaderValue;
 use tokio::runtime::Handle;
@@ -13,7 +14,7 @@ use super::keep::keep;
 use super::timing::Expiry;
 use super::{Current, TokenSlot};
 use crate::clock::Moment;
-use crate::{Fetch, Grant, Secret, Source, jwt};
+use crate::{EventKind, Fetch, Grant, Secret, Source, jwt};
 
 tokio::task_local! {
     /// The slots whose fetches the task works for, innermost last.
@@ -63,7 +64,12 @@ async fn run(landing: Landing) {
     // From before the request: the server may have begun to count at any time since.
     let born = shared.clock.now();
     let answer = tokio::time::timeout(shared.timing.fetch, ask(&*shared.source, fetch)).await;
-    landing.land(born, answer.unwrap_or(Err(Failure::TimedOut)));
+    let answer = answer.unwrap_or(Err(Failure::TimedOut));
+    if let Some(late) = landing.land(born, answer) {
+        let token = shared.scheme.secret(&late.value);
+        // Nobody waits for it: a failure leaves at the server what would have been there anyway.
+        let _ = shared.give_back(token, late.refresh_token).await;
+    }
 }
 
 /// Asks the source; a panic is a failure. Its message is dropped unread: it may quote a secret.
@@ -87,20 +93,25 @@ struct Landing {
 }
 
 impl Landing {
-    fn land(mut self, born: Moment, answer: Result<Grant, Failure>) {
+    /// Publishes what the fetch has brought, or hands back what came after the slot was logged out.
+    fn land(mut self, born: Moment, answer: Result<Grant, Failure>) -> Option<Token> {
         self.landed = true;
-        match answer.and_then(|grant| self.slot.read(grant, born)) {
+        let late = match answer.and_then(|grant| self.slot.read(grant, born)) {
             Ok(token) => self.publish(token),
-            Err(why) => self.fail(why),
-        }
+            Err(why) => {
+                self.fail(why);
+                None
+            }
+        };
         self.slot.shared.changed.notify_waiters();
+        late
     }
 
-    fn publish(&self, token: Token) {
+    fn publish(&self, token: Token) -> Option<Token> {
         let shared = &*self.slot.shared;
         let mut book = shared.book.lock();
         let Some(generation) = book.life.succeed(self.epoch) else {
-            return;
+            return book.life.is_fenced(self.epoch).then_some(token);
         };
         if token.refresh_token.is_some() {
             book.refresh_token = token.refresh_token;
@@ -109,17 +120,24 @@ impl Landing {
             generation,
             value: token.value,
             expiry: token.expiry,
+            ends: token.ends,
             published: token.now.mono,
             accepted: AtomicBool::new(false),
         })));
         drop(book);
         tracing::debug!(slot = %shared.name, generation, "a new token is in use");
+        shared.hub.tell(&shared.name, EventKind::Renewed);
+        None
     }
 
     fn fail(&self, why: Failure) {
         let shared = &*self.slot.shared;
         let now = shared.clock.now().mono;
         let outcome = why.name();
+        let kind = match why.is_permanent() {
+            true => EventKind::NeedsHuman,
+            false => EventKind::RenewalFailed,
+        };
         let counted = shared
             .book
             .lock()
@@ -127,6 +145,7 @@ impl Landing {
             .fail(self.epoch, why, now, fastrand::f64());
         if counted {
             tracing::warn!(slot = %shared.name, outcome, "no new token");
+            shared.hub.tell(&shared.name, kind);
         }
     }
 }
@@ -143,6 +162,7 @@ impl Drop for Landing {
 struct Token {
     value: HeaderValue,
     expiry: Option<Expiry>,
+    ends: Option<SystemTime>,
     refresh_token: Option<Secret>,
     now: Moment,
 }
@@ -155,9 +175,18 @@ impl TokenSlot {
             .scheme
             .value(&grant.token)
             .map_err(Failure::Unsendable)?;
+        let ends = match grant.lifetime {
+            Some(_) => None,
+            None => jwt::expiry(grant.token.expose()),
+        };
         let expiry = match grant.lifetime {
             Some(lifetime) => Some((lifetime, born)),
-            None => jwt::remaining(grant.token.expose(), now.wall).map(|left| (left, now)),
+            None => {
+                let time = shared.book.lock().time(now);
+                // A claim in the past is no hint: this clock may be wrong, and the server will say so if it is not.
+                let left = ends.and_then(|ends| ends.duration_since(time).ok());
+                left.filter(|left| !left.is_zero()).map(|left| (left, now))
+            }
         };
         let expiry =
             expiry.map(|(lifetime, since)| shared.timing.plan(lifetime, since, fastrand::f64()));
@@ -167,6 +196,7 @@ impl TokenSlot {
         Ok(Token {
             value,
             expiry,
+            ends,
             refresh_token: grant.refresh_token,
             now,
         })

@@ -83,7 +83,7 @@ impl TokenSlot {
         match book.life.next(now.mono, None, fastrand::f64()) {
             Next::Start(epoch) => Step::Start(epoch),
             Next::Fetching(until) | Next::BackingOff(until, _) => Step::Until(until),
-            Next::Refused(_) => Step::UntilChanged,
+            Next::Refused(_) | Next::LoggedOut => Step::UntilChanged,
             Next::Lost => Step::End,
         }
     }

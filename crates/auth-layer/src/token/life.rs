@@ -40,6 +40,8 @@ pub(super) struct Life {
     epoch: u64,
     /// Of the fetch that brought the newest token.
     published: u64,
+    /// The newest epoch of which nothing may be used any more, since the slot was logged out.
+    fenced: u64,
     generation: u64,
     /// Failures in a row. A token that no server has accepted yet does not end the row.
     failures: u32,
@@ -52,6 +54,7 @@ enum Phase {
     Lost,
     BackingOff { until: Instant, why: Failure },
     Refused { why: Failure },
+    LoggedOut,
 }
 
 /// What somebody who needs a token is to do.
@@ -65,6 +68,8 @@ pub(super) enum Next {
     BackingOff(Instant, Failure),
     /// Give up.
     Refused(Failure),
+    /// Give up: the slot is logged out.
+    LoggedOut,
     /// Give up: one's own fetch was dropped with its runtime.
     Lost,
 }
@@ -77,6 +82,7 @@ impl Life {
             phase: Phase::Idle,
             epoch: 0,
             published: 0,
+            fenced: 0,
             generation: 0,
             failures: 0,
         }
@@ -100,6 +106,7 @@ impl Life {
                 Next::BackingOff(*until, why.clone())
             }
             Phase::Refused { why } => Next::Refused(why.clone()),
+            Phase::LoggedOut => Next::LoggedOut,
             Phase::Lost if mine == Some(self.epoch) => Next::Lost,
             Phase::Idle | Phase::Lost | Phase::BackingOff { .. } => {
                 self.epoch += 1;
@@ -117,7 +124,18 @@ impl Life {
         match self.phase {
             Phase::Idle | Phase::Lost => true,
             Phase::BackingOff { until, .. } => until <= now,
-            Phase::Fetching { .. } | Phase::Refused { .. } => false,
+            Phase::Fetching { .. } | Phase::Refused { .. } | Phase::LoggedOut => false,
+        }
+    }
+
+    /// Whether nothing is lost with this state: no fetch runs, and no pause, refusal or logout stands that a new slot would not
+    /// know of. A refusal and a logout are forgotten by a slot that has been `idle` for long.
+    pub(super) fn can_be_forgotten(&self, now: Instant, idle: bool) -> bool {
+        match self.phase {
+            Phase::Idle | Phase::Lost => true,
+            Phase::BackingOff { until, .. } => until <= now,
+            Phase::Refused { .. } | Phase::LoggedOut => idle,
+            Phase::Fetching { .. } => false,
         }
     }
 
@@ -130,7 +148,11 @@ impl Life {
     pub(super) fn renew(&mut self, now: Instant, jitter: f64) -> Option<u64> {
         match self.next(now, None, jitter) {
             Next::Start(epoch) => Some(epoch),
-            Next::Fetching(_) | Next::BackingOff(..) | Next::Refused(_) | Next::Lost => None,
+            Next::Fetching(_)
+            | Next::BackingOff(..)
+            | Next::Refused(_)
+            | Next::LoggedOut
+            | Next::Lost => None,
         }
     }
 
@@ -182,7 +204,10 @@ impl Life {
         match self.phase {
             Phase::Idle | Phase::Lost => {}
             Phase::BackingOff { until, .. } if until <= now => {}
-            Phase::Fetching { .. } | Phase::BackingOff { .. } | Phase::Refused { .. } => return,
+            Phase::Fetching { .. }
+            | Phase::BackingOff { .. }
+            | Phase::Refused { .. }
+            | Phase::LoggedOut => return,
         }
         let earliest = published + self.timing.backoff.shortest;
         if !accepted {
@@ -200,6 +225,19 @@ impl Life {
         if matches!(self.phase, Phase::Idle) {
             self.failures = 0;
         }
+    }
+
+    /// Ends everything that is under way, until something changes: what a fetch still brings is fenced off.
+    pub(super) fn log_out(&mut self) {
+        self.phase = Phase::LoggedOut;
+        self.failures = 0;
+        self.published = self.epoch;
+        self.fenced = self.epoch;
+    }
+
+    /// Whether the slot was logged out after the fetch of `epoch` began.
+    pub(super) fn is_fenced(&self, epoch: u64) -> bool {
+        epoch <= self.fenced
     }
 
     /// Forgets pauses and refusals: something has changed.

@@ -81,6 +81,7 @@ impl TokenSlot {
             Next::Fetching(until) => Step::Fetching(until),
             Next::BackingOff(until, why) => Step::BackingOff(until, why),
             Next::Refused(why) => Step::GiveUp(self.because(Reason::Refused, why)),
+            Next::LoggedOut => Step::GiveUp(self.error(Reason::LoggedOut)),
             Next::Lost => Step::GiveUp(self.error(Reason::FetchLost)),
         }
     }

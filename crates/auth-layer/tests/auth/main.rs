@@ -2,7 +2,10 @@
 
 mod company;
 mod demand;
+mod handles;
+mod instead;
 mod keeper;
+mod keys;
 mod life;
 mod order;
 mod outage;
@@ -10,7 +13,9 @@ mod permits;
 mod queue;
 mod refusals;
 mod single_flight;
+mod skew;
 mod support;
 mod tables;
+mod tenants;
 mod unauthorized;
 mod wire;

@@ -26,6 +26,7 @@ pub(super) enum Mistake {
     NoOrigin,
     PlainHttp(Origin),
     Key(Unsendable),
+    OverlapOfNothing,
     NothingToTime,
     Backoff,
     FetchTimeout,
@@ -86,6 +87,9 @@ impl fmt::Display for BuildError {
                 "{origin} is plain http to another machine; use https, or declare it with `plain_http`"
             ),
             Mistake::Key(_) => f.write_str("the key cannot stand in a header"),
+            Mistake::OverlapOfNothing => {
+                f.write_str("an overlap key is set, but only a static key has any")
+            }
             Mistake::NothingToTime => {
                 f.write_str("durations are set, but only a renewing token has any")
             }
