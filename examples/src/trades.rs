@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `weather` | what goes wrong, and how often |
 //! | `dialer` | connections, of which some are refused for real |
+//! | `patience` | attempts that are given up before their answer comes |
 //! | `probe` | sees each attempt below all layers, and knows without them whether it can have left |
 //! | `naive` | the control: whatever fails is repeated |
 //! | `haproxy` | a proxy of the real world between client and server |
@@ -19,6 +20,7 @@ pub mod book;
 pub mod dialer;
 pub mod haproxy;
 pub mod naive;
+pub mod patience;
 pub mod probe;
 pub mod report;
 pub mod run;

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use http::Request;
 use hyper_util::client::legacy;
-use tollgate::context::BoxError;
+use tollgate::context::{BoxError, Unprocessed};
 use tower::Service;
 use tower::timeout::error::Elapsed;
 
@@ -22,6 +22,7 @@ pub struct Wire {
     attempts: Box<[Attempts]>,
     undispatched: AtomicU64,
     timed_out: AtomicU64,
+    claimed: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -38,6 +39,7 @@ impl Wire {
             attempts: (0..trades).map(|_| Attempts::default()).collect(),
             undispatched: AtomicU64::new(0),
             timed_out: AtomicU64::new(0),
+            claimed: AtomicU64::new(0),
         }
     }
 
@@ -65,10 +67,18 @@ impl Wire {
         self.timed_out.load(Relaxed)
     }
 
+    /// Attempts of which the peer said that it had not processed them.
+    #[must_use]
+    pub fn claimed(&self) -> u64 {
+        self.claimed.load(Relaxed)
+    }
+
     fn failed(&self, trade: u32, error: &BoxError) {
         if error.is::<Elapsed>() {
             self.timed_out.fetch_add(1, Relaxed);
         }
+        let claimed = Unprocessed::judge(&**error).is_some_and(Unprocessed::is_claim);
+        self.claimed.fetch_add(claimed.into(), Relaxed);
         let Some(error) = error.downcast_ref::<legacy::Error>() else {
             return;
         };

@@ -17,6 +17,8 @@ pub struct Totals {
     pub undispatched: u64,
     /// Attempts that took too long.
     pub timed_out: u64,
+    /// Attempts of which the peer said that it had not processed them.
+    pub claimed: u64,
     /// Replays of the retry layer.
     pub retries: u64,
     /// How long it took.
@@ -74,6 +76,8 @@ pub struct Report {
     pub undispatched: u64,
     /// Attempts that took too long.
     pub timed_out: u64,
+    /// Attempts of which the peer said that it had not processed them: true or not.
+    pub claimed_unprocessed: u64,
     /// Requests that reached the server.
     pub arrived: u64,
     /// Answers that a key repeated without work.
@@ -112,6 +116,7 @@ impl Report {
             replays_by_the_layer: totals.retries,
             undispatched: totals.undispatched,
             timed_out: totals.timed_out,
+            claimed_unprocessed: totals.claimed,
             answers_repeated: server.trades_replayed,
             dropped: server.dropped.clone(),
             server_errors: server.status_5xx,
@@ -237,6 +242,7 @@ impl Report {
         row("never left", self.never_left);
         row("not dispatched", self.undispatched);
         row("timed out", self.timed_out);
+        row("refused, says the peer", self.claimed_unprocessed);
         println!("\nAs the server saw it");
         row("requests", self.arrived);
         row("dropped before", self.dropped.before);

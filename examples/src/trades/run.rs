@@ -22,7 +22,6 @@ use tollgate::retry::Budget;
 use tollgate::{BaseUrl, RetryLayer, Stack};
 use torque_stack::Torque;
 use tower::retry::Retry;
-use tower::timeout::Timeout;
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, Service, ServiceExt};
 
@@ -31,9 +30,10 @@ use crate::trades::book::{Ending, Trade};
 use crate::trades::dialer::{Dialer, Nowhere};
 use crate::trades::haproxy::Proxy;
 use crate::trades::naive::Stubborn;
+use crate::trades::patience::Patience;
 use crate::trades::probe::{Probe, TradeNumber, Wire};
 use crate::trades::report::{Report, Totals};
-use crate::trades::weather::{TIMEOUT, change, faults};
+use crate::trades::weather::{change, faults};
 
 /// Clients with connections of their own: over HTTP/2, a connection that goes takes all requests on it along.
 const CLIENTS: u32 = 16;
@@ -106,6 +106,7 @@ pub async fn run(args: Args) -> Result<Report, BoxError> {
     let totals = Totals {
         undispatched: wire.undispatched(),
         timed_out: wire.timed_out(),
+        claimed: wire.claimed(),
         retries: stack.retry().counters().retries(),
         elapsed,
     };
@@ -145,7 +146,8 @@ fn apis(args: Args, stack: &Stack, wire: &Arc<Wire>) -> Result<Vec<Api>, BoxErro
             .retry_canceled_requests(false)
             .http2_only(args.protocol == Protocol::H2)
             .build(dialer);
-        let layered = stack.layer(Probe::new(Timeout::new(client, TIMEOUT), Arc::clone(wire)));
+        let client = Patience::new(client, dice.fork());
+        let layered = stack.layer(Probe::new(client, Arc::clone(wire)));
         if args.naive {
             api(Retry::new(Stubborn::new(ATTEMPTS), layered))
         } else {

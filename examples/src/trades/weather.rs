@@ -2,14 +2,23 @@
 
 use std::time::Duration;
 
+use fastrand::Rng;
 use sandbox::{Faults, Latency, Torque};
 use tokio::time::sleep;
 
 /// One dial in so many finds nobody listening.
 pub const REFUSED: f64 = 0.2;
 
-/// How long one attempt may take. Two in a hundred take longer, and are carried out all the same.
-pub const TIMEOUT: Duration = Duration::from_millis(150);
+/// How long an attempt may take at most: longer than any does.
+pub const PATIENT: Duration = Duration::from_secs(10);
+
+/// How long some attempts may take, of which a good part takes longer.
+pub const IMPATIENT: Duration = Duration::from_millis(15);
+
+/// Whether an attempt is one of these: one in twenty-five is.
+pub fn impatient(dice: &mut Rng) -> bool {
+    dice.f64() < 0.04
+}
 
 /// How often closed connections become reset ones, and the other way round.
 const TURN: Duration = Duration::from_millis(100);
@@ -19,7 +28,7 @@ const TURN: Duration = Duration::from_millis(100);
 pub fn faults(reset: bool) -> Faults {
     let way = Latency::LogNormal {
         median: Duration::from_millis(5),
-        p99: Duration::from_millis(120),
+        p99: Duration::from_millis(100),
     };
     Faults {
         latency_before: way,
