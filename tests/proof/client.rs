@@ -10,6 +10,7 @@ use http::{Method, Request, Response, StatusCode, Uri};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper_util::client::legacy::Client as Hyper;
+use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use reqwest_layer::Reqwest;
 use tokio::sync::Notify;
@@ -83,10 +84,12 @@ pub(crate) struct Client {
 impl Client {
     /// hyper-util's and reqwest, neither of which redirects or repeats.
     pub(crate) fn both(speaks: Speaks) -> [Self; 2] {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
         let hyper_util = Hyper::builder(TokioExecutor::new())
             .retry_canceled_requests(false)
             .http2_only(speaks == Speaks::Http2)
-            .build_http::<Again>()
+            .build::<_, Again>(connector)
             .map_err(BoxError::from)
             .map_response(|response| response.map(|body| boxed(body)));
         let mut builder = reqwest::Client::builder().no_proxy();
