@@ -91,15 +91,14 @@ impl Client {
             .http2_only(speaks == Speaks::Http2)
             .build::<_, Again>(connector)
             .map_err(BoxError::from)
-            .map_response(|response| response.map(|body| boxed(body)));
+            .map_response(|response| response.map(boxed));
         let mut builder = reqwest::Client::builder().no_proxy();
         if speaks == Speaks::Http2 {
             builder = builder.http2_prior_knowledge();
         }
         let reqwest = Reqwest::new(builder).expect("a client");
-        let reqwest = ServiceExt::<Request<Again>>::map_response(reqwest, |response| {
-            response.map(|body| boxed(body))
-        });
+        let reqwest =
+            ServiceExt::<Request<Again>>::map_response(reqwest, |response| response.map(boxed));
         [
             Self::new("hyper-util", BoxCloneSyncService::new(hyper_util)),
             Self::new("reqwest", BoxCloneSyncService::new(reqwest)),

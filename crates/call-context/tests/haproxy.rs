@@ -122,7 +122,7 @@ async fn within<F: Future>(future: F) -> F::Output {
 
 /// A client that repeats nothing on its own.
 enum Via {
-    HyperUtil(Client<HttpConnector, Full<Bytes>>),
+    HyperUtil(Box<Client<HttpConnector, Full<Bytes>>>),
     Reqwest(reqwest::Client),
 }
 
@@ -138,7 +138,7 @@ impl Via {
             .retry(reqwest::retry::never())
             .build();
         [
-            Self::HyperUtil(hyper_util),
+            Self::HyperUtil(Box::new(hyper_util)),
             Self::Reqwest(reqwest.expect("a client")),
         ]
     }

@@ -265,3 +265,88 @@ impl Report {
 fn row(name: &str, value: impl Display) {
     println!("{name:<26}{value:>14}");
 }
+
+#[cfg(test)]
+mod tests {
+    use sandbox::TradeReport;
+
+    use super::*;
+
+    fn report(args: Args, trades: impl Iterator<Item = Trade>, server: &sandbox::Report) -> Report {
+        let totals = Totals {
+            undispatched: 0,
+            timed_out: 1,
+            claimed: 0,
+            retries: 0,
+            elapsed: Duration::from_secs(1),
+        };
+        Report::new(args, trades, server, totals)
+    }
+
+    fn trade() -> Trade {
+        Trade {
+            key: false,
+            ending: Ending::Succeeded,
+            attempts: 2,
+            never_left: 1,
+            server: TradeReport {
+                arrived: 1,
+                executed: 1,
+            },
+        }
+    }
+
+    fn stormy() -> sandbox::Report {
+        sandbox::Report {
+            dropped: Dropped {
+                before: 1,
+                during: 1,
+                after: 1,
+                cut: 0,
+            },
+            status_5xx: 1,
+            retired: 1,
+            ..sandbox::Report::default()
+        }
+    }
+
+    #[test]
+    fn a_run_in_which_all_went_wrong_that_can_and_no_trade_did_is_clean() {
+        let args = Args {
+            trades: 3,
+            ..Args::default()
+        };
+        let clean = report(args, (0..3).map(|_| trade()), &stormy());
+        assert!(clean.clean, "{:?}", clean.not_clean_because);
+        assert_eq!((clean.attempts, clean.replays, clean.never_left), (6, 3, 3));
+        assert_eq!((clean.succeeded, clean.executed, clean.arrived), (3, 3, 3));
+    }
+
+    #[test]
+    fn a_run_in_which_nothing_went_wrong_shows_nothing() {
+        let args = Args {
+            trades: 1,
+            ..Args::default()
+        };
+        let calm = report(args, [trade()].into_iter(), &sandbox::Report::default());
+        assert_eq!(calm.not_clean_because.len(), 5, "{calm:?}");
+    }
+
+    #[test]
+    fn trades_without_an_end_and_trades_carried_out_twice_are_told() {
+        let args = Args {
+            trades: 3,
+            ..Args::default()
+        };
+        let mut twice = trade();
+        twice.server.executed = 2;
+        let report = report(args, [trade(), twice].into_iter(), &stormy());
+        assert_eq!(
+            report.not_clean_because,
+            [
+                "1 trades were carried out twice",
+                "1 trades have no end: a caller panicked"
+            ]
+        );
+    }
+}

@@ -84,8 +84,16 @@ pub async fn run(args: Args) -> Result<Report, BoxError> {
             callers.spawn(Arc::clone(&trades).send(api.clone()));
         }
     }
+    let sending = async {
+        let mut endings = Vec::new();
+        while let Some(caller) = callers.join_next().await {
+            // The trades of a caller that panicked have no end, which the report says.
+            endings.extend(caller.unwrap_or_default());
+        }
+        endings
+    };
     let endings = tokio::select! {
-        endings = callers.join_all() => endings,
+        endings = sending => endings,
         () = change(&server) => Vec::new(),
     };
     let elapsed = start.elapsed();
@@ -93,7 +101,7 @@ pub async fn run(args: Args) -> Result<Report, BoxError> {
     server.stop().await;
     drop(proxy);
 
-    let ended = endings.into_iter().flatten().map(|(trade, ending)| {
+    let ended = endings.into_iter().map(|(trade, ending)| {
         let (attempts, never_left) = wire.attempts(trade);
         Trade {
             key: args.key,

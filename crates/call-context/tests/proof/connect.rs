@@ -53,7 +53,9 @@ async fn a_connection_that_takes_too_long_never_left() {
     let patience = Duration::from_secs(5);
     let mut connector = HttpConnector::new();
     connector.set_connect_timeout(Some(patience));
-    let hyper_util = Via::HyperUtil(Client::builder(TokioExecutor::new()).build(connector));
+    let hyper_util = Via::HyperUtil(Box::new(
+        Client::builder(TokioExecutor::new()).build(connector),
+    ));
     let reqwest = Via::Reqwest(once().connect_timeout(patience).build().expect("a client"));
     for via in [hyper_util, reqwest] {
         let error = via.clone().error(address, full("sell")).await;

@@ -12,7 +12,7 @@ use super::{Body, Plain, client, http2_client, post, within};
 /// A client. It follows no redirects and, but for what hyper-util does below reqwest, repeats nothing on its own.
 #[derive(Clone)]
 pub(crate) enum Via {
-    HyperUtil(Plain),
+    HyperUtil(Box<Plain>),
     Reqwest(reqwest::Client),
 }
 
@@ -20,13 +20,16 @@ impl Via {
     /// Both, for HTTP/1.1.
     pub(crate) fn http1() -> [Self; 2] {
         let reqwest = once().build().expect("a client");
-        [Self::HyperUtil(client()), Self::Reqwest(reqwest)]
+        [Self::HyperUtil(Box::new(client())), Self::Reqwest(reqwest)]
     }
 
     /// Both, for HTTP/2 with prior knowledge.
     pub(crate) fn http2() -> [Self; 2] {
         let reqwest = once().http2_prior_knowledge().build().expect("a client");
-        [Self::HyperUtil(http2_client()), Self::Reqwest(reqwest)]
+        [
+            Self::HyperUtil(Box::new(http2_client())),
+            Self::Reqwest(reqwest),
+        ]
     }
 
     /// Sends a POST.
