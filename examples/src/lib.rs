@@ -10,3 +10,4 @@ pub mod soak;
 pub mod tally;
 pub mod toromarket_run;
 pub mod torque_run;
+pub mod trades;

@@ -2,7 +2,6 @@
 //!
 //! Needs Debian's `haproxy` on the PATH: `cargo test -p call-context --features haproxy-tests`.
 
-use std::error::Error;
 use std::future::Future;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -10,10 +9,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
-use call_context::{NeverLeft, Unprocessed};
+use call_context::{BoxError, NeverLeft, Unprocessed};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -120,40 +120,71 @@ async fn within<F: Future>(future: F) -> F::Output {
     result.expect("the test's time is over")
 }
 
+/// A client that repeats nothing on its own.
+enum Via {
+    HyperUtil(Box<Client<HttpConnector, Full<Bytes>>>),
+    Reqwest(reqwest::Client),
+}
+
+impl Via {
+    fn each() -> [Self; 2] {
+        let hyper_util = Client::builder(TokioExecutor::new())
+            .http2_only(true)
+            .retry_canceled_requests(false)
+            .build_http();
+        let reqwest = reqwest::Client::builder()
+            .no_proxy()
+            .http2_prior_knowledge()
+            .retry(reqwest::retry::never())
+            .build();
+        [
+            Self::HyperUtil(Box::new(hyper_util)),
+            Self::Reqwest(reqwest.expect("a client")),
+        ]
+    }
+
+    async fn post(&self, front: SocketAddr, body: &'static str) -> Result<StatusCode, BoxError> {
+        let uri = format!("http://{front}/execute/trades");
+        match self {
+            Self::HyperUtil(client) => {
+                let request = Request::post(uri).body(Full::from(body))?;
+                let response = client.request(request).await?;
+                let status = response.status();
+                response.into_body().collect().await?;
+                Ok(status)
+            }
+            Self::Reqwest(client) => {
+                let response = client.post(uri).body(body).send().await?;
+                let status = response.status();
+                response.bytes().await?;
+                Ok(status)
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_refused_stream_from_a_proxy_is_a_claim_about_a_post_that_was_executed() {
-    let (backend, mut executed) = backend().await;
-    let (_proxy, front) = within(Proxy::start(backend)).await;
-    let client = Client::builder(TokioExecutor::new())
-        .http2_only(true)
-        .build_http::<Full<Bytes>>();
-    let post = |body: &'static str| {
-        let uri = format!("http://{front}/execute/trades");
-        Request::post(uri)
-            .body(Full::from(body))
-            .expect("a request")
-    };
-    let first = within(client.request(post("buy")))
-        .await
-        .expect("an answer");
-    assert_eq!(first.status(), StatusCode::OK);
-    within(first.into_body().collect())
-        .await
-        .expect("an empty body");
+    for client in Via::each() {
+        let (backend, mut executed) = backend().await;
+        let (_proxy, front) = within(Proxy::start(backend)).await;
+        let first = within(client.post(front, "buy")).await.expect("an answer");
+        assert_eq!(first, StatusCode::OK);
 
-    let error = within(client.request(post("sell")))
-        .await
-        .expect_err("refused");
-    let (connection, request) = within(executed.recv()).await.expect("executed");
-    assert_eq!(connection, 1, "the proxy used its connection again");
-    assert!(request.starts_with("POST /execute/trades HTTP/1.1\r\n"));
-    let verdict = Unprocessed::judge(&error);
-    assert_eq!(
-        verdict,
-        Some(Unprocessed::RefusedStream),
-        "{:?}",
-        error.source()
-    );
-    assert!(verdict.is_some_and(Unprocessed::is_claim));
-    assert_eq!(NeverLeft::find(&error), None);
+        let error = within(client.post(front, "sell"))
+            .await
+            .expect_err("refused");
+        let (connection, request) = within(executed.recv()).await.expect("executed");
+        assert_eq!(connection, 1, "the proxy used its connection again");
+        assert!(request.starts_with("POST /execute/trades HTTP/1.1\r\n"));
+        let verdict = Unprocessed::judge(&*error);
+        assert_eq!(
+            verdict,
+            Some(Unprocessed::RefusedStream),
+            "{:?}",
+            error.source()
+        );
+        assert!(verdict.is_some_and(Unprocessed::is_claim));
+        assert_eq!(NeverLeft::find(&*error), None);
+    }
 }

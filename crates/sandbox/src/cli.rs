@@ -102,6 +102,9 @@ struct CommonFlags {
     /// Probability of a 5xx before any work.
     #[arg(long, default_value_t = 0.0)]
     server_error: f64,
+    /// Probability of a 5xx after the work was done.
+    #[arg(long, default_value_t = 0.0)]
+    server_error_after: f64,
     /// Probability that the connection goes before the request is counted.
     #[arg(long, default_value_t = 0.0)]
     drop_before: f64,
@@ -114,6 +117,9 @@ struct CommonFlags {
     /// Probability that an answer is cut in the middle of its body.
     #[arg(long, default_value_t = 0.0)]
     cut_body: f64,
+    /// Probability that a connection takes no more requests after an answer.
+    #[arg(long, default_value_t = 0.0)]
+    retire: f64,
     /// Dropped connections are reset rather than closed.
     #[arg(long)]
     reset: bool,
@@ -136,10 +142,12 @@ impl CommonFlags {
             count_late: self.count_late,
             whole_seconds: self.whole_seconds,
             server_error: self.server_error,
+            server_error_after: self.server_error_after,
             drop_before: self.drop_before,
             drop_during: self.drop_during,
             drop_after: self.drop_after,
             cut_body: self.cut_body,
+            retire: self.retire,
             reset: self.reset,
             expire_early: self.expire_early,
             reject_fresh: self.reject_fresh,
@@ -151,7 +159,8 @@ impl CommonFlags {
         } else {
             Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "probabilities are between 0 and 1, and so are --drop-during and --drop-after together",
+                "probabilities are between 0 and 1, and so are of those that exclude each other (--server-error and \
+                 --server-error-after, --drop-during and --drop-after, --cut-body and --retire) the sums",
             ))
         }
     }

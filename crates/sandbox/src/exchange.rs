@@ -119,6 +119,10 @@ async fn journey<S: System>(
             } else {
                 system.work(surface, &call, &pass.caller).await
             };
+            if drawn.end == End::ServerErrorAfter {
+                common.ledger.struck(drawn.end);
+                answer = system.failure(surface);
+            }
             pause(drawn.after / 2).await;
             if let Some(late) = drawn.late
                 && let Some(label) = pass.counted
@@ -142,6 +146,11 @@ async fn journey<S: System>(
                 End::CutBody if is_short(&answer) => {
                     common.ledger.struck(drawn.end);
                     cut(answer).await
+                }
+                End::Retire => {
+                    common.ledger.struck(drawn.end);
+                    connection.retire();
+                    answer
                 }
                 _ => answer,
             }

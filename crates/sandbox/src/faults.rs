@@ -23,6 +23,8 @@ pub struct Faults {
     pub whole_seconds: bool,
     /// A 5xx after the request was counted, before any work.
     pub server_error: f64,
+    /// A 5xx after the work was done.
+    pub server_error_after: f64,
     /// The connection goes before the request is counted.
     pub drop_before: f64,
     /// The connection goes after the request is counted; the work is finished all the same, after the client knows.
@@ -31,6 +33,8 @@ pub struct Faults {
     pub drop_after: f64,
     /// The answer's headers arrive, half of its body, and no more.
     pub cut_body: f64,
+    /// The answer arrives, and its connection takes no more requests: GOAWAY, or `connection: close`.
+    pub retire: f64,
     /// Dropped connections are reset rather than closed.
     pub reset: bool,
     /// Tokens (not requests) that die after `expire_early_at` of their lifetime, whatever their `exp` says.
@@ -51,10 +55,12 @@ impl Default for Faults {
             count_late: Latency::None,
             whole_seconds: false,
             server_error: 0.0,
+            server_error_after: 0.0,
             drop_before: 0.0,
             drop_during: 0.0,
             drop_after: 0.0,
             cut_body: 0.0,
+            retire: 0.0,
             reset: false,
             expire_early: 0.0,
             expire_early_at: 0.5,
@@ -89,10 +95,10 @@ impl Faults {
     #[must_use]
     pub fn is_possible(&self) -> bool {
         [
-            self.server_error,
+            self.server_error + self.server_error_after,
             self.drop_before,
             self.drop_during + self.drop_after,
-            self.cut_body,
+            self.cut_body + self.retire,
             self.expire_early,
             self.expire_early_at,
             self.reject_fresh,
@@ -112,12 +118,16 @@ impl Faults {
             End::DropBefore
         } else if error < self.server_error {
             End::ServerError
+        } else if error < self.server_error + self.server_error_after {
+            End::ServerErrorAfter
         } else if rest < self.drop_during {
             End::DropDuring
         } else if rest < self.drop_during + self.drop_after {
             End::DropAfter
         } else if cut < self.cut_body {
             End::CutBody
+        } else if cut >= 1.0 - self.retire {
+            End::Retire
         } else {
             End::Answer
         };
@@ -144,8 +154,10 @@ pub(crate) struct Drawn {
 pub(crate) enum End {
     Answer,
     ServerError,
+    ServerErrorAfter,
     DropBefore,
     DropDuring,
     DropAfter,
     CutBody,
+    Retire,
 }

@@ -87,11 +87,12 @@ impl Ledger {
         let mut report = self.0.lock();
         match end {
             End::Answer => {}
-            End::ServerError => report.injected_5xx += 1,
+            End::ServerError | End::ServerErrorAfter => report.injected_5xx += 1,
             End::DropBefore => report.dropped.before += 1,
             End::DropDuring => report.dropped.during += 1,
             End::DropAfter => report.dropped.after += 1,
             End::CutBody => report.dropped.cut += 1,
+            End::Retire => report.retired += 1,
         }
     }
 

@@ -55,6 +55,6 @@ pub mod window;
 
 pub use faults::Faults;
 pub use latency::{Latency, ParseLatencyError, parse_duration};
-pub use report::{Credential, Dropped, KeyReport, Refused, Report};
+pub use report::{Credential, Dropped, KeyReport, Refused, Report, TradeReport};
 pub use toromarket::{Toromarket, ToromarketConfig};
 pub use torque::{PortfolioCredential, Torque, TorqueConfig};

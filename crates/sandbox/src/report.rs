@@ -85,6 +85,17 @@ pub struct Report {
     pub dropped: Dropped,
     /// 5xx that a fault injected.
     pub injected_5xx: u64,
+    /// Connections that a fault retired after an answer.
+    pub retired: u64,
+}
+
+/// What became of the requests for one trade, by the name that its client gave it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TradeReport {
+    /// Requests that arrived whole, whatever became of them.
+    pub arrived: u64,
+    /// How often it was carried out.
+    pub executed: u64,
 }
 
 /// What one key was counted for.

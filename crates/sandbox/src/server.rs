@@ -110,6 +110,14 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
+/// Completes when the connection takes no more requests, be it that the server stops.
+async fn draining_of(connection: &Connection, stop: &mut watch::Receiver<bool>) {
+    tokio::select! {
+        () = connection.retired() => {}
+        () = stopped(stop) => {}
+    }
+}
+
 async fn serve(stream: TcpStream, router: Router, mut stop: watch::Receiver<bool>) {
     let _ = stream.set_nodelay(true);
     let connection = Connection::new(stop.clone());
@@ -132,11 +140,12 @@ async fn serve(stream: TcpStream, router: Router, mut stop: watch::Receiver<bool
             biased;
             // Leaving drops the connection, and the socket with it.
             () = connection.severed() => return,
-            _ = serving.as_mut() => return,
-            () = stopped(&mut stop), if !draining => {
+            // Before the answer is written, so that it can say that it is the last.
+            () = draining_of(&connection, &mut stop), if !draining => {
                 draining = true;
                 serving.as_mut().graceful_shutdown();
             }
+            _ = serving.as_mut() => return,
         }
     }
 }

@@ -23,6 +23,7 @@ pub(crate) struct Connection(Arc<State>);
 #[derive(Debug, Default)]
 struct State {
     gone: Notify,
+    retired: Notify,
     reset: AtomicBool,
     /// Held as long as a request of this connection is at work, also when the connection itself is gone.
     _at_work: Option<watch::Receiver<bool>>,
@@ -44,6 +45,16 @@ impl Connection {
         }
         // Kept for the task that serves the connection if it does not wait yet.
         self.0.gone.notify_one();
+    }
+
+    /// Lets the connection take no more requests; those on it are answered.
+    pub(crate) fn retire(&self) {
+        self.0.retired.notify_one();
+    }
+
+    /// Completes when the connection is to take no more requests.
+    pub(crate) async fn retired(&self) {
+        self.0.retired.notified().await;
     }
 
     /// Completes when the connection is to go.

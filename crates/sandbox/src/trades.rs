@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use parking_lot::Mutex;
 
-use crate::report::Report;
+use crate::report::{Report, TradeReport};
 
 /// How long an idempotency key repeats its answer.
 const REPLAY: Duration = Duration::from_secs(24 * 3600);
@@ -45,7 +45,7 @@ pub(crate) struct Trades {
 struct Book {
     executed: u64,
     replayed: u64,
-    by_identity: HashMap<String, u64>,
+    by_identity: HashMap<String, TradeReport>,
 }
 
 impl Trades {
@@ -90,16 +90,29 @@ impl Trades {
         let mut book = self.book.lock();
         book.executed += 1;
         if let Some(identity) = identity {
-            *book.by_identity.entry(identity).or_default() += 1;
+            book.by_identity.entry(identity).or_default().executed += 1;
         }
         book.executed
+    }
+
+    /// A request for the trade of this name has arrived.
+    pub(crate) fn arrived(&self, identity: String) {
+        let mut book = self.book.lock();
+        book.by_identity.entry(identity).or_default().arrived += 1;
+    }
+
+    /// What became of the trade of this name.
+    pub(crate) fn of(&self, identity: &str) -> TradeReport {
+        let book = self.book.lock();
+        book.by_identity.get(identity).copied().unwrap_or_default()
     }
 
     pub(crate) fn complete(&self, report: &mut Report) {
         let book = self.book.lock();
         report.trades_executed = book.executed;
         report.trades_replayed = book.replayed;
-        report.trades_distinct = book.by_identity.len() as u64;
-        report.duplicate_trades = book.by_identity.values().map(|times| times - 1).sum();
+        let times = || book.by_identity.values().map(|trade| trade.executed);
+        report.trades_distinct = times().filter(|&times| times > 0).count() as u64;
+        report.duplicate_trades = times().map(|times| times.saturating_sub(1)).sum();
     }
 }

@@ -522,3 +522,64 @@ async fn the_counters_agree_with_each_other_and_with_the_client() {
     assert!(report.peak_in_window <= 100 && report.peak_in_window == counted(&report));
     assert!(report.dropped.total() > 80 && report.injected_5xx > 15 && report.status_401 > 10);
 }
+
+#[tokio::test]
+async fn a_late_server_error_hides_that_the_work_was_done() {
+    let (torque, client) = with(Faults {
+        server_error_after: 1.0,
+        ..Faults::none()
+    })
+    .await;
+    let trade = trade(&torque, &client).header("idempotency-key", "k");
+    let failed = trade.send().await;
+    assert_eq!(
+        (failed.status.as_u16(), failed.code().as_str()),
+        (502, "JUPITER_ERROR")
+    );
+    let report = torque.report();
+    assert_eq!((report.status_5xx, report.injected_5xx), (1, 1));
+    assert_eq!(report.trades_executed, 1);
+    assert_eq!(
+        (torque.trade("t").arrived, torque.trade("t").executed),
+        (1, 1)
+    );
+}
+
+#[tokio::test]
+async fn a_retired_connection_answers_and_takes_no_more() {
+    let (torque, client) = with(Faults {
+        retire: 1.0,
+        ..Faults::none()
+    })
+    .await;
+    for retired in 1..=3 {
+        let answer = feed(&client).send().await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.header("connection"), Some("close"));
+        assert_eq!(torque.report().retired, retired);
+    }
+    // Over HTTP/2 it says GOAWAY, and whatever the client makes of that, nothing is lost.
+    let client = Client::http2(torque.base_url());
+    for retired in 4..=6 {
+        assert_eq!(feed(&client).send().await.status, 200);
+        assert_eq!(torque.report().retired, retired);
+    }
+    assert_eq!(torque.report().requests, 6);
+}
+
+#[tokio::test]
+async fn a_trade_that_is_dropped_before_its_work_has_arrived_and_is_not_executed() {
+    let (torque, client) = with(Faults {
+        drop_before: 1.0,
+        ..Faults::none()
+    })
+    .await;
+    let call = trade(&torque, &client).try_send();
+    call.await.expect_err("dropped");
+    assert_eq!(
+        (torque.trade("t").arrived, torque.trade("t").executed),
+        (1, 0)
+    );
+    assert_eq!(torque.report().trades_distinct, 0);
+    assert_eq!(torque.trade("another"), sandbox::TradeReport::default());
+}

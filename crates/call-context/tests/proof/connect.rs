@@ -11,14 +11,15 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::{TcpSocket, TcpStream};
 use tower::service_fn;
 
-use crate::support::{Body, client, dead_address, error, full, http2_client, post, verdict};
+use crate::support::via::{Via, once};
+use crate::support::{Body, dead_address, error, full, post, verdict};
 
 #[tokio::test]
 async fn a_refused_connection_never_left() {
-    for client in [client(), http2_client()] {
-        let request = post(dead_address().await, full("sell"));
-        let error = error(client.request(request)).await;
-        assert_eq!(verdict(&error), (Some(Refusal::Transient), None));
+    for via in Via::http1().into_iter().chain(Via::http2()) {
+        let error = via.clone().error(dead_address().await, full("sell")).await;
+        let expected = (Some(Refusal::Transient), None);
+        assert_eq!(verdict(&*error), expected, "{via:?}");
     }
 }
 
@@ -49,11 +50,22 @@ async fn a_connection_that_takes_too_long_never_left() {
         queue.push(stream);
         assert!(queue.len() < 64, "the queue never fills");
     }
+    let patience = Duration::from_secs(5);
     let mut connector = HttpConnector::new();
-    connector.set_connect_timeout(Some(Duration::from_secs(5)));
-    let client = Client::builder(TokioExecutor::new()).build(connector);
-    let error = error(client.request(post(address, full("sell")))).await;
-    assert_eq!(verdict(&error), (Some(Refusal::Transient), None));
+    connector.set_connect_timeout(Some(patience));
+    let hyper_util = Via::HyperUtil(Box::new(
+        Client::builder(TokioExecutor::new()).build(connector),
+    ));
+    let reqwest = Via::Reqwest(once().connect_timeout(patience).build().expect("a client"));
+    for via in [hyper_util, reqwest] {
+        let error = via.clone().error(address, full("sell")).await;
+        let expected = (Some(Refusal::Transient), None);
+        assert_eq!(verdict(&*error), expected, "{via:?}");
+    }
+    // Where the time of the whole attempt is up, nobody says how far it had come.
+    let client = once().timeout(patience).build().expect("a client");
+    let error = Via::Reqwest(client).error(address, full("sell")).await;
+    assert_eq!(verdict(&*error), (None, None));
 }
 
 #[tokio::test]

@@ -3,12 +3,12 @@
 use std::io;
 
 use call_context::{BoxError, NeverLeft, Refusal, Unprocessed};
-use hyper_util::client::legacy;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Duration, timeout};
 
 use crate::http2::refused_by_h2;
+use crate::support::via::{Via, once};
 use crate::support::{
     Server, client, dead_address, error, failing, finish, full, naive, post, read_until, verdict,
     whole_chain, within,
@@ -29,12 +29,14 @@ async fn a_server_that_closes_is_no_proof_whether_it_read_or_not() {
     })
     .await;
     for server in [read, never_read] {
-        let error = error(client().request(server.post(full("sell")))).await;
-        let incomplete = whole_chain(&error)
-            .filter_map(|link| link.downcast_ref::<hyper::Error>())
-            .any(hyper::Error::is_incomplete_message);
-        assert!(incomplete, "{error:?}");
-        assert_eq!(verdict(&error), (None, None));
+        for via in Via::http1() {
+            let error = via.error(server.address, full("sell")).await;
+            let incomplete = whole_chain(&*error)
+                .filter_map(|link| link.downcast_ref::<hyper::Error>())
+                .any(hyper::Error::is_incomplete_message);
+            assert!(incomplete, "{error:?}");
+            assert_eq!(verdict(&*error), (None, None));
+        }
     }
 }
 
@@ -51,12 +53,14 @@ async fn a_reset_is_no_proof_whether_the_server_read_or_not() {
     })
     .await;
     for server in [read, never_read] {
-        let error = error(client().request(server.post(full("sell")))).await;
-        let reset = whole_chain(&error)
-            .filter_map(|link| link.downcast_ref::<io::Error>())
-            .any(|link| link.kind() == io::ErrorKind::ConnectionReset);
-        assert!(reset, "{error:?}");
-        assert_eq!(verdict(&error), (None, None));
+        for via in Via::http1() {
+            let error = via.error(server.address, full("sell")).await;
+            let reset = whole_chain(&*error)
+                .filter_map(|link| link.downcast_ref::<io::Error>())
+                .any(|link| link.kind() == io::ErrorKind::ConnectionReset);
+            assert!(reset, "{error:?}");
+            assert_eq!(verdict(&*error), (None, None));
+        }
     }
 }
 
@@ -68,8 +72,10 @@ async fn an_answer_that_breaks_off_is_no_proof() {
         finish(stream).await;
     })
     .await;
-    let error = error(client().request(server.post(full("sell")))).await;
-    assert_eq!(verdict(&error), (None, None));
+    for via in Via::http1() {
+        let error = via.error(server.address, full("sell")).await;
+        assert_eq!(verdict(&*error), (None, None));
+    }
 }
 
 #[tokio::test]
@@ -82,12 +88,12 @@ async fn a_connection_that_dies_when_it_is_used_again_is_no_proof() {
         finish(stream).await;
     })
     .await;
-    let client = client();
-    within(client.request(server.post(full("buy"))))
-        .await
-        .expect("an answer");
-    let error = error(client.request(server.post(full("sell")))).await;
-    assert_eq!(verdict(&error), (None, None));
+    for via in Via::http1() {
+        let buy = via.clone().post(server.address, full("buy"));
+        within(buy).await.expect("an answer");
+        let error = via.error(server.address, full("sell")).await;
+        assert_eq!(verdict(&*error), (None, None));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,14 +101,20 @@ async fn a_timeout_is_no_proof() {
     let server = Server::start(async |_stream| std::future::pending().await).await;
     let client = client();
     let call = client.request(server.post(full("sell")));
-    let elapsed = timeout(Duration::from_secs(5), call)
-        .await
-        .expect_err("no answer");
+    let patience = Duration::from_secs(5);
+    let elapsed = timeout(patience, call).await.expect_err("no answer");
     assert_eq!(verdict(&elapsed), (None, None));
+    for builder in [once().timeout(patience), once().read_timeout(patience)] {
+        let reqwest = Via::Reqwest(builder.build().expect("a client"));
+        let error = reqwest.error(server.address, full("sell")).await;
+        let late = error.downcast_ref::<reqwest::Error>();
+        assert!(late.is_some_and(reqwest::Error::is_timeout), "{error:?}");
+        assert_eq!(verdict(&*error), (None, None));
+    }
 }
 
 /// What comes of a request whose body fails with `failure` after the server has seen the first half.
-async fn half_a_body(failure: BoxError) -> legacy::Error {
+async fn half_a_body(via: Via, failure: BoxError) -> BoxError {
     let (seen, mut saw) = mpsc::unbounded_channel();
     let server = Server::start(move |mut stream| {
         let seen = seen.clone();
@@ -115,41 +127,44 @@ async fn half_a_body(failure: BoxError) -> legacy::Error {
     })
     .await;
     let (fail, signal) = oneshot::channel();
-    let client = client();
-    let call = client.request(server.post(failing("first half", signal)));
+    let call = via.error(server.address, failing("first half", signal));
     let halfway = async {
         let request = saw.recv().await.expect("a request");
         assert!(request.starts_with("POST /execute/trades HTTP/1.1\r\n"));
         fail.send(failure).expect("a body that waits");
     };
-    let (error, ()) = tokio::join!(error(call), within(halfway));
+    let (error, ()) = tokio::join!(call, within(halfway));
     error
 }
 
 #[tokio::test]
 async fn a_body_whose_error_contains_a_connect_error_is_no_proof() {
-    let elsewhere = error(client().request(post(dead_address().await, full("fetch")))).await;
-    assert!(elsewhere.is_connect());
-    let error = half_a_body(elsewhere.into()).await;
-    assert!(naive(&error), "a walk along the whole chain is fooled");
-    assert_eq!(verdict(&error), (None, None));
+    for via in Via::http1() {
+        let elsewhere = error(client().request(post(dead_address().await, full("fetch")))).await;
+        assert!(elsewhere.is_connect());
+        let error = half_a_body(via, elsewhere.into()).await;
+        assert!(naive(&*error), "a walk along the whole chain is fooled");
+        assert_eq!(verdict(&*error), (None, None));
+    }
 }
 
 #[tokio::test]
 async fn a_body_that_fails_with_the_refusal_of_another_stream_is_no_proof() {
-    let elsewhere = refused_by_h2().await;
-    assert_eq!(
-        verdict(&elsewhere),
-        (None, Some(Unprocessed::RefusedStream))
-    );
-    let error = half_a_body(elsewhere.into()).await;
-    let fooled = whole_chain(&error).any(|link| Unprocessed::judge(link).is_some());
-    assert!(fooled, "a walk along the whole chain is fooled");
-    assert_eq!(verdict(&error), (None, None));
+    for via in Via::http1() {
+        let elsewhere = refused_by_h2().await;
+        let refused = (None, Some(Unprocessed::RefusedStream));
+        assert_eq!(verdict(&elsewhere), refused);
+        let error = half_a_body(via, elsewhere.into()).await;
+        let fooled = whole_chain(&*error).any(|link| Unprocessed::judge(link).is_some());
+        assert!(fooled, "a walk along the whole chain is fooled");
+        assert_eq!(verdict(&*error), (None, None));
+    }
 }
 
 #[tokio::test]
 async fn a_body_that_fails_with_a_mark_is_no_proof() {
-    let error = half_a_body(NeverLeft::new(Refusal::Transient).into()).await;
-    assert_eq!(verdict(&error), (None, None));
+    for via in Via::http1() {
+        let error = half_a_body(via, NeverLeft::new(Refusal::Transient).into()).await;
+        assert_eq!(verdict(&*error), (None, None));
+    }
 }

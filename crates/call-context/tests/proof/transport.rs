@@ -56,15 +56,18 @@ impl AsyncWrite for Tunnel {
 
 /// Errors that would prove something, were they about the call.
 async fn proofs() -> [BoxError; 3] {
-    let refused = against(full("open a tunnel"), async |mut peer, stream| {
-        peer.reset(stream, REFUSED_STREAM).await;
-        peer.finish().await;
-    })
+    let [refused, _] = against(
+        || full("open a tunnel"),
+        async |mut peer, stream| {
+            peer.reset(stream, REFUSED_STREAM).await;
+            peer.finish().await;
+        },
+    )
     .await;
     let dead = post(dead_address().await, full("open a tunnel"));
     let unconnected = error(client().request(dead)).await;
     let mark = NeverLeft::new(Refusal::Transient);
-    [refused.into(), unconnected.into(), mark.into()]
+    [refused, unconnected.into(), mark.into()]
 }
 
 #[tokio::test]

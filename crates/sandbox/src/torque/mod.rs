@@ -18,7 +18,7 @@ use crate::{
     control::Controlled,
     exchange::System,
     faults::Faults,
-    report::Report,
+    report::{Report, TradeReport},
     rs256::Keys,
     server::{Server, listen},
     tokens::Kind,
@@ -147,6 +147,12 @@ impl Torque {
     /// Changes the limit of every key; what is counted stays counted.
     pub fn set_limit(&self, limit: u32) {
         self.app.set_limit(limit);
+    }
+
+    /// What became of the requests for the trade that its client calls `client_trade_id`, so far.
+    #[must_use]
+    pub fn trade(&self, client_trade_id: &str) -> TradeReport {
+        self.app.common().trades.of(client_trade_id)
     }
 
     /// What it saw so far.

@@ -103,6 +103,11 @@ impl System for App {
 
     fn arrival(&self, surface: Surface, call: &Call) -> Arrival {
         let credential = self.credential(call);
+        if surface == Surface::Execute
+            && let Some(trade) = call.field("clientTradeId")
+        {
+            self.common.trades.arrived(trade);
+        }
         Arrival {
             route: surface.label(),
             credential,
