@@ -207,8 +207,7 @@ where
                 }
                 StateProj::Readying => {
                     let call = this.call.as_mut().expect("only calls of ours replay");
-                    let (service, request) =
-                        this.replay.as_mut().expect("decided on with a copy");
+                    let (service, request) = this.replay.as_mut().expect("decided on with a copy");
                     let stop = match service.poll_ready(cx) {
                         Poll::Ready(Ok(())) if call.is_late(clock::now()) => Some(Stop::Deadline),
                         Poll::Ready(Ok(())) => (!request.body().take_over()).then_some(Stop::Body),

@@ -174,9 +174,7 @@ impl<B: Body> Shared<B> {
             bound,
             state: Mutex::new(State {
                 source: source.map_or(Source::Gone, Source::Here),
-                recording: fits
-                    .then(|| Recording::new(bound))
-                    .ok_or(Lost::Unrecorded),
+                recording: fits.then(|| Recording::new(bound)).ok_or(Lost::Unrecorded),
                 overhang: None,
                 leader: Some(0),
                 latest: 0,
@@ -299,10 +297,7 @@ struct Reading<'a, B> {
 
 impl<B: Body> Reading<'_, B> {
     /// Reads a frame, and lets go of a source that has no other.
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let Some(source) = &mut self.source else {
             return Poll::Ready(None);
         };

@@ -7,6 +7,7 @@ mod gates;
 mod outcomes;
 mod permits;
 mod renewal;
+mod replay_body;
 mod support;
 mod time;
 #[cfg(feature = "hyper")]
