@@ -361,11 +361,13 @@ fn neither_bytes_nor_errors_of_others_are_printed() {
 
 type Meanwhile = Box<dyn FnOnce() + Send>;
 
-/// A body that lets something happen while it is read, as on another thread, and then gives a frame.
-struct Meddled(VecDeque<(Meanwhile, &'static str)>);
+/// A body that lets something happen while it is read, as on another thread, and then gives a frame or nothing yet.
+struct Meddled(VecDeque<(Meanwhile, Option<&'static str>)>);
 
 impl Meddled {
-    fn new(frames: impl IntoIterator<Item = (Meanwhile, &'static str)>) -> ReplayBody<Self> {
+    fn new(
+        frames: impl IntoIterator<Item = (Meanwhile, Option<&'static str>)>,
+    ) -> ReplayBody<Self> {
         ReplayBody::with_bound(Self(frames.into_iter().collect()), 3)
     }
 }
@@ -382,7 +384,9 @@ impl Body for Meddled {
             return Poll::Ready(None);
         };
         meanwhile();
-        Poll::Ready(Some(Ok(Frame::data(Bytes::from(text)))))
+        text.map_or(Poll::Pending, |text| {
+            Poll::Ready(Some(Ok(Frame::data(text.into()))))
+        })
     }
 }
 
@@ -411,7 +415,11 @@ fn a_frame_beyond_the_bound_that_an_earlier_one_just_read_goes_to_the_later_one(
         );
     });
     let nothing = || -> Meanwhile { Box::new(|| ()) };
-    let frames = [(nothing(), "ab"), (taken_over, "cd"), (nothing(), "ef")];
+    let frames = [
+        (nothing(), Some("ab")),
+        (taken_over, Some("cd")),
+        (nothing(), Some("ef")),
+    ];
     let mut first = Meddled::new(frames);
     *slot.lock().expect("no panic") = first.replay();
     assert_eq!(text(&mut first).as_deref(), Some(&b"ab"[..]));
@@ -433,28 +441,31 @@ fn a_later_one_that_came_and_went_while_an_earlier_one_read_leaves_it_its_frame(
     let came_and_went: Meanwhile = Box::new(move || {
         assert!(at_last(&other).take_over());
     });
-    let mut first = Meddled::new([(came_and_went, "beyond the bound")]);
+    let mut first = Meddled::new([(came_and_went, Some("beyond the bound"))]);
     *slot.lock().expect("no panic") = first.replay();
     assert_eq!(text(&mut first).expect("a frame"), "beyond the bound");
 }
 
 #[test]
 fn a_later_one_that_is_polled_while_an_earlier_one_reads_waits_and_is_woken() {
-    let bell = Arc::new(Bell::default());
-    let waker = Waker::from(Arc::clone(&bell));
-    let slot = Slot::default();
-    let other = Arc::clone(&slot);
-    let polled: Meanwhile = Box::new(move || {
-        let mut second = at_last(&other);
-        let read = Pin::new(&mut second).poll_frame(&mut Context::from_waker(&waker));
-        assert!(read.is_pending());
-        *other.lock().expect("no panic") = Some(second);
-    });
-    let mut first = Meddled::new([(polled, "ab")]);
-    *slot.lock().expect("no panic") = first.replay();
-    assert_eq!(text(&mut first).expect("a frame"), "ab");
-    assert_eq!(bell.0.load(SeqCst), 1);
-    assert_eq!(text(&mut at_last(&slot)).expect("a frame"), "ab");
+    for found in [Some("ab"), None] {
+        let bell = Arc::new(Bell::default());
+        let waker = Waker::from(Arc::clone(&bell));
+        let slot = Slot::default();
+        let other = Arc::clone(&slot);
+        let polled: Meanwhile = Box::new(move || {
+            let mut second = at_last(&other);
+            let read = Pin::new(&mut second).poll_frame(&mut Context::from_waker(&waker));
+            assert!(read.is_pending());
+            *other.lock().expect("no panic") = Some(second);
+        });
+        let mut first = Meddled::new([(polled, found), (Box::new(|| ()), Some("cd"))]);
+        *slot.lock().expect("no panic") = first.replay();
+        assert_eq!(text(&mut first).as_deref(), found.map(str::as_bytes));
+        assert_eq!(bell.0.load(SeqCst), 1);
+        let expected = found.unwrap_or("cd");
+        assert_eq!(text(&mut at_last(&slot)).expect("a frame"), expected);
+    }
 }
 
 /// The moves of a client: what it does to which of its attempts.
