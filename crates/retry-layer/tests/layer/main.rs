@@ -8,6 +8,7 @@ mod outcomes;
 mod permits;
 mod renewal;
 mod replay_body;
+mod streams;
 mod support;
 mod time;
 #[cfg(feature = "hyper")]
