@@ -131,6 +131,7 @@ mod counters;
 mod earlier;
 mod error;
 mod future;
+mod idempotency_key;
 mod layer;
 mod permit;
 mod proof;
@@ -147,6 +148,9 @@ pub use classify::{Classify, Exchange, Standard, Verdict};
 pub use counters::{Counters, Stop};
 pub use error::{BelowRateLayer, DeadlineExceeded};
 pub use future::ResponseFuture;
+pub use idempotency_key::{
+    IdempotencyKey, IdempotencyKeyError, IdempotencyKeyFuture, IdempotencyKeyLayer,
+};
 pub use layer::RetryLayer;
 pub use replay::Replay;
 pub use replay_body::{BodyLost, ReplayBody};

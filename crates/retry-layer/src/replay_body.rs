@@ -43,7 +43,7 @@ const BOUND: usize = 64 * 1024;
 ///     let attempt = call_context::CallContext::get(request.extensions()).map_or(1, |c| c.attempt());
 ///     let body = request.into_body().collect().await?.to_bytes();
 ///     let status = if attempt < 2 { 503 } else { 200 };
-///     Ok::<_, BoxError>(Response::builder().status(status).body(Full::from(body))?)
+///     Ok::<_, BoxError>(Response::builder().status(status).body(Full::<Bytes>::from(body))?)
 /// });
 /// let client = ServiceBuilder::new().layer(RetryLayer::new()).service(flaky);
 ///

@@ -4,6 +4,7 @@ mod bodies;
 mod borrowed;
 mod cancellation;
 mod gates;
+mod keys;
 mod outcomes;
 mod permits;
 mod renewal;

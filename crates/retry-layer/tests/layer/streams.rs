@@ -112,6 +112,25 @@ async fn what_an_earlier_attempt_still_reads_during_the_pause_may_end_the_call_w
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_body_that_was_read_beyond_the_bound_ends_the_call_without_a_pause() {
+    let reader = service_fn(async |request: Request<ReplayBody<_>>| {
+        let body = request.into_body().collect().await?.to_bytes();
+        assert_eq!(body, thousands(66));
+        let mut response = answer(503, "");
+        let soon = HeaderValue::from_static("9");
+        response.headers_mut().insert(RETRY_AFTER, soon);
+        Ok::<_, BoxError>(response)
+    });
+    let layer = prompt();
+    let start = tokio::time::Instant::now();
+    let body = ReplayBody::new(Pieces::thousands(66, false));
+    let response = layer.layer(reader).oneshot(put("a.example", body)).await;
+    assert_eq!(response.expect("a response").status(), 503);
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert_eq!(layer.counters().stopped(Stop::Body), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_attempt_whose_body_failed_is_the_last_one() {
     let calls = AtomicUsize::new(0);
     let reader = service_fn(async |request: Request<ReplayBody<_>>| {
