@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use call_context::{BoxError, CallContext, Class, Guard, NeverLeft, Refusal, Route, Routes};
@@ -217,7 +218,7 @@ async fn below_a_retry_layer_that_repeats_nothing_a_key_is_made() {
     assert_eq!(seen_keys(&script, 0).len(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_refused_call_gives_its_permit_back() {
     let script = Script::new([status(200)]);
     let limited = ConcurrencyLimit::new(script, 1);
@@ -226,7 +227,8 @@ async fn a_refused_call_gives_its_permit_back() {
     let mut below = post();
     CallContext::of(below.extensions_mut()).enter(Guard::Retry);
     let refused = idle.ready().await.expect("the permit").call(below);
-    let outcome = client.oneshot(get()).await;
+    let other = tokio::time::timeout(Duration::from_secs(60), client.oneshot(get()));
+    let outcome = other.await.expect("the permit is free");
     assert_eq!(outcome.expect("a response").status(), 200);
     assert!(refused.await.is_err());
 }

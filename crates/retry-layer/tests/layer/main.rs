@@ -3,6 +3,7 @@
 mod bodies;
 mod borrowed;
 mod cancellation;
+mod earlier;
 mod gates;
 mod keys;
 mod outcomes;
