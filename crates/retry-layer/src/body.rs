@@ -137,8 +137,8 @@ impl<B: Body> Body for RetryBody<B> {
         };
         let frames = ahead.frames.iter().flatten().filter_map(Frame::data_ref);
         let held = frames.map(|data| data.remaining() as u64).sum::<u64>();
-        let rest = ahead.rest.as_ref();
-        let rest = rest.map_or_else(|| ahead.missing.clone(), |rest| rest.size_hint());
+        let rest = ahead.rest.as_ref().map(|rest| rest.size_hint());
+        let rest = rest.as_ref().unwrap_or(&ahead.missing);
         let mut hint = SizeHint::new();
         hint.set_lower(rest.lower().saturating_add(held));
         if let Some(upper) = rest.upper().and_then(|upper| upper.checked_add(held)) {

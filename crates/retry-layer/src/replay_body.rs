@@ -83,8 +83,8 @@ pub struct ReplayBody<B> {
     serial: Serial,
     /// How many frames it has had.
     position: usize,
-    /// What is to come, by what the body said in the beginning.
-    hint: SizeHint,
+    /// How many bytes of data were in them.
+    had: u64,
     progress: Progress,
 }
 
@@ -114,10 +114,10 @@ impl<B: Body> ReplayBody<B> {
 impl<B> ReplayBody<B> {
     fn copy(shared: Arc<Shared<B>>, serial: Serial) -> Self {
         Self {
-            hint: shared.hint.clone(),
             shared,
             serial,
             position: 0,
+            had: 0,
             progress: Progress::Untouched,
         }
     }
@@ -161,7 +161,7 @@ where
             Some(Ok(frame)) => {
                 this.position += 1;
                 let length = frame.data_ref().map_or(0, Bytes::len);
-                this.hint = less(&this.hint, length as u64);
+                this.had = this.had.saturating_add(length as u64);
             }
             Some(Err(_)) => this.progress = Progress::Failed,
             None => {}
@@ -179,7 +179,7 @@ where
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.hint.clone()
+        less(&self.shared.hint, self.had)
     }
 }
 
@@ -204,7 +204,7 @@ impl<B> fmt::Debug for ReplayBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReplayBody")
             .field("progress", &self.progress)
-            .field("hint", &self.hint)
+            .field("had", &self.had)
             .finish_non_exhaustive()
     }
 }

@@ -8,12 +8,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use call_context::{BoxError, Renewed};
-use http::header::{CONTENT_LENGTH, RETRY_AFTER, TRAILER, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use call_context::BoxError;
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, Request, Response};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt, Channel, Full, StreamBody};
-use retry_layer::{BodyLost, Budget, ReplayBody, Retry, RetryLayer, Stop};
+use http_body_util::{BodyExt, Full, StreamBody};
+use retry_layer::{BodyLost, Budget, ReplayBody, RetryLayer, Stop};
 use tower::{Layer, ServiceExt, service_fn};
 
 use crate::support::prompt;
@@ -21,7 +21,7 @@ use crate::support::prompt;
 /// Pieces of a body one after the other, and perhaps its length beforehand.
 struct Pieces {
     frames: std::vec::IntoIter<Frame<Bytes>>,
-    hint: SizeHint,
+    length: Option<u64>,
 }
 
 impl Pieces {
@@ -30,11 +30,7 @@ impl Pieces {
         let length = data.map(|data| data.len() as u64).sum();
         Self {
             frames: frames.into_iter(),
-            hint: if told {
-                SizeHint::with_exact(length)
-            } else {
-                SizeHint::default()
-            },
+            length: told.then_some(length),
         }
     }
 
@@ -57,7 +53,8 @@ impl Body for Pieces {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.hint.clone()
+        self.length
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 
@@ -180,10 +177,15 @@ fn a_body_that_may_go_to_another_thread_may_be_shared_as_well() {
 mod sockets {
     use std::net::SocketAddr;
 
+    use call_context::Renewed;
+    use http::header::{CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING};
+    use http::{HeaderMap, Method};
+    use http_body_util::Channel;
     use hyper::body::Incoming;
     use hyper::service::service_fn as hyper_service_fn;
     use hyper_util::client::legacy::{Client, connect::HttpConnector};
     use hyper_util::rt::{TokioExecutor, TokioIo};
+    use retry_layer::Retry;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
     use tokio::sync::{mpsc, oneshot};
