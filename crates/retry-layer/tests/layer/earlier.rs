@@ -88,7 +88,7 @@ mod sockets {
     use hyper::body::Incoming;
     use hyper_util::client::legacy::{Client, connect::HttpConnector};
     use hyper_util::rt::{TokioExecutor, TokioIo};
-    use retry_layer::{Budget, ReplayBody};
+    use retry_layer::{Exchange, ReplayBody, Verdict};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
@@ -132,46 +132,58 @@ mod sockets {
         }
     }
 
-    #[tokio::test]
-    async fn twenty_attempts_whose_bodies_stream_both_ways_need_one_connection() {
-        for told in [true, false] {
-            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-            let address: SocketAddr = listener.local_addr().expect("an address");
-            let (connections, requests) = <(Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
-            let (accepted, served) = (Arc::clone(&connections), Arc::clone(&requests));
-            tokio::spawn(async move {
-                while let Ok((stream, _)) = listener.accept().await {
-                    accepted.fetch_add(1, SeqCst);
-                    let served = Arc::clone(&served);
-                    let service = move |request: Request<Incoming>| {
-                        let served = Arc::clone(&served);
-                        async move {
-                            let body = request.into_body().collect().await?.to_bytes();
-                            assert_eq!(body.len(), 20_000);
-                            served.fetch_add(1, SeqCst);
-                            let busy = Response::builder().status(503);
-                            let body = Twenty { left: 20, told };
-                            Ok::<_, hyper::Error>(busy.body(body).expect("a response"))
-                        }
-                    };
-                    let connection = hyper::server::conn::http1::Builder::new().serve_connection(
-                        TokioIo::new(stream),
-                        hyper::service::service_fn(service),
-                    );
-                    tokio::spawn(connection);
-                }
+    /// Reads each request whole, answers 503 with 20 kB, and counts connections and requests.
+    async fn busy(told: bool) -> (SocketAddr, Arc<[AtomicUsize; 2]>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let counts = Arc::<[AtomicUsize; 2]>::default();
+        let counted = Arc::clone(&counts);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                counted[0].fetch_add(1, SeqCst);
+                let counted = Arc::clone(&counted);
+                let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+                    let counted = Arc::clone(&counted);
+                    async move {
+                        let body = request.into_body().collect().await?.to_bytes();
+                        assert_eq!(body.len(), 20_000);
+                        counted[1].fetch_add(1, SeqCst);
+                        let busy = Response::builder().status(503);
+                        let body = Twenty { left: 20, told };
+                        Ok::<_, hyper::Error>(busy.body(body).expect("a response"))
+                    }
+                });
+                let connection = hyper::server::conn::http1::Builder::new();
+                tokio::spawn(connection.serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        (address, counts)
+    }
+
+    async fn four_attempts(told: bool) {
+        let (address, counts) = busy(told).await;
+        // A pause that a loaded machine can read twenty pieces in.
+        let after = Duration::from_millis(500);
+        let layer = prompt()
+            .attempts(4)
+            .classifier(move |exchange: &Exchange<'_>| match exchange.status() {
+                Some(_) => Verdict::Transient { after },
+                None => Verdict::Final,
             });
-            let layer = prompt().attempts(20).budget(Budget::new(100));
-            let body = ReplayBody::new(Twenty { left: 20, told });
-            let put = Request::put(format!("http://{address}/")).body(body);
-            let call = layer.layer(client()).oneshot(put.expect("a request"));
-            let response = call.await.expect("a response");
-            assert_eq!(response.status(), 503);
-            assert_eq!(requests.load(SeqCst), 20);
-            assert_eq!(connections.load(SeqCst), 1, "told: {told}");
-            let body = response.into_body().collect().await.expect("a body");
-            assert_eq!(body.to_bytes().len(), 20_000);
-        }
+        let body = ReplayBody::new(Twenty { left: 20, told });
+        let put = Request::put(format!("http://{address}/")).body(body);
+        let call = layer.layer(client()).oneshot(put.expect("a request"));
+        let response = call.await.expect("a response");
+        assert_eq!(response.status(), 503);
+        assert_eq!(counts[1].load(SeqCst), 4);
+        assert_eq!(counts[0].load(SeqCst), 1, "told: {told}");
+        let body = response.into_body().collect().await.expect("a body");
+        assert_eq!(body.to_bytes().len(), 20_000);
+    }
+
+    #[tokio::test]
+    async fn attempts_whose_bodies_stream_both_ways_need_one_connection() {
+        tokio::join!(four_attempts(true), four_attempts(false));
     }
 
     #[tokio::test]
