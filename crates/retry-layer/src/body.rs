@@ -55,6 +55,9 @@ pub(crate) struct ReadAhead<B: Body> {
     read: usize,
     /// Gone once the body has ended or failed.
     rest: Option<Pin<Box<B>>>,
+    /// What the body had yet to give when it failed. Without it, the length would be that of what came, and whoever passes
+    /// the body on by its length would never come to the error.
+    missing: SizeHint,
 }
 
 impl<B: Body> ReadAhead<B> {
@@ -63,6 +66,7 @@ impl<B: Body> ReadAhead<B> {
             frames: VecDeque::new(),
             read: 0,
             rest: Some(Box::pin(body)),
+            missing: SizeHint::with_exact(0),
         }
     }
 
@@ -76,6 +80,7 @@ impl<B: Body> ReadAhead<B> {
                 self.rest = None;
                 break;
             }
+            let hint = rest.size_hint();
             match ready!(rest.as_mut().poll_frame(cx)) {
                 Some(Ok(frame)) => {
                     let data = frame.data_ref().map_or(0, Buf::remaining);
@@ -84,6 +89,7 @@ impl<B: Body> ReadAhead<B> {
                 }
                 Some(Err(error)) => {
                     self.frames.push_back(Err(error));
+                    self.missing = hint;
                     self.rest = None;
                 }
                 None => self.rest = None,
@@ -131,8 +137,8 @@ impl<B: Body> Body for RetryBody<B> {
         };
         let frames = ahead.frames.iter().flatten().filter_map(Frame::data_ref);
         let held = frames.map(|data| data.remaining() as u64).sum::<u64>();
-        let rest = ahead.rest.as_ref();
-        let rest = rest.map_or(SizeHint::with_exact(0), |rest| rest.size_hint());
+        let rest = ahead.rest.as_ref().map(|rest| rest.size_hint());
+        let rest = rest.as_ref().unwrap_or(&ahead.missing);
         let mut hint = SizeHint::new();
         hint.set_lower(rest.lower().saturating_add(held));
         if let Some(upper) = rest.upper().and_then(|upper| upper.checked_add(held)) {

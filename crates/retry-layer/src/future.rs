@@ -170,7 +170,8 @@ where
                         }
                     };
                     let now = clock::now();
-                    match call.judge(outcome, this.replay.is_some(), now) {
+                    let copy = this.replay.as_ref().map(|(_, request)| request.body());
+                    match call.judge(outcome, copy.is_some_and(Replay::is_whole), now) {
                         Step::Return(outcome) => {
                             this.state.set(State::Done);
                             return Poll::Ready(outcome);
@@ -206,9 +207,10 @@ where
                 }
                 StateProj::Readying => {
                     let call = this.call.as_mut().expect("only calls of ours replay");
-                    let (service, _) = this.replay.as_mut().expect("decided on with a copy");
+                    let (service, request) = this.replay.as_mut().expect("decided on with a copy");
                     let stop = match service.poll_ready(cx) {
-                        Poll::Ready(Ok(())) => call.is_late(clock::now()).then_some(Stop::Deadline),
+                        Poll::Ready(Ok(())) if call.is_late(clock::now()) => Some(Stop::Deadline),
+                        Poll::Ready(Ok(())) => (!request.body().take_over()).then_some(Stop::Body),
                         Poll::Ready(Err(_)) => Some(Stop::Refused),
                         Poll::Pending => {
                             let Some(deadline) = call.deadline() else {

@@ -131,11 +131,13 @@ mod counters;
 mod earlier;
 mod error;
 mod future;
+mod idempotency_key;
 mod layer;
 mod permit;
 mod proof;
 mod renewals;
 mod replay;
+mod replay_body;
 mod retry_after;
 mod service;
 mod settings;
@@ -146,6 +148,10 @@ pub use classify::{Classify, Exchange, Standard, Verdict};
 pub use counters::{Counters, Stop};
 pub use error::{BelowRateLayer, DeadlineExceeded};
 pub use future::ResponseFuture;
+pub use idempotency_key::{
+    IdempotencyKey, IdempotencyKeyError, IdempotencyKeyFuture, IdempotencyKeyLayer,
+};
 pub use layer::RetryLayer;
 pub use replay::Replay;
+pub use replay_body::{BodyLost, ReplayBody};
 pub use service::Retry;

@@ -10,15 +10,16 @@ use http_body_util::{BodyStream, Channel, Collected, Either, Empty, Full, Limite
 
 /// A request body that may be able to be sent again.
 ///
-/// Called before any of the body has been read, and cheap: reference counts, not copies of data. A body that
-/// cannot be sent again says `None`; its request is sent once. Bodies of other crates' types are boxed on their way
-/// to the layer (`request.map(BodyExt::boxed_unsync)`), and then sent once as well.
+/// A body that cannot be sent again says `None`; its request is sent once. Bodies of other crates' types, and those that
+/// stream, can be sent again inside a [`ReplayBody`](crate::ReplayBody), which keeps what has been read; boxed
+/// (`request.map(BodyExt::boxed_unsync)`) they are sent once.
 ///
 /// | body | replays |
 /// | --- | --- |
 /// | `Full<D>` with `D: Clone`, `Empty`, `()`, `Bytes`, `String`, `&'static str` | yes |
 /// | `Either` | if the side at hand does |
 /// | `Box`, `Pin<Box>` | if what is inside does |
+/// | [`ReplayBody`](crate::ReplayBody) | until more has been read of it than its bound |
 /// | `MapErr`, `MapFrame`, `InspectErr`, `InspectFrame` | if they are `Clone` and what is inside replays |
 /// | `BoxBody`, `UnsyncBoxBody`, `StreamBody`, `BodyStream`, `Channel`, `Collected`, `Fuse`, `Limited`, `WithTrailers`, hyper's `Incoming` | no |
 ///
@@ -35,7 +36,25 @@ use http_body_util::{BodyStream, Channel, Collected, Either, Empty, Full, Limite
 /// ```
 pub trait Replay: Sized {
     /// A second body, equal to this one from its first byte on; `None` where there can be none.
+    ///
+    /// Asked before any of this one has been read, and cheap: reference counts, not copies of data.
     fn replay(&self) -> Option<Self>;
+
+    /// Whether this body, a second one that nobody has read of, can still give all of its bytes.
+    ///
+    /// Asked when an attempt is over, before all else that a retry takes. A body that has its bytes at hand says yes, which
+    /// is the default. One that gets them from an attempt may have lost them by then: the call ends with the outcome at hand.
+    fn is_whole(&self) -> bool {
+        true
+    }
+
+    /// Makes this body the one that is sent from now on, and says whether it can be, as [`is_whole`](Self::is_whole).
+    ///
+    /// Asked in the moment before the attempt departs. After a yes, the default, nothing that is left of earlier attempts can
+    /// take bytes away from this body: a client may go on sending the body of an attempt that was answered early.
+    fn take_over(&self) -> bool {
+        true
+    }
 }
 
 impl<D: Buf + Clone> Replay for Full<D> {
@@ -81,17 +100,47 @@ impl<L: Replay, R: Replay> Replay for Either<L, R> {
             Self::Right(right) => right.replay().map(Self::Right),
         }
     }
+
+    fn is_whole(&self) -> bool {
+        match self {
+            Self::Left(left) => left.is_whole(),
+            Self::Right(right) => right.is_whole(),
+        }
+    }
+
+    fn take_over(&self) -> bool {
+        match self {
+            Self::Left(left) => left.take_over(),
+            Self::Right(right) => right.take_over(),
+        }
+    }
 }
 
 impl<B: Replay> Replay for Box<B> {
     fn replay(&self) -> Option<Self> {
         (**self).replay().map(Self::new)
     }
+
+    fn is_whole(&self) -> bool {
+        (**self).is_whole()
+    }
+
+    fn take_over(&self) -> bool {
+        (**self).take_over()
+    }
 }
 
 impl<B: Replay> Replay for Pin<Box<B>> {
     fn replay(&self) -> Option<Self> {
         (**self).replay().map(Box::pin)
+    }
+
+    fn is_whole(&self) -> bool {
+        (**self).is_whole()
+    }
+
+    fn take_over(&self) -> bool {
+        (**self).take_over()
     }
 }
 
@@ -103,6 +152,14 @@ impl<B: Clone + Replay, F: Clone> Replay for MapErr<B, F> {
         *second.get_mut() = body;
         Some(second)
     }
+
+    fn is_whole(&self) -> bool {
+        self.get_ref().is_whole()
+    }
+
+    fn take_over(&self) -> bool {
+        self.get_ref().take_over()
+    }
 }
 
 impl<B: Clone + Replay, F: Clone> Replay for MapFrame<B, F> {
@@ -111,6 +168,14 @@ impl<B: Clone + Replay, F: Clone> Replay for MapFrame<B, F> {
         let mut second = self.clone();
         *second.get_mut() = body;
         Some(second)
+    }
+
+    fn is_whole(&self) -> bool {
+        self.get_ref().is_whole()
+    }
+
+    fn take_over(&self) -> bool {
+        self.get_ref().take_over()
     }
 }
 
@@ -121,6 +186,14 @@ impl<B: Clone + Replay, F: Clone> Replay for InspectErr<B, F> {
         *second.get_mut() = body;
         Some(second)
     }
+
+    fn is_whole(&self) -> bool {
+        self.get_ref().is_whole()
+    }
+
+    fn take_over(&self) -> bool {
+        self.get_ref().take_over()
+    }
 }
 
 impl<B: Clone + Replay, F: Clone> Replay for InspectFrame<B, F> {
@@ -129,6 +202,14 @@ impl<B: Clone + Replay, F: Clone> Replay for InspectFrame<B, F> {
         let mut second = self.clone();
         *second.get_mut() = body;
         Some(second)
+    }
+
+    fn is_whole(&self) -> bool {
+        self.get_ref().is_whole()
+    }
+
+    fn take_over(&self) -> bool {
+        self.get_ref().take_over()
     }
 }
 

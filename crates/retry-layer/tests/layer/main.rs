@@ -3,10 +3,14 @@
 mod bodies;
 mod borrowed;
 mod cancellation;
+mod earlier;
 mod gates;
+mod keys;
 mod outcomes;
 mod permits;
 mod renewal;
+mod replay_body;
+mod streams;
 mod support;
 mod time;
 #[cfg(feature = "hyper")]
