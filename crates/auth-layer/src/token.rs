@@ -19,6 +19,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+pub(crate) use self::fetch::in_this_fetch;
 pub use self::life::Counts;
 pub(crate) use self::timing::{Backoff, Timing};
 pub(crate) use self::wait::Wait;
