@@ -123,7 +123,7 @@ impl FileLock {
         }
     }
 
-    fn work<T, F>(&mut self, work: F) -> StoreFuture<'_, T>
+    fn work<T, F>(&mut self, work: F) -> StoreFuture<'static, T>
     where
         T: Send + 'static,
         F: FnOnce(&LockedFolder) -> Result<T, FileError> + Send + 'static,
@@ -164,5 +164,24 @@ where
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => Ok(result?),
         Err(_) => Err(StoreError::temporary("the runtime was shut down")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_that_was_given_up_and_gets_its_thread_late_does_not_undo_a_later_one() {
+        let home = tempfile::tempdir().expect("a folder");
+        let store = FileStore::new(home.path().join("grants/a")).expect("a path");
+        let folder = Folder::create(Arc::clone(&store.place)).expect("a folder");
+        let mut lock = FileLock::new(folder.try_lock().expect("a lock").expect("free"));
+        let early = lock.work(|folder| folder.write(&"early".into()));
+        let late = lock.work(|folder| folder.write(&"late".into()));
+        late.await.expect("written");
+        early.await.expect_err("overtaken");
+        let text = store.load().await.expect("readable").expect("a text");
+        assert_eq!(text.expose(), "late");
     }
 }
