@@ -79,7 +79,8 @@
 //! A process that is killed between the server's answer and the commit takes with it what it alone knew. No order of steps avoids
 //! that; all that can be done is to notice, to never send the old refresh token in silence, and to ask. The same is true of a
 //! machine whose disk does not keep what it says it has synced, and of a runtime that is shut down: its tasks are dropped
-//! where they stand. While a runtime is not driven, a renewal on it keeps the lock.
+//! where they stand. While a runtime is not driven, a renewal on it keeps the lock; so does one whose source waits for a place
+//! in a rate limit.
 //!
 //! The lock keeps out those who ask for it. A program that renews the same grant by itself does not.
 //!

@@ -125,7 +125,8 @@ impl StoredGrant {
     {
         let shared = Arc::clone(&self.shared);
         let task = tokio::spawn(async move { work(shared.open().await?).await });
-        joined(task.await, "the call was dropped with its runtime")?
+        let dropped = || StoreError::temporary("the call was dropped with its runtime");
+        joined(task.await).unwrap_or_else(|| Err(dropped()))
     }
 }
 

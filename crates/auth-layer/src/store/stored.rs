@@ -23,6 +23,8 @@ use crate::{Fetch, Grant, GrantFuture, Source, SourceError};
 /// The source inside is handed the refresh token that the store holds, and nothing else; where the store is empty it has
 /// none, and begins anew or [refuses](SourceError::permanent). The [module's page](super) says what is guaranteed.
 ///
+/// One place holds one grant: two logins that are kept in the same place are taken for each other.
+///
 /// ```
 /// use auth_layer::store::{MemoryStore, Stored};
 /// use auth_layer::{Grant, Slot, SourceError, source_fn};
@@ -187,7 +189,12 @@ impl Shared {
         };
         // From here on nothing may be dropped half-way.
         let renewal = tokio::spawn(in_this_fetch(session.renew(fetch)));
-        joined(renewal.await, "the renewal was dropped with its runtime")?
+        match joined(renewal.await) {
+            Some(result) => result,
+            None => Err(SourceError::temporary(
+                "the renewal was dropped with its runtime",
+            )),
+        }
     }
 
     async fn look(&self, work: &Work) -> Result<Option<(Grant, Fingerprint)>, SourceError> {
@@ -284,13 +291,13 @@ fn after(wait: Duration) -> Instant {
     Instant::now() + wait.min(LONGEST)
 }
 
-/// The result of a task. Its panic goes on in whoever waits for it.
-pub(super) fn joined<T>(
-    result: Result<T, tokio::task::JoinError>,
-    lost: &'static str,
-) -> Result<T, StoreError> {
-    result.map_err(|error| match error.try_into_panic() {
-        Ok(panic) => std::panic::resume_unwind(panic),
-        Err(_) => StoreError::temporary(lost),
-    })
+/// The result of a task; `None` where it was dropped with its runtime. Its panic goes on in whoever waits for it.
+pub(super) fn joined<T>(result: Result<T, tokio::task::JoinError>) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => None,
+        },
+    }
 }

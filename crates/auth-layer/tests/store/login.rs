@@ -1,7 +1,7 @@
 //! Logging in and out.
 
 use auth_layer::Reason;
-use auth_layer::store::StoreState;
+use auth_layer::store::{GrantStore, StoreState};
 use tokio::time::sleep;
 
 use crate::commons::{Issuer, Process, Saving, Shelf, first};
@@ -81,6 +81,8 @@ async fn clearing_forgets_what_is_known_here_alone_too() {
     let cleared = process.grant.clear().await.expect("emptied").expect("one");
     assert_eq!(cleared.refresh_token.expect("one").expose(), "r2");
     assert_eq!(process.grant.state(), StoreState::Unknown);
+    let free = tokio::time::timeout(SECOND, shelf.lock()).await;
+    drop(free.expect("nobody holds it").expect("locked"));
     shelf.script([Saving::Works]);
     sleep(SECOND * 600).await;
     assert_eq!(shelf.text(), None, "nothing is saved late");

@@ -188,12 +188,18 @@ async fn an_intent_that_could_not_be_taken_back_is_known_to_be_void_here_and_voi
 
 #[tokio::test(start_paused = true)]
 async fn where_the_intent_cannot_be_written_nothing_is_sent() {
-    for saving in [Saving::Fails, Saving::FailsAfterwards, Saving::Hangs] {
+    for saving in [
+        [Saving::Fails, Saving::Fails],
+        [Saving::FailsAfterwards, Saving::FailsAfterwards],
+        // The first one's intent stands there while the second one fails.
+        [Saving::FailsAfterwards, Saving::Fails],
+        [Saving::Hangs, Saving::Hangs],
+    ] {
         let (issuer, shelf) = (Issuer::default(), Shelf::default());
         let process = Process::new(&issuer, shelf.clone());
         process.log_in().await;
         process.send().await;
-        shelf.script([saving, saving, Saving::Works]);
+        shelf.script([saving[0], saving[1], Saving::Works]);
         process.token().invalidate();
         // Two fetches fail, and the third one goes.
         assert_eq!(process.send().await, 2, "{saving:?}");

@@ -1,5 +1,8 @@
 //! `invalid_grant`, with and without somebody who was faster.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use auth_layer::store::NeedsHuman;
 use auth_layer::{Reason, SourceError};
 
@@ -68,9 +71,11 @@ async fn an_invalid_grant_that_nobody_explains_is_for_good_and_erases_nothing() 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_changes_all_the_time_is_followed_once() {
     let shelf = Shelf::default();
-    let behind = shelf.clone();
+    let (behind, fetches) = (shelf.clone(), Arc::<AtomicU64>::default());
+    let counted = Arc::clone(&fetches);
     let process = Process::with(shelf.clone(), move |n, _| {
-        assert!(n < 3, "bounded");
+        counted.store(n, Ordering::SeqCst);
+        assert!(n < 10, "without end");
         behind.set(winner(&format!(
             r#","lifetime_ms":0,"refresh_token":"x{n}""#
         )));
@@ -81,6 +86,7 @@ async fn a_store_that_changes_all_the_time_is_followed_once() {
     process.token().invalidate();
     let error = send(&process.client).await.expect_err("a refusal");
     assert_eq!(refused(&error).reason(), Reason::Refused);
+    assert_eq!(fetches.load(Ordering::SeqCst), 2);
     assert!(shelf.has("x2"), "nobody's grant is overwritten");
 }
 

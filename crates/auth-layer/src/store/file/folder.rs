@@ -35,11 +35,11 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn new(path: &Path) -> Result<Self, FileError> {
+        let no_name = || FileError::NoName(path.to_owned());
+        let name = path.file_name().ok_or_else(no_name)?;
         let absolute = std::path::absolute(path)
             .map_err(|error| FileError::Io(path.to_owned(), "tell where to find", error))?;
-        let (Some(folder), Some(name)) = (absolute.parent(), absolute.file_name()) else {
-            return Err(FileError::NoName(path.to_owned()));
-        };
+        let folder = absolute.parent().ok_or_else(no_name)?;
         let beside = |end: &str| {
             let mut beside = name.to_owned();
             beside.push(end);
@@ -102,13 +102,15 @@ impl Folder {
         }
         let path = place.folder.clone();
         let failed = |error| FileError::Io(path.clone(), "create", error);
+        let new = path.ancestors().take_while(|folder| !folder.exists());
+        let new = new.count();
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&path)
             .map_err(failed)?;
-        if let Some(parent) = path.parent() {
-            // As far as that can be had: the parent may not be readable.
+        for parent in path.ancestors().skip(1).take(new) {
+            // As far as that can be had: a parent may not be readable.
             let _ = File::open(parent).and_then(|parent| parent.sync_all());
         }
         Self::open(place)?.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))
@@ -139,29 +141,37 @@ impl Folder {
 
     /// Takes the lock; `None` where another holds it.
     pub(super) fn try_lock(self) -> Result<Option<LockedFolder>, FileError> {
+        let lock = self.open_lock()?;
+        self.lock_by(lock)
+    }
+
+    fn open_lock(&self) -> Result<OwnedFd, FileError> {
         let name = &self.place.lock;
-        let failed = self.place.failed(name, "lock");
-        let create = OFlags::RDWR | OFlags::CREATE;
-        let Some(lock) = self.open_file(name, create)? else {
-            return Err(failed(Errno::NOENT));
-        };
+        let lock = self.open_file(name, OFlags::RDWR | OFlags::CREATE)?;
+        lock.ok_or_else(|| self.place.failed(name, "create")(Errno::NOENT))
+    }
+
+    fn lock_by(self, lock: OwnedFd) -> Result<Option<LockedFolder>, FileError> {
         match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK | Errno::INTR) => return Ok(None),
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(self.failed_to_lock(error)),
         }
         // Somebody may have removed it meanwhile: a lock on what has no name keeps nobody out.
-        let locked = rustix::fs::fstat(&lock).map_err(&failed)?;
-        match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+        let locked = rustix::fs::fstat(&lock).map_err(|error| self.failed_to_lock(error))?;
+        match rustix::fs::statat(&self.fd, &self.place.lock, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(named) if same(&locked, &named) => {}
             Ok(_) | Err(Errno::NOENT) => return Ok(None),
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(self.failed_to_lock(error)),
         }
-        drop(failed);
         Ok(Some(LockedFolder {
             folder: self,
             _lock: lock,
         }))
+    }
+
+    fn failed_to_lock(&self, error: Errno) -> FileError {
+        self.place.failed(&self.place.lock, "lock")(error)
     }
 
     /// Opens one of the files, which must be plain, one's own and closed to others; `None` where there is none.
@@ -279,4 +289,29 @@ fn is_private(fd: impl AsFd, path: &Path, wanted: FileType) -> Result<(), FileEr
         });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(home: &Path) -> Folder {
+        let place = Place::new(&home.join("grants").join("a")).expect("a path");
+        Folder::create(Arc::new(place)).expect("a folder")
+    }
+
+    #[test]
+    fn a_lock_file_that_is_removed_before_it_is_locked_is_no_lock() {
+        let home = tempfile::tempdir().expect("a folder");
+        let path = home.path().join("grants").join("a.lock");
+        for made_anew in [false, true] {
+            let early = folder(home.path());
+            let lock = early.open_lock().expect("open");
+            std::fs::remove_file(&path).expect("there");
+            let late = made_anew.then(|| folder(home.path()).try_lock().expect("a lock"));
+            assert!(early.lock_by(lock).expect("looked at").is_none());
+            drop(late);
+            assert!(folder(home.path()).try_lock().expect("a lock").is_some());
+        }
+    }
 }
