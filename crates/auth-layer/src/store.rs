@@ -104,6 +104,8 @@ mod memory;
 mod record;
 mod renewal;
 mod retry;
+mod session;
+mod shared;
 mod stored;
 
 use std::pin::Pin;

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::record::{Record, Unreadable};
-use super::renewal::Session;
-use super::stored::{Shared, joined};
+use super::session::Session;
+use super::shared::{Shared, joined};
 use super::{StoreError, StoreState};
 use crate::{Grant, Secret};
 
@@ -14,6 +14,8 @@ use crate::{Grant, Secret};
 /// What it does runs in tasks of its own, on the caller's tokio runtime: a call that is dropped has happened or will, unless the
 /// store could not be locked. It waits for a renewal of this process that runs, and for another process as long as
 /// [`Stored::lock_wait`](super::Stored::lock_wait) says.
+///
+/// A source must not wait for it in its own fetch, which would be to wait for itself: what it returns is kept anyway.
 ///
 /// # Panics
 ///
@@ -43,9 +45,10 @@ impl StoredGrant {
         *self.shared.state.lock()
     }
 
-    /// Keeps the grant of a new login, in place of whatever was kept, an open intent included. Every process on the store adopts
-    /// it with its next fetch; in this one, call [`TokenSlot::changed`](crate::TokenSlot::changed) where the slot has
-    /// been refused, or [`TokenSlot::invalidate`](crate::TokenSlot::invalidate) where it is to take effect at once.
+    /// Keeps the grant of a new login, in place of whatever was kept, an open intent included. Every slot on the store, in
+    /// whatever process, adopts it with its next fetch. One that has been refused asks again only after
+    /// [`TokenSlot::changed`](crate::TokenSlot::changed); where the grant is to take effect at once, call
+    /// [`TokenSlot::invalidate`](crate::TokenSlot::invalidate).
     ///
     /// # Errors
     ///
@@ -58,7 +61,7 @@ impl StoredGrant {
                 .replace(Record::of(&grant, None, now))
                 .await
                 .inspect_err(|_| {
-                    if let Some(held) = session.work().held.as_mut() {
+                    if let Some(held) = session.work.held.as_mut() {
                         held.record = earlier;
                     }
                 })
@@ -77,7 +80,7 @@ impl StoredGrant {
         self.shared.note_clear();
         self.run(|mut session| async move {
             let record = session.look_even_if_malformed().await?;
-            if let Some(held) = session.work().held.as_mut() {
+            if let Some(held) = session.work.held.as_mut() {
                 held.lock.remove().await?;
                 held.record = None;
                 held.unsaved = false;
@@ -136,7 +139,7 @@ impl Session {
         if self.is_unsaved() {
             return Ok(self.record().cloned());
         }
-        let Some(held) = self.work().held.as_mut() else {
+        let Some(held) = self.work.held.as_mut() else {
             return Ok(None);
         };
         let Some(text) = held.lock.load().await? else {
@@ -150,7 +153,7 @@ impl Session {
     }
 
     async fn replace(&mut self, record: Record) -> Result<(), StoreError> {
-        if let Some(held) = self.work().held.as_mut() {
+        if let Some(held) = self.work.held.as_mut() {
             held.record = Some(record);
         }
         self.save().await

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::renewal::{Session, Work};
-use super::stored::Shared;
+use super::session::{Session, Work};
+use super::shared::Shared;
 
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
@@ -27,7 +27,7 @@ async fn run(shared: Arc<Shared>) {
         let mut session = Session::new(Arc::clone(&shared), work);
         if !session.is_unsaved() || session.save().await.is_ok() {
             // Under the lock: whoever has one to save from now on starts another.
-            session.work().retry = None;
+            session.work.retry = None;
             tracing::info!(store = shared.store.place(), "the grant is stored");
             return;
         }

@@ -71,6 +71,7 @@ pub(crate) enum Saving {
     /// The text is there, and yet an error comes: a folder that could not be synced, say.
     FailsAfterwards,
     Hangs,
+    HangsAfterwards,
 }
 
 /// A store that shows what it keeps, and saves as it is told to.
@@ -153,6 +154,7 @@ impl StoreLock for ShelfLock {
             }
             match saving {
                 Saving::Works => Ok(()),
+                Saving::HangsAfterwards => std::future::pending().await,
                 _ => Err(StoreError::temporary("no space left")),
             }
         })

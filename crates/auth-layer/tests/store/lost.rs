@@ -273,6 +273,32 @@ fn a_runtime_that_ends_during_the_send_leaves_the_decision_to_a_human() {
 }
 
 #[test]
+fn a_runtime_that_ends_before_anything_was_sent_is_no_obstacle() {
+    let (issuer, shelf) = (Issuer::default(), Shelf::default());
+    let process = Process::new(&issuer, shelf.clone());
+    // The login, then the intent: it is there, and nobody has said so.
+    shelf.script([Saving::Works, Saving::HangsAfterwards, Saving::Works]);
+    let next = cut_off(&process, || shelf.attempts() == 2);
+    assert!(shelf.has("intent"));
+    assert_eq!(next.block_on(process.send()), 2);
+    assert_eq!(issuer.seen(), ["r1"]);
+}
+
+#[test]
+fn what_a_runtime_left_unsaved_is_tried_again_on_the_next_one() {
+    let (issuer, shelf) = (Issuer::default(), Shelf::default());
+    let process = Process::new(&issuer, shelf.clone());
+    shelf.script([Saving::Works, Saving::Works, Saving::Hangs, Saving::Fails]);
+    let next = cut_off(&process, || shelf.attempts() == 3);
+    assert_eq!(next.block_on(process.send()), 2, "it is handed out");
+    assert_eq!(process.grant.state(), StoreState::Unsaved);
+    shelf.script([Saving::Works]);
+    next.block_on(async { sleep(SECOND * 2).await });
+    assert_eq!(process.grant.state(), StoreState::Saved);
+    assert!(shelf.has(r#""refresh_token":"r2""#) && !shelf.has("intent"));
+}
+
+#[test]
 fn a_runtime_that_ends_during_the_commit_loses_nothing_while_the_process_lives() {
     let (issuer, shelf) = (Issuer::default(), Shelf::default());
     let process = Process::new(&issuer, shelf.clone());

@@ -84,6 +84,10 @@ impl Running {
         }
     }
 
+    fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_some()
+    }
+
     fn kill(mut self) {
         self.child.kill().expect("SIGKILL");
         self.child.wait().expect("gone");
@@ -177,10 +181,11 @@ fn processes_that_are_killed_at_random_reuse_nothing_and_the_next_one_always_kno
     let role = Role::new(&server, &path);
     for round in 0..30_u32 {
         let before = server.report().taken;
-        let killed = Running::start(test, &role);
+        let mut killed = Running::start(test, &role);
         // So far into a renewal, that is: after the answer, this many looks at the server's books.
         while server.report().taken <= before {
-            std::hint::spin_loop();
+            assert!(!killed.has_ended(), "round {round}");
+            std::thread::yield_now();
         }
         for _ in 0..round * 400 {
             server.report();
