@@ -36,6 +36,7 @@
 //! | --- | --- |
 //! | [`Slot`] | one credential: a static key, a renewing token, or deliberately nothing; bound to origins |
 //! | [`Source`] | where a renewing token comes from: one method, fetch a [`Grant`] |
+//! | [`store`] | keeps a grant beyond the process, between processes, and spends each refresh token once |
 //! | [`Auth`] | slots, and which of them a request takes; makes the layers below, which share its state |
 //! | [`GateLayer`] | the outer half: chooses the slot, waits for a usable token, and after a 401 for a newer one |
 //! | [`AttachLayer`] | the inner half: checks all again and puts the newest token on as the request departs; never waits |
@@ -94,6 +95,7 @@ mod layer;
 mod secret;
 mod slot;
 mod source;
+pub mod store;
 mod tenants;
 mod token;
 

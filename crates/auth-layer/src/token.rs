@@ -24,6 +24,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+pub(crate) use self::fetch::in_this_fetch;
 pub use self::handle::UsableToken;
 pub use self::life::Counts;
 pub(crate) use self::timing::{Backoff, Timing};

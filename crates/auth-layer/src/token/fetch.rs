@@ -21,6 +21,11 @@ tokio::task_local! {
     static FETCHING: Vec<usize>;
 }
 
+/// Lets a task that a source spawns count as the fetch that it works for.
+pub(crate) fn in_this_fetch<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    FETCHING.scope(FETCHING.try_with(Vec::clone).unwrap_or_default(), work)
+}
+
 impl TokenSlot {
     fn id(&self) -> usize {
         Arc::as_ptr(&self.shared).addr()

@@ -1,0 +1,124 @@
+//! A source whose grants are kept in a store.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use call_context::SlotName;
+
+use super::shared::{Settings, Shared};
+use super::{GrantStore, StoredGrant};
+use crate::clock::Clock;
+use crate::{Fetch, GrantFuture, Source};
+
+/// A source that keeps the grants of another one in a [`GrantStore`], and spends its refresh token once.
+///
+/// The source inside is handed the refresh token that the store holds, and nothing else; where the store is empty it has
+/// none, and begins anew or [refuses](crate::SourceError::permanent). The [module's page](super) says what is guaranteed.
+///
+/// One place holds one grant: two logins that are kept in the same place are taken for each other.
+///
+/// ```
+/// use auth_layer::store::{MemoryStore, Stored};
+/// use auth_layer::{Grant, Slot, SourceError, source_fn};
+///
+/// let renew = source_fn(|fetch| async move {
+///     let Some(_refresh_token) = fetch.refresh_token() else {
+///         return Err(SourceError::permanent("log in first"));
+///     };
+///     // Send it to the token endpoint here.
+///     Ok(Grant::new("a.b.d").expires_in(3600).refresh_token("r2"))
+/// });
+/// let stored = Stored::new(renew, MemoryStore::new());
+/// let login = stored.grant();
+/// let slot = Slot::token("wallet", stored);
+/// # let _ = (login, slot);
+/// ```
+///
+/// # Defaults
+///
+/// | what | default | setter |
+/// | --- | --- | --- |
+/// | waits for the store's lock | 5 s | [`lock_wait`](Self::lock_wait) |
+/// | the source has to answer within | 5 min | [`answer_within`](Self::answer_within) |
+/// | the server takes a used refresh token again | not at all | [`reuse_leeway`](Self::reuse_leeway) |
+///
+/// # Cancellation
+///
+/// A fetch that is dropped while it waits for the lock leaves nothing behind. From then on the renewal is a task of its own,
+/// which ends by itself also when the slot has [given up](crate::Slot::fetch_timeout): the next fetch hands out what it has
+/// brought. Only the end of its runtime ends it early.
+///
+/// # Panics
+///
+/// A panic of the source inside is passed on, and counts as an answer that was lost.
+pub struct Stored {
+    shared: Arc<Shared>,
+}
+
+impl Stored {
+    /// Keeps the grants of `source` in `store`.
+    pub fn new(source: impl Source, store: impl GrantStore) -> Self {
+        Self {
+            shared: Arc::new(Shared::new(Box::new(source), Box::new(store))),
+        }
+    }
+
+    /// Waits this long for the store's lock, and for an earlier renewal of this slot. Then the fetch fails for now. Less than
+    /// the slot's [`fetch_timeout`](crate::Slot::fetch_timeout), so that the refusal says what was waited for.
+    #[must_use]
+    pub fn lock_wait(self, longest: Duration) -> Self {
+        self.set(|settings| settings.lock_wait = longest)
+    }
+
+    /// Gives the source this much time to answer, however early the slot gives up. The store is locked for as long. An answer
+    /// that comes later is lost, and a rotated refresh token with it: be generous.
+    #[must_use]
+    pub fn answer_within(self, longest: Duration) -> Self {
+        self.set(|settings| settings.answer_within = longest)
+    }
+
+    /// Declares that the server takes a used refresh token again for this long after its first use, and answers as it did
+    /// before. Some call it a grace or overlap period.
+    ///
+    /// Within it, a renewal whose answer was lost is repeated instead of left to a human. Counted from before the first use;
+    /// leave room for the journey. [`Duration::MAX`] declares that refresh tokens are never used up.
+    #[must_use]
+    pub fn reuse_leeway(self, leeway: Duration) -> Self {
+        self.set(|settings| settings.leeway = leeway)
+    }
+
+    /// Replaces the wall clock, so that a test can move it.
+    #[must_use]
+    pub fn wall_clock(self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.set(|settings| settings.clock = Clock::with_wall(now))
+    }
+
+    /// A handle on what is kept: to log in and out, and to say what has become of a lost answer.
+    pub fn grant(&self) -> StoredGrant {
+        StoredGrant::new(Arc::clone(&self.shared))
+    }
+
+    fn set(self, set: impl FnOnce(&mut Settings)) -> Self {
+        self.shared.set(set);
+        self
+    }
+}
+
+impl Source for Stored {
+    fn fetch(&self, fetch: Fetch) -> GrantFuture<'_> {
+        Box::pin(self.shared.fetch(fetch))
+    }
+
+    fn through(&self) -> Option<SlotName> {
+        self.shared.source.through()
+    }
+}
+
+impl fmt::Debug for Stored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stored")
+            .field("place", &self.shared.store.place())
+            .finish_non_exhaustive()
+    }
+}
