@@ -40,12 +40,12 @@ pub trait Source: Send + Sync + 'static {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    /// Whether the refresh tokens that the source hands over are kept elsewhere as well, in a store for example.
+    /// Whether nothing is lost when the slot and this source are dropped; `slot_has_refresh_token` says what the slot itself holds.
     ///
-    /// Where they are not, a [tenant](crate::Tenants) that has one is not forgotten as long as the program runs: nobody could log in
-    /// again for it. By default they are not.
-    fn keeps_refresh_tokens(&self) -> bool {
-        false
+    /// Asked where a [tenant](crate::Tenants) is to be forgotten, with locks held: it is to answer at once. By default a refresh
+    /// token that the slot holds would be lost, and nothing else.
+    fn can_be_forgotten(&self, slot_has_refresh_token: bool) -> bool {
+        !slot_has_refresh_token
     }
 
     /// The slot under which the source's own requests go through the same [`Auth`](crate::Auth), if they do.
@@ -97,6 +97,7 @@ pub struct LogOut {
     pub(crate) slot: SlotName,
     pub(crate) token: Option<Secret>,
     pub(crate) refresh_token: Option<Secret>,
+    pub(crate) late: bool,
 }
 
 impl LogOut {
@@ -113,6 +114,12 @@ impl LogOut {
     /// The newest refresh token, if there was one.
     pub fn refresh_token(&self) -> Option<&Secret> {
         self.refresh_token.as_ref()
+    }
+
+    /// Whether these tokens came out of a fetch that ended after the logout: what the source has kept since then may be another
+    /// login's, and is to stay.
+    pub fn is_late(&self) -> bool {
+        self.late
     }
 }
 

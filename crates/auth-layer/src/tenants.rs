@@ -94,7 +94,7 @@ type SourceMaker = dyn Fn(&Tenant) -> Box<dyn Source> + Send + Sync;
 /// [`idle`](Self::idle) says, an hour by default, or when its room is needed for another one. It is never forgotten while a
 /// fetch runs for it, a call of it is under way, a handle on it is kept, its last fetch has failed and the pause is not over,
 /// it is [logged out](crate::TokenSlot::log_out) and was used within the idle time, or it holds a refresh token that nobody else has: see
-/// [`Source::keeps_refresh_tokens`](crate::Source::keeps_refresh_tokens). Where none of the tenants that were looked at can be forgotten, a
+/// [`Source::can_be_forgotten`](crate::Source::can_be_forgotten). Where none of the tenants that were looked at can be forgotten, a
 /// request for a new one is refused ([`Reason::TooManyTenants`](crate::Reason::TooManyTenants)).
 ///
 /// Nothing runs by itself: a few tenants are looked at whenever a new one is met.

@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime};
 use call_context::SlotName;
 
 use super::shared::{Settings, Shared};
-use super::{GrantStore, StoredGrant};
+use super::{GrantStore, StoreState, StoredGrant};
 use crate::clock::Clock;
-use crate::{Fetch, GrantFuture, Source};
+use crate::{Fetch, GrantFuture, LogOut, LogOutFuture, Source, SourceError};
 
 /// A source that keeps the grants of another one in a [`GrantStore`], and spends its refresh token once.
 ///
@@ -112,6 +112,36 @@ impl Source for Stored {
 
     fn through(&self) -> Option<SlotName> {
         self.shared.source.through()
+    }
+
+    /// Forgets what is kept, and has the source inside give it back; it is told also where the store cannot be emptied.
+    fn log_out(&self, log_out: LogOut) -> LogOutFuture<'_> {
+        let grant = self.grant();
+        Box::pin(async move {
+            if log_out.is_late() {
+                return self.shared.source.log_out(log_out).await;
+            }
+            let (kept, emptied) = match grant.clear().await {
+                Ok(kept) => (kept, Ok(())),
+                Err(error) => (None, Err(SourceError::temporary(error))),
+            };
+            let (token, refresh_token) = match kept {
+                Some(kept) => (Some(kept.access_token), kept.refresh_token),
+                None => (None, None),
+            };
+            let told = self.shared.source.log_out(LogOut {
+                token: token.or(log_out.token),
+                refresh_token: refresh_token.or(log_out.refresh_token),
+                ..log_out
+            });
+            let told = told.await;
+            emptied.and(told)
+        })
+    }
+
+    /// Not while a grant is in memory alone, since it could not be saved.
+    fn can_be_forgotten(&self, slot_has_refresh_token: bool) -> bool {
+        !slot_has_refresh_token && self.grant().state() != StoreState::Unsaved
     }
 }
 

@@ -73,7 +73,7 @@ async fn run(landing: Landing) {
     if let Some(late) = landing.land(born, answer) {
         let token = shared.scheme.secret(&late.value);
         // Nobody waits for it: a failure leaves at the server what would have been there anyway.
-        let _ = shared.give_back(token, late.refresh_token).await;
+        let _ = shared.give_back(token, late.refresh_token, true).await;
     }
 }
 

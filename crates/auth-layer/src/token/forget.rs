@@ -16,7 +16,7 @@ impl TokenSlot {
             return false;
         }
         let book = self.shared.book.lock();
-        let is_kept = self.shared.source.keeps_refresh_tokens();
-        (book.refresh_token.is_none() || is_kept) && book.life.can_be_forgotten(now, idle)
+        let holds = book.refresh_token.is_some();
+        book.life.can_be_forgotten(now, idle) && self.shared.source.can_be_forgotten(holds)
     }
 }

@@ -38,7 +38,7 @@ impl TokenSlot {
         let token = current.and_then(|current| self.shared.scheme.secret(&current.value));
         let task = Handle::try_current().map(|runtime| {
             let shared = Arc::clone(&self.shared);
-            runtime.spawn(async move { shared.give_back(token, refresh_token).await })
+            runtime.spawn(async move { shared.give_back(token, refresh_token, false).await })
         });
         async {
             let told = match task {
@@ -52,16 +52,18 @@ impl TokenSlot {
 }
 
 impl Shared {
-    /// Tells the source that these tokens are used no more.
+    /// Tells the source that these tokens are used no more; `late` ones came after the logout.
     pub(super) async fn give_back(
         &self,
         token: Option<Secret>,
         refresh_token: Option<Secret>,
+        late: bool,
     ) -> Result<(), SourceError> {
         let log_out = LogOut {
             slot: self.name.clone(),
             token,
             refresh_token,
+            late,
         };
         let told = tokio::time::timeout(self.timing.fetch, self.source.log_out(log_out)).await;
         told.unwrap_or_else(|elapsed| Err(SourceError::temporary(elapsed)))

@@ -184,6 +184,9 @@ impl Source for Revoking {
 
     fn log_out(&self, log_out: LogOut) -> LogOutFuture<'_> {
         assert_eq!(log_out.slot().as_str(), "wallet");
+        // All but the first login's own are late.
+        let is_first = log_out.token().is_none_or(|token| token.expose() == "t1");
+        assert!(log_out.is_late() || is_first);
         let exposed = |secret: Option<&Secret>| secret.map(|secret| secret.expose().to_owned());
         let pair = (exposed(log_out.token()), exposed(log_out.refresh_token()));
         let given_back = Arc::clone(&self.0.given_back);

@@ -191,7 +191,8 @@ impl Source for Rotating {
         Box::pin(async { Ok(grant) })
     }
 
-    fn keeps_refresh_tokens(&self) -> bool {
+    fn can_be_forgotten(&self, slot_has_refresh_token: bool) -> bool {
+        assert!(slot_has_refresh_token);
         self.is_stored
     }
 }
