@@ -98,5 +98,8 @@ pub use grant::Grant;
 pub use layer::AuthLayer;
 pub use secret::{Secret, Unsendable};
 pub use slot::{CallersOwn, Slot};
+#[cfg(feature = "oauth2")]
+pub use source::oauth;
+pub use source::{EnvSource, FileSource, source_env, source_file};
 pub use source::{Fetch, GrantFuture, Source, SourceError, SourceFn, source_fn};
 pub use token::{Counts, TokenSlot};

@@ -1,13 +1,19 @@
 //! Where a renewing token comes from.
 
+mod env;
 mod error;
+mod file;
+#[cfg(feature = "oauth2")]
+pub mod oauth;
 
 use std::fmt;
 use std::pin::Pin;
 
 use call_context::SlotName;
 
+pub use self::env::{EnvSource, source_env};
 pub use self::error::SourceError;
+pub use self::file::{FileSource, source_file};
 use crate::{Grant, Secret};
 
 /// The future that a [`Source`] returns.
@@ -75,9 +81,10 @@ impl fmt::Debug for Fetch {
 /// ```
 /// use auth_layer::{Grant, SourceError, source_fn};
 ///
+/// # async fn ask_the_vault() -> Result<(String, u64), std::io::Error> { Ok((String::new(), 60)) }
 /// let source = source_fn(|_| async {
-///     let token = std::env::var("API_TOKEN").map_err(SourceError::permanent)?;
-///     Ok(Grant::new(token))
+///     let (token, seconds) = ask_the_vault().await.map_err(SourceError::temporary)?;
+///     Ok(Grant::new(token).expires_in(seconds))
 /// });
 /// ```
 pub fn source_fn<F, T>(function: F) -> SourceFn<F>
