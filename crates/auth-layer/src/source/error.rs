@@ -13,6 +13,7 @@ use call_context::BoxError;
 #[derive(Debug)]
 pub struct SourceError {
     permanent: bool,
+    invalid_grant: bool,
     retry_after: Option<Duration>,
     error: BoxError,
 }
@@ -22,6 +23,7 @@ impl SourceError {
     pub fn temporary(error: impl Into<BoxError>) -> Self {
         Self {
             permanent: false,
+            invalid_grant: false,
             retry_after: None,
             error: error.into(),
         }
@@ -32,8 +34,18 @@ impl SourceError {
     pub fn permanent(error: impl Into<BoxError>) -> Self {
         Self {
             permanent: true,
+            invalid_grant: false,
             retry_after: None,
             error: error.into(),
+        }
+    }
+
+    /// A refusal for good of the refresh token that the [`Fetch`](crate::Fetch) carried, as `invalid_grant` is (RFC 6749, section 5.2).
+    /// Whoever shares that token may have spent it: a newer one is worth a look.
+    pub fn invalid_grant(error: impl Into<BoxError>) -> Self {
+        Self {
+            invalid_grant: true,
+            ..Self::permanent(error)
         }
     }
 
@@ -47,6 +59,11 @@ impl SourceError {
     /// Whether the refusal is for good.
     pub fn is_permanent(&self) -> bool {
         self.permanent
+    }
+
+    /// Whether it is the refresh token that was refused.
+    pub fn is_invalid_grant(&self) -> bool {
+        self.invalid_grant
     }
 
     pub(crate) fn pause(&self) -> Option<Duration> {

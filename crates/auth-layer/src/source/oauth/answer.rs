@@ -1,0 +1,149 @@
+//! What a token endpoint has answered, read with suspicion.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use oauth2::basic::BasicErrorResponse;
+use oauth2::{AccessToken, RefreshToken, RequestTokenError, Scope, TokenResponse, TokenType};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::error::{OAuthError, Why};
+use super::transport::Failed;
+use crate::secret::Scheme;
+use crate::{Grant, Secret, SourceError};
+
+/// How a token request ended, as `oauth2` tells it.
+pub(super) type Asked = Result<Answer, RequestTokenError<Failed, BasicErrorResponse>>;
+
+/// A token response (RFC 6749, section 5.1). What `oauth2` asks of it as `Serialize` writes nothing.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Answer {
+    #[serde(skip_serializing)]
+    access_token: AccessToken,
+    #[serde(skip_serializing)]
+    token_type: Type,
+    #[serde(skip_serializing, default, deserialize_with = "seconds")]
+    expires_in: Option<u64>,
+    #[serde(skip_serializing, default)]
+    refresh_token: Option<RefreshToken>,
+    #[serde(skip_serializing, default)]
+    error: Option<IgnoredAny>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) enum Type {
+    Bearer,
+    Other,
+}
+
+impl TokenType for Type {}
+
+impl<'de> Deserialize<'de> for Type {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Ok(if name.eq_ignore_ascii_case("bearer") {
+            Self::Bearer
+        } else {
+            Self::Other
+        })
+    }
+}
+
+/// A number of seconds, or a string of digits; anything else is as if it were missing.
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Number(number) => number.as_u64().or_else(|| {
+            let seconds = number.as_f64().filter(|seconds| *seconds >= 0.0)?;
+            Duration::try_from_secs_f64(seconds)
+                .map_or(Some(u64::MAX), |seconds| Some(seconds.as_secs()))
+        }),
+        Value::String(text) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => {
+            Some(text.parse().unwrap_or(u64::MAX))
+        }
+        _ => None,
+    })
+}
+
+impl TokenResponse for Answer {
+    type TokenType = Type;
+
+    fn access_token(&self) -> &AccessToken {
+        &self.access_token
+    }
+
+    fn token_type(&self) -> &Type {
+        &self.token_type
+    }
+
+    fn expires_in(&self) -> Option<Duration> {
+        self.expires_in.map(Duration::from_secs)
+    }
+
+    fn refresh_token(&self) -> Option<&RefreshToken> {
+        self.refresh_token.as_ref()
+    }
+
+    fn scopes(&self) -> Option<&Vec<Scope>> {
+        None
+    }
+}
+
+/// A token response that has passed, apart from the token itself.
+pub(super) struct Read {
+    pub(super) grant: Result<Grant, SourceError>,
+    /// The next refresh token: known also where the token that came with it cannot be used.
+    pub(super) refresh_token: Option<Secret>,
+}
+
+/// Judges how a token request ended.
+pub(super) fn read(asked: Asked) -> Read {
+    let refused = |why| OAuthError::new(why, Some(StatusCode::OK)).into_source_error(None);
+    let error = match asked {
+        Ok(answer) if answer.error.is_some() => refused(Why::UnknownCode),
+        Ok(answer) => return answer.read(),
+        Err(RequestTokenError::Request(failed)) => failed.into_source_error(),
+        Err(RequestTokenError::Parse(_, body)) => {
+            // Neither this body nor the error beside it, which quotes it, goes any further.
+            let body = Zeroizing::new(body);
+            refused(Why::of_body(&body).unwrap_or(Why::Malformed))
+        }
+        Err(RequestTokenError::ServerResponse(_) | RequestTokenError::Other(_)) => {
+            refused(Why::Malformed)
+        }
+    };
+    Read {
+        grant: Err(error),
+        refresh_token: None,
+    }
+}
+
+impl Answer {
+    fn read(self) -> Read {
+        let refresh_token = self
+            .refresh_token
+            .map(|token| Secret::from(token.into_secret()));
+        let refresh_token = refresh_token.filter(|token| !token.expose().is_empty());
+        let token = Secret::from(self.access_token.into_secret());
+        let why = if self.token_type == Type::Bearer {
+            Scheme::Bearer.value(&token).err().map(Why::Unsendable)
+        } else {
+            Some(Why::TokenType)
+        };
+        let grant = match why {
+            Some(why) => Err(OAuthError::new(why, Some(StatusCode::OK)).into_source_error(None)),
+            None => {
+                let mut grant = Grant::new(token);
+                grant.lifetime = self.expires_in.map(Duration::from_secs);
+                grant.refresh_token = refresh_token.clone();
+                Ok(grant)
+            }
+        };
+        Read {
+            grant,
+            refresh_token,
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Tokens that renew what a person has granted.
+
+mod known;
+
+use std::fmt;
+use std::sync::Arc;
+
+use call_context::SlotName;
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use self::known::{Known, Step};
+use super::OAuthClient;
+use super::answer::read;
+use super::ask::Extras;
+use super::error::{OAuthError, Why};
+use crate::{Fetch, Grant, GrantFuture, Secret, Source, SourceError};
+
+/// A source that renews what a person has granted (RFC 6749, section 6). Clones share what they know.
+///
+/// It begins with the grant of a log-in ([`adopt`](Self::adopt)), or with a refresh token from elsewhere
+/// ([`starting_with`](Self::starting_with)). From then on it spends the newest refresh token of its slot. Where the server omits a new
+/// one, the old one is kept; a token that the server has replaced is never sent again by this source, also where what came
+/// along with the new one could not be used.
+///
+/// ```
+/// # async fn example(server: auth_layer::oauth::OAuthClient) -> Result<(), Box<dyn std::error::Error>> {
+/// use auth_layer::{Auth, Slot};
+///
+/// let login = server.authorization_code("https://id.example.com/authorize")?.scope("offline_access");
+/// let source = server.refresh_token();
+/// let slot = Slot::token("person", source.clone()).origin("https://api.example.com".parse()?);
+/// let auth = Auth::single(slot)?;
+///
+/// // At the start, and whenever the slot refuses for good because the grant has ended.
+/// source.adopt(login.log_in(|url| { println!("Please open {url}"); Ok(()) }).await?);
+/// auth.token("person").expect("it was just made").changed();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct RefreshToken {
+    client: OAuthClient,
+    extras: Extras,
+    known: Arc<Mutex<Known>>,
+}
+
+impl RefreshToken {
+    pub(super) fn new(client: OAuthClient) -> Self {
+        Self {
+            client,
+            extras: Extras::default(),
+            known: Arc::default(),
+        }
+    }
+
+    /// Uses `token` as long as the slot has no refresh token of its own: one that was kept from an earlier run, say.
+    #[must_use]
+    pub fn starting_with(self, token: impl Into<Secret>) -> Self {
+        self.known.lock().start_with(token.into());
+        self
+    }
+
+    /// Takes over the grant of a log-in: the next fetch hands it to the slot, whatever the slot had before.
+    ///
+    /// Where the slot has refused for good or still has a token, call [`TokenSlot::changed`](crate::TokenSlot::changed) or
+    /// [`TokenSlot::invalidate`](crate::TokenSlot::invalidate) afterwards.
+    pub fn adopt(&self, grant: Grant) {
+        self.known.lock().adopt(grant, Instant::now());
+    }
+
+    /// Asks for `scope`, which must lie within what was granted. May be called several times. Without it, all that was granted.
+    #[must_use]
+    pub fn scope(mut self, scope: impl Into<String>) -> Self {
+        self.extras.scope(scope.into());
+        self
+    }
+
+    /// Adds a parameter that the server asks for beyond the standard.
+    #[must_use]
+    pub fn param(mut self, name: impl Into<String>, value: impl Into<Secret>) -> Self {
+        self.extras.param(name.into(), value.into());
+        self
+    }
+
+    async fn grant(&self, fetch: Fetch) -> Result<Grant, SourceError> {
+        let slots = fetch.refresh_token();
+        let step = self.known.lock().next(slots, Instant::now());
+        let spent = match step {
+            Step::Hand(grant) => return Ok(grant),
+            Step::Ask(token) => token,
+            Step::Nothing => {
+                return Err(OAuthError::new(Why::NoRefreshToken, None).into_source_error(None));
+            }
+        };
+        let asking = self.client.asking();
+        let token = oauth2::RefreshToken::new(spent.expose().into());
+        let mut request = asking.exchange_refresh_token(&token);
+        request = request.add_scopes(self.extras.scopes());
+        for (name, value) in self.extras.params() {
+            request = request.add_extra_param(name, value);
+        }
+        let answer = read(request.request_async(self.client.transport()).await);
+        let newest = answer.refresh_token.clone();
+        if let Some(newest) = &newest {
+            self.known.lock().replaced(slots, newest);
+        }
+        let mut grant = answer.grant?;
+        // Also where the server omits a new one: the slot may not know the one that was spent.
+        grant.refresh_token = newest.or(Some(spent));
+        Ok(grant)
+    }
+}
+
+impl Source for RefreshToken {
+    fn fetch(&self, fetch: Fetch) -> GrantFuture<'_> {
+        Box::pin(self.grant(fetch))
+    }
+
+    fn through(&self) -> Option<SlotName> {
+        self.client.goes_through()
+    }
+}
+
+impl fmt::Debug for RefreshToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefreshToken")
+            .field("client", &self.client)
+            .finish_non_exhaustive()
+    }
+}
