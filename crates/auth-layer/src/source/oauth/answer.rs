@@ -147,3 +147,75 @@ impl Answer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+
+    fn of(body: &str) -> Read {
+        let answer = serde_json::from_str::<Answer>(body);
+        read(Ok(answer.expect("a token response")))
+    }
+
+    fn lifetime(expires_in: &str) -> Option<u64> {
+        let body = format!(r#"{{"access_token":"a","token_type":"Bearer"{expires_in}}}"#);
+        let grant = of(&body).grant.expect("a grant");
+        grant.lifetime.map(|lifetime| lifetime.as_secs())
+    }
+
+    #[test]
+    fn a_lifetime_is_a_number_or_digits_and_nothing_else() {
+        for (expires_in, expected) in [
+            ("", None),
+            (r#","expires_in":3600"#, Some(3600)),
+            (r#","expires_in":"3600""#, Some(3600)),
+            (r#","expires_in":3599.9"#, Some(3599)),
+            (r#","expires_in":0"#, Some(0)),
+            (r#","expires_in":"0""#, Some(0)),
+            (r#","expires_in":1"#, Some(1)),
+            (r#","expires_in":315360000"#, Some(315_360_000)),
+            (r#","expires_in":18446744073709551615"#, Some(u64::MAX)),
+            (r#","expires_in":99999999999999999999"#, Some(u64::MAX)),
+            (r#","expires_in":1e300"#, Some(u64::MAX)),
+            (r#","expires_in":"99999999999999999999""#, Some(u64::MAX)),
+            (r#","expires_in":-1"#, None),
+            (r#","expires_in":null"#, None),
+            (r#","expires_in":"""#, None),
+            (r#","expires_in":"-1""#, None),
+            (r#","expires_in":"1h""#, None),
+            (r#","expires_in":[3600]"#, None),
+            (r#","expires_in":{"seconds":3600}"#, None),
+            (r#","expires_in":true"#, None),
+        ] {
+            assert_eq!(lifetime(expires_in), expected, "{expires_in}");
+        }
+    }
+
+    #[test]
+    fn a_new_refresh_token_is_known_though_the_token_beside_it_is_useless() {
+        for body in [
+            r#"{"access_token":"canary\n","token_type":"Bearer","refresh_token":"r2"}"#,
+            r#"{"access_token":"canary","token_type":"DPoP","refresh_token":"r2"}"#,
+        ] {
+            let read = of(body);
+            let error = read.grant.expect_err("no grant");
+            let cause = error.source().expect("a cause");
+            assert!(!format!("{error:?}{cause}").contains("canary"));
+            let next = read.refresh_token.expect("a refresh token");
+            assert_eq!(next.expose(), "r2");
+        }
+        let empty = of(r#"{"access_token":"a","token_type":"bearer","refresh_token":""}"#);
+        assert!(empty.refresh_token.is_none());
+    }
+
+    #[test]
+    fn what_the_trait_of_oauth2_writes_and_prints_holds_no_token() {
+        let body = r#"{"access_token":"canary","token_type":"canary","refresh_token":"canary","error":"canary"}"#;
+        let answer: Answer = serde_json::from_str(body).expect("a token response");
+        let written = serde_json::to_string(&answer).expect("written");
+        assert_eq!(written, "{}");
+        assert!(!format!("{answer:?}").contains("canary"));
+    }
+}
