@@ -36,6 +36,8 @@
 //! | --- | --- |
 //! | [`Slot`] | one credential: a static key, a renewing token, or deliberately nothing; bound to origins |
 //! | [`Source`] | where a renewing token comes from: one method, fetch a [`Grant`] |
+//! | [`source_fn`], [`source_env`], [`source_file`] | sources: a function, the environment, a file that another process rotates |
+//! | `oauth`, with the feature `oauth2` | sources: client credentials and refresh tokens; a person's log-in |
 //! | [`Auth`] | slots, and which of them a request takes; makes the layers below, which share its state |
 //! | [`GateLayer`] | the outer half: chooses the slot, waits for a usable token, and after a 401 for a newer one |
 //! | [`AttachLayer`] | the inner half: checks all again and puts the newest token on as the request departs; never waits |

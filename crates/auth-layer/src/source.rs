@@ -22,7 +22,8 @@ pub type GrantFuture<'a> = Pin<Box<dyn Future<Output = Result<Grant, SourceError
 /// Where a slot's tokens come from.
 ///
 /// A source names its own client: a bare one, or the same stack under *another* slot ([`Source::through`]). Most sources
-/// are functions: see [`source_fn`].
+/// are functions: see [`source_fn`]. Others are here: [`source_env`], [`source_file`], and with the feature `oauth2` the
+/// module `oauth`.
 ///
 /// A source whose request meets the gate of its own slot is refused there ([`Reason::OwnFetch`](crate::Reason::OwnFetch)),
 /// as long as it is the fetch's own task that meets it. A task in between hides that, be it one that the source spawns or the

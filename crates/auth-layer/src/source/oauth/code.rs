@@ -170,8 +170,14 @@ impl AuthorizationCode {
     ) -> Result<Grant, SourceError> {
         let asking = self.client.asking().set_redirect_uri(redirect);
         let code = oauth2::AuthorizationCode::new(code.expose().into());
+        let asked = Instant::now();
         let request = asking.exchange_code(code).set_pkce_verifier(verifier);
-        read(request.request_async(self.client.transport()).await).grant
+        let mut grant = read(request.request_async(self.client.transport()).await).grant?;
+        // The server may have begun to count at any time since.
+        grant.lifetime = grant
+            .lifetime
+            .map(|lifetime| lifetime.saturating_sub(asked.elapsed()));
+        Ok(grant)
     }
 }
 

@@ -16,7 +16,7 @@ use super::ask::Extras;
 use super::error::{OAuthError, Why};
 use crate::{Fetch, Grant, GrantFuture, Secret, Source, SourceError};
 
-/// A source that renews what a person has granted (RFC 6749, section 6). Clones share what they know.
+/// A source that renews what a person has granted (RFC 6749, section 6). Clones share what they know, and serve one slot.
 ///
 /// It begins with the grant of a log-in ([`adopt`](Self::adopt)), or with a refresh token from elsewhere
 /// ([`starting_with`](Self::starting_with)). From then on it spends the newest refresh token of its slot. Where the server omits a new
@@ -127,5 +127,40 @@ impl fmt::Debug for RefreshToken {
         f.debug_struct("RefreshToken")
             .field("client", &self.client)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use call_context::BoxError;
+    use http::{Request, Response};
+    use http_body_util::Full;
+
+    use super::*;
+
+    /// The refresh token of the grant that a slot gets, which has `slots` itself.
+    async fn granted(body: &'static str, slots: Option<&str>) -> Option<String> {
+        let server = tower::service_fn(move |_: Request<Full<Bytes>>| async move {
+            Ok::<_, BoxError>(Response::new(Full::new(Bytes::from(body))))
+        });
+        let client = OAuthClient::new("https://id.example.com/token", "id", server);
+        let source = client.expect("an https URL").refresh_token();
+        let fetch = Fetch {
+            slot: "person".into(),
+            refresh_token: slots.map(Secret::from),
+        };
+        let source = source.starting_with("r0");
+        let grant = source.fetch(fetch).await.expect("a grant");
+        grant.refresh_token.map(|token| token.expose().to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_slot_is_told_which_refresh_token_to_keep_also_where_the_server_omits_it() {
+        let omitted = r#"{"access_token":"a","token_type":"Bearer"}"#;
+        assert_eq!(granted(omitted, None).await.as_deref(), Some("r0"));
+        assert_eq!(granted(omitted, Some("r7")).await.as_deref(), Some("r7"));
+        let new = r#"{"access_token":"a","token_type":"Bearer","refresh_token":"r8"}"#;
+        assert_eq!(granted(new, Some("r7")).await.as_deref(), Some("r8"));
     }
 }
