@@ -99,8 +99,8 @@ async fn fetch(source: impl Source + Debug) {
     printed.show(&source);
     let slot = Slot::token("api", source)
         .origin(origin())
-        .backoff(SECOND, SECOND)
-        .wait(SECOND / 2);
+        .backoff(SECOND * 20, SECOND * 20)
+        .wait(SECOND * 10);
     printed.show(&slot);
     let (auth, _, client) = client(slot);
     printed.show(&auth);
@@ -155,7 +155,16 @@ async fn no_answer_of_a_token_endpoint_is_printed_and_no_secret_of_the_request()
         let adopted = oauth.refresh_token();
         adopted.adopt(Grant::new(CANARY).refresh_token(CANARY).expires_in(60));
         fetch(adopted).await;
-        assert!(server.asked().len() >= 2);
+        let back = oauth.revocation_url(&server.url("/revoke"));
+        let back = back.expect("a loopback URL");
+        let outcome = back
+            .revoke(Some(&CANARY.into()), Some(&CANARY.into()))
+            .await;
+        printed().show(&outcome);
+        if let Err(error) = outcome {
+            printed().add(&chain(&error));
+        }
+        assert!(server.asked().len() >= 4);
     });
     futures_util::future::join_all(fetches).await;
     printed().check(&[

@@ -14,6 +14,7 @@ use call_context::BoxError;
 pub struct SourceError {
     permanent: bool,
     invalid_grant: bool,
+    unspent: bool,
     retry_after: Option<Duration>,
     error: BoxError,
 }
@@ -24,6 +25,7 @@ impl SourceError {
         Self {
             permanent: false,
             invalid_grant: false,
+            unspent: false,
             retry_after: None,
             error: error.into(),
         }
@@ -35,6 +37,7 @@ impl SourceError {
         Self {
             permanent: true,
             invalid_grant: false,
+            unspent: false,
             retry_after: None,
             error: error.into(),
         }
@@ -47,6 +50,13 @@ impl SourceError {
             invalid_grant: true,
             ..Self::permanent(error)
         }
+    }
+
+    /// States that the server has certainly not used up the refresh token: it has answered, and refused.
+    #[must_use]
+    pub fn unspent(mut self) -> Self {
+        self.unspent = true;
+        self
     }
 
     /// Asks for a pause of at least `pause`, as a server's `Retry-After` does. Obeyed up to five minutes.
@@ -64,6 +74,11 @@ impl SourceError {
     /// Whether it is the refresh token that was refused.
     pub fn is_invalid_grant(&self) -> bool {
         self.invalid_grant
+    }
+
+    /// Whether the server has certainly not used up the refresh token.
+    pub fn is_unspent(&self) -> bool {
+        self.unspent
     }
 
     pub(crate) fn pause(&self) -> Option<Duration> {

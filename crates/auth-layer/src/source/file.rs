@@ -165,7 +165,7 @@ impl FileSource {
     }
 
     fn keep(&self, token: Secret, now: Moment) -> Grant {
-        let left = jwt::remaining(token.expose(), now.wall).filter(|left| *left >= SHORTEST);
+        let left = left(&token, now);
         let mut kept = self.kept.lock();
         let same = kept
             .as_ref()
@@ -201,6 +201,11 @@ impl FileSource {
     }
 }
 
+/// What a JWT has left, where that is worth mentioning.
+fn left(token: &Secret, now: Moment) -> Option<Duration> {
+    jwt::remaining(token.expose(), now.wall).filter(|left| *left >= SHORTEST)
+}
+
 impl Source for FileSource {
     fn fetch(&self, _: Fetch) -> GrantFuture<'_> {
         Box::pin(self.grant())
@@ -213,5 +218,37 @@ impl fmt::Debug for FileSource {
             .field("path", &self.path)
             .field("recheck", &self.recheck)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// A file system that hangs is played by a look that never ends.
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_hangs_keeps_nobody_from_the_last_good_value_and_no_second_one_is_begun() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("token");
+        std::fs::write(&path, "t1").expect("written");
+        let source = source_file(&path);
+        let fetch = async || {
+            let start = Instant::now();
+            let grant = source.grant().await.expect("a grant");
+            (grant.token.expose().to_owned(), start.elapsed())
+        };
+        assert_eq!(fetch().await, ("t1".into(), SETTLE));
+
+        let hangs = tokio::spawn(std::future::pending());
+        let end = hangs.abort_handle();
+        *source.looking.lock().await = Some(hangs);
+        std::fs::write(&path, "t2").expect("written");
+        for _ in 0..3 {
+            assert_eq!(fetch().await, ("t1".into(), LOOK));
+        }
+        end.abort();
+        assert_eq!(fetch().await, ("t2".into(), SETTLE));
     }
 }

@@ -5,6 +5,7 @@
 //! | client credentials | [`OAuthClient::client_credentials`] | a program that acts for itself |
 //! | refresh token | [`OAuthClient::refresh_token`] | a program that goes on acting for a person |
 //! | authorization code with PKCE | [`OAuthClient::authorization_code`] | letting that person log in |
+//! | giving tokens back (RFC 7009) | [`OAuthClient::revoke`] | letting that person log out |
 //!
 //! ```
 //! use auth_layer::Slot;
@@ -56,6 +57,7 @@ mod code;
 mod error;
 mod refresh;
 mod retry_after;
+mod revoke;
 mod transport;
 mod url;
 

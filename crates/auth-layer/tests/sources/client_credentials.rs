@@ -1,20 +1,22 @@
 //! Client credentials, against a real server.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use auth_layer::oauth::{OAuthClient, OAuthError};
-use auth_layer::{Auth, Reason, Slot, Source};
+use auth_layer::{Auth, CallersOwn, Reason, Slot, Source};
 use bytes::Bytes;
-use call_context::BoxError;
+use call_context::{BoxError, Route, Routes};
 use futures_util::future::join_all;
 use http::header::CONTENT_TYPE;
 use http::{Method, Request, Response};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tower::service_fn;
+use tower::util::BoxCloneSyncService;
+use tower::{Layer, ServiceExt, service_fn};
 
 use crate::support::{Client, SECOND, chain, client, origin, refused, send};
 use crate::token_server::{Reply, TokenServer, come_again, http, json, redirect, token};
@@ -33,7 +35,9 @@ async fn outcome(
 ) -> Result<String, (bool, String)> {
     let server = TokenServer::start(move |_, _| reply()).await;
     let source = server.client().client_credentials();
-    let slot = slot(source).backoff(SECOND, SECOND).wait(SECOND / 2);
+    let slot = slot(source)
+        .backoff(SECOND * 20, SECOND * 20)
+        .wait(SECOND * 10);
     outcome_of(client(slot)).await
 }
 
@@ -140,8 +144,8 @@ async fn what_is_no_token_response_is_none_and_is_not_quoted() {
         "canary".repeat(50_000)
     );
     for (status, body, permanent, says) in [
-        (201, GOOD, false, "neither with a token"),
-        (204, "", false, "neither with a token"),
+        (201, GOOD, false, "neither with success"),
+        (204, "", false, "neither with success"),
         (
             200,
             r#"{"error":"invalid_client","error_description":"canary"}"#,
@@ -345,7 +349,7 @@ async fn an_endpoint_that_is_down_is_asked_again_when_it_says() {
         n => token(n, false),
     })
     .await;
-    let (auth, _, client) = client(slot(server.client().client_credentials()).wait(SECOND * 5));
+    let (auth, _, client) = client(slot(server.client().client_credentials()).wait(SECOND * 20));
     for _ in 0..3 {
         let error = send(&client).await.expect_err("a refusal");
         assert_eq!(refused(&error).reason(), Reason::BackingOff);
@@ -374,8 +378,8 @@ async fn no_connection_and_a_broken_answer_pass() {
         let url = format!("http://{address}/token");
         let oauth = OAuthClient::new(&url, "id", http()).expect("a loopback URL");
         let slot = slot(oauth.client_credentials())
-            .backoff(SECOND, SECOND)
-            .wait(SECOND / 2);
+            .backoff(SECOND * 20, SECOND * 20)
+            .wait(SECOND * 10);
         let (permanent, text) = outcome_of(client(slot)).await.expect_err("an error");
         assert!(!permanent && text.contains(says), "{text}");
         assert!(!text.contains("canary"), "{text}");
@@ -454,12 +458,56 @@ async fn an_endpoint_that_hangs_is_given_up_with_the_fetch() {
     let oauth = OAuthClient::new(&url, "id", http()).expect("a loopback URL");
     let slot = slot(oauth.client_credentials())
         .fetch_timeout(Duration::from_millis(100))
-        .backoff(SECOND, SECOND)
-        .wait(SECOND / 2);
+        .backoff(SECOND * 20, SECOND * 20)
+        .wait(SECOND * 10);
     let (permanent, text) = outcome_of(client(slot)).await.expect_err("an error");
     assert!(
         !permanent && text.contains("did not answer in time"),
         "{text}"
     );
     drop(listener);
+}
+
+/// The whole stack, as its own token endpoint's client.
+type Stack = BoxCloneSyncService<Request<Full<Bytes>>, Response<Incoming>, BoxError>;
+
+#[tokio::test]
+async fn token_requests_may_go_through_the_stack_itself_under_another_slot() {
+    let server = TokenServer::start(|n, asked| match asked.path.as_str() {
+        "/token" => token(n, false),
+        _ => json(200, asked.authorization.clone().unwrap_or_default()),
+    })
+    .await;
+    let stack: Arc<OnceLock<Stack>> = Arc::default();
+    let own = Arc::clone(&stack);
+    let through = service_fn(move |request: Request<Full<Bytes>>| {
+        let stack = own.get().expect("it is in place").clone();
+        stack.oneshot(request)
+    });
+    let oauth = OAuthClient::new(&server.url("/token"), "id", through);
+    let oauth = oauth.expect("a loopback URL").secret("s").through("login");
+    let routes = Routes::new([
+        Route::new(Method::POST, "/token", "login"),
+        Route::new(Method::GET, "/orders", "orders"),
+    ]);
+    let auth = Auth::builder()
+        .origin(server.url("").parse().expect("an origin"))
+        .slot(Slot::none("login").callers_own(CallersOwn::Keep))
+        .slot(Slot::token("api", oauth.client_credentials()))
+        .routes(Arc::new(routes.expect("routes")))
+        .class("login", "login")
+        .class("orders", "api")
+        .build()
+        .expect("a table");
+    let client = Stack::new(auth.layer().layer(http()));
+    assert!(stack.set(client.clone()).is_ok());
+
+    let request = Request::get(server.url("/orders")).body(Full::default());
+    let response = client.oneshot(request.expect("a request")).await;
+    let body = response.expect("an answer").into_body().collect().await;
+    assert_eq!(body.expect("a body").to_bytes(), "Bearer t1");
+    assert_eq!(
+        server.asked()[0].authorization.as_deref(),
+        Some("Basic aWQ6cw==")
+    );
 }

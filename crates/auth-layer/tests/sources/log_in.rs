@@ -314,7 +314,7 @@ async fn a_code_that_the_server_does_not_know_is_an_error() {
 #[tokio::test]
 async fn strange_answers_are_counted_where_none_comes_in_time() {
     let server = server().await;
-    let login = log_in(&server).wait(Duration::from_millis(300));
+    let login = log_in(&server).wait(Duration::from_secs(2));
     let (outcome, ()) = with_browser(login, |url| async move {
         let (address, _) = parts(&redirect_uri(&url));
         for _ in 0..2 {

@@ -123,3 +123,68 @@ async fn without_any_refresh_token_the_error_says_what_to_do() {
     assert!(text.contains("RefreshToken::adopt"), "{text}");
     assert!(server.asked().is_empty());
 }
+
+#[tokio::test]
+async fn tokens_are_given_back_where_the_server_takes_them() {
+    let server = TokenServer::start(|_, asked| {
+        assert_eq!(asked.path, "/revoke");
+        match asked.form["token"].as_str() {
+            "t2" => json(
+                400,
+                r#"{"error":"unsupported_token_type","error_description":"canary"}"#,
+            ),
+            "t3" => json(503, "canary"),
+            _ => json(200, ""),
+        }
+    })
+    .await;
+    let (r1, t1, t2, t3) = ("r1".into(), "t1".into(), "t2".into(), "t3".into());
+    let nowhere = server.client();
+    nowhere
+        .revoke(Some(&r1), Some(&t1))
+        .await
+        .expect("nothing to do");
+    assert!(server.asked().is_empty());
+
+    let oauth = server.client().revocation_url(&server.url("/revoke"));
+    let oauth = oauth.expect("a loopback URL");
+    oauth
+        .revoke(Some(&r1), Some(&t1))
+        .await
+        .expect("given back");
+    let asked = server.asked();
+    let given: Vec<_> = asked
+        .iter()
+        .map(|asked| (&*asked.form["token_type_hint"], &*asked.form["token"]))
+        .collect();
+    assert_eq!(given, [("refresh_token", "r1"), ("access_token", "t1")]);
+    assert!(asked.iter().all(|asked| asked.authorization.is_some()));
+
+    for (token, permanent, says) in [(t2, true, "`unsupported_token_type`"), (t3, false, "503")] {
+        let error = oauth
+            .revoke(None, Some(&token))
+            .await
+            .expect_err("not given back");
+        assert_eq!(error.is_permanent(), permanent);
+        let text = chain(&error);
+        assert!(text.contains(says) && !text.contains("canary"), "{text}");
+    }
+    for url in [
+        "http://id.example.com/revoke",
+        "https://id.example.com/revoke#x",
+    ] {
+        assert!(server.client().revocation_url(url).is_err(), "{url}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_forgotten_is_not_spent() {
+    let server = TokenServer::start(|n, _| token(n, true)).await;
+    let source = server.client().refresh_token().starting_with("r0");
+    source.adopt(Grant::new("n1").refresh_token("r1").expires_in(60));
+    source.forget();
+    let (_, client) = slot(source);
+    let error = send(&client).await.expect_err("a refusal");
+    assert!(chain(&*error).contains("there is no refresh token"));
+    assert!(server.asked().is_empty());
+}

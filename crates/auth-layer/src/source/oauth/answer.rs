@@ -124,26 +124,31 @@ impl Answer {
     fn read(self) -> Read {
         let refresh_token = self
             .refresh_token
-            .map(|token| Secret::from(token.into_secret()));
-        let refresh_token = refresh_token.filter(|token| !token.expose().is_empty());
-        let token = Secret::from(self.access_token.into_secret());
-        let why = if self.token_type == Type::Bearer {
-            Scheme::Bearer.value(&token).err().map(Why::Unsendable)
+            .map(|token| Secret::from(token.into_secret()))
+            .filter(|token| !token.expose().is_empty());
+        let grant = if self.token_type == Type::Bearer {
+            let mut grant = Grant::new(self.access_token.into_secret());
+            grant.lifetime = self.expires_in.map(Duration::from_secs);
+            grant.refresh_token = refresh_token.clone();
+            Ok(grant)
         } else {
-            Some(Why::TokenType)
-        };
-        let grant = match why {
-            Some(why) => Err(OAuthError::new(why, Some(StatusCode::OK)).into_source_error(None)),
-            None => {
-                let mut grant = Grant::new(token);
-                grant.lifetime = self.expires_in.map(Duration::from_secs);
-                grant.refresh_token = refresh_token.clone();
-                Ok(grant)
-            }
+            Err(OAuthError::new(Why::TokenType, Some(StatusCode::OK)).into_source_error(None))
         };
         Read {
             grant,
             refresh_token,
+        }
+    }
+}
+
+/// Refuses a token that no header can hold, for who hands it to a person first. A slot does so itself, after it has put
+/// the refresh token beside it in safety.
+pub(super) fn sendable(grant: Grant) -> Result<Grant, SourceError> {
+    match Scheme::Bearer.value(&grant.token) {
+        Ok(_) => Ok(grant),
+        Err(why) => {
+            let why = OAuthError::new(Why::Unsendable(why), Some(StatusCode::OK));
+            Err(why.into_source_error(None))
         }
     }
 }
@@ -195,19 +200,23 @@ mod tests {
 
     #[test]
     fn a_new_refresh_token_is_known_though_the_token_beside_it_is_useless() {
-        for body in [
-            r#"{"access_token":"canary\n","token_type":"Bearer","refresh_token":"r2"}"#,
-            r#"{"access_token":"canary","token_type":"DPoP","refresh_token":"r2"}"#,
-        ] {
-            let read = of(body);
-            let error = read.grant.expect_err("no grant");
-            let cause = error.source().expect("a cause");
-            assert!(!format!("{error:?}{cause}").contains("canary"));
-            let next = read.refresh_token.expect("a refresh token");
-            assert_eq!(next.expose(), "r2");
-        }
+        let body = r#"{"access_token":"canary","token_type":"DPoP","refresh_token":"r2"}"#;
+        let other = of(body);
+        let error = other.grant.expect_err("no grant");
+        let cause = error.source().expect("a cause");
+        assert!(!format!("{error:?}{cause}").contains("canary"));
+        assert_eq!(other.refresh_token.expect("one").expose(), "r2");
         let empty = of(r#"{"access_token":"a","token_type":"bearer","refresh_token":""}"#);
         assert!(empty.refresh_token.is_none());
+    }
+
+    #[test]
+    fn a_token_that_no_header_can_hold_is_refused_without_an_echo() {
+        let grant = of(r#"{"access_token":"canary\n","token_type":"Bearer"}"#).grant;
+        let error = sendable(grant.expect("a grant")).expect_err("not sendable");
+        let cause = error.source().expect("a cause");
+        assert!(!format!("{error:?}{cause}").contains("canary"));
+        assert!(sendable(Grant::new("a.b.c")).is_ok());
     }
 
     #[test]

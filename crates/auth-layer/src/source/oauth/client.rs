@@ -41,6 +41,7 @@ pub(super) type Asking = Client<
 #[derive(Clone)]
 pub struct OAuthClient {
     token_url: Url,
+    revocation_url: Option<Url>,
     id: String,
     secret: Option<Secret>,
     in_body: bool,
@@ -70,6 +71,7 @@ impl OAuthClient {
     {
         Ok(Self {
             token_url: endpoint(token_url)?,
+            revocation_url: None,
             id: client_id.into(),
             secret: None,
             in_body: false,
@@ -90,6 +92,16 @@ impl OAuthClient {
     pub fn secret_in_body(mut self) -> Self {
         self.in_body = true;
         self
+    }
+
+    /// Gives tokens back at `url` when they are [revoked](Self::revoke) (RFC 7009).
+    ///
+    /// # Errors
+    ///
+    /// Where the URL is neither https nor on this machine, has user information or a fragment, or cannot be read.
+    pub fn revocation_url(mut self, url: &str) -> Result<Self, UrlError> {
+        self.revocation_url = Some(endpoint(url)?);
+        Ok(self)
     }
 
     /// Declares that `client` is a stack over the same [`Auth`](crate::Auth), in which token requests take `slot`: see
@@ -138,6 +150,10 @@ impl OAuthClient {
 
     pub(super) fn transport(&self) -> &Transport {
         &self.transport
+    }
+
+    pub(super) fn gives_back_at(&self) -> Option<&Url> {
+        self.revocation_url.as_ref()
     }
 
     pub(super) fn goes_through(&self) -> Option<SlotName> {

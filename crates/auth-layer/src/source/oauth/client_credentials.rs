@@ -70,3 +70,25 @@ impl fmt::Debug for ClientCredentials {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use call_context::BoxError;
+    use http::{Request, Response};
+    use http_body_util::Full;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_refresh_token_that_comes_along_goes_no_further() {
+        let server = tower::service_fn(|_: Request<Full<Bytes>>| async {
+            let body = r#"{"access_token":"a","token_type":"Bearer","refresh_token":"r1"}"#;
+            Ok::<_, BoxError>(Response::new(Full::new(Bytes::from(body))))
+        });
+        let client = OAuthClient::new("https://id.example.com/token", "id", server);
+        let source = client.expect("an https URL").client_credentials();
+        let grant = source.grant().await.expect("a grant");
+        assert!(grant.refresh_token.is_none());
+    }
+}

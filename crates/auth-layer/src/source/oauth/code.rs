@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout};
 use self::callback::{Expected, is_plain_path};
 use self::error::LoginError;
 use self::listener::Listener;
-use super::answer::read;
+use super::answer::{read, sendable};
 use super::ask::Extras;
 use super::{OAuthClient, UrlError};
 use crate::{Grant, Secret, SourceError};
@@ -112,7 +112,8 @@ impl AuthorizationCode {
 
     /// Lets a person log in, and exchanges what the browser brings for a grant.
     ///
-    /// `open` is given the URL and opens it in the person's browser, or shows it. The URL is https, or on this machine.
+    /// `open` is given the URL and opens it in the person's browser, or shows it, without blocking. The URL is https, or on this
+    /// machine.
     ///
     /// # Errors
     ///
@@ -177,7 +178,7 @@ impl AuthorizationCode {
         grant.lifetime = grant
             .lifetime
             .map(|lifetime| lifetime.saturating_sub(asked.elapsed()));
-        Ok(grant)
+        sendable(grant)
     }
 }
 

@@ -63,8 +63,8 @@ pub(super) const INVALID_GRANT: &str = "invalid_grant";
 
 const LOG_IN: &str = "a person must log in again";
 
-/// RFC 6749, sections 4.1.2.1 and 5.2; RFC 8628, section 3.5; RFC 8707, section 2; OpenID Connect Core, section 3.1.2.6.
-static CODES: [Code; 17] = [
+/// RFC 6749, sections 4.1.2.1 and 5.2; RFC 7009, section 2.2.1; RFC 8628, section 3.5; RFC 8707, section 2; OpenID Connect Core, section 3.1.2.6.
+static CODES: [Code; 18] = [
     fatal(
         INVALID_GRANT,
         "the refresh token or code is spent, revoked or another client's; a person must log in again",
@@ -105,6 +105,10 @@ static CODES: [Code; 17] = [
     fatal("interaction_required", LOG_IN),
     fatal("consent_required", LOG_IN),
     fatal("account_selection_required", LOG_IN),
+    fatal(
+        "unsupported_token_type",
+        "the server does not take back tokens of this kind; they end by themselves",
+    ),
     passing("temporarily_unavailable"),
     passing("server_error"),
     passing("slow_down"),
@@ -161,12 +165,31 @@ impl OAuthError {
         }
     }
 
+    /// Whether the server has answered in a way that leaves a refresh token as it was. After a 5xx, a 408 or an answer that cannot be
+    /// read nobody knows.
+    fn is_unspent(&self) -> bool {
+        let refused = self.status.is_some_and(|status| {
+            (status.is_client_error() || status.is_redirection())
+                && status != StatusCode::REQUEST_TIMEOUT
+        });
+        match self.why {
+            Why::Code(code) if code.name == "server_error" => false,
+            Why::Code(_) | Why::UnknownCode => refused || self.status == Some(StatusCode::OK),
+            Why::Status | Why::Redirect => refused,
+            _ => false,
+        }
+    }
+
     pub(super) fn into_source_error(self, retry_after: Option<Duration>) -> SourceError {
-        let error = match (self.is_permanent(), self.code()) {
+        let unspent = self.is_unspent();
+        let mut error = match (self.is_permanent(), self.code()) {
             (true, Some(INVALID_GRANT)) => SourceError::invalid_grant(self),
             (true, _) => SourceError::permanent(self),
             (false, _) => SourceError::temporary(self),
         };
+        if unspent {
+            error = error.unspent();
+        }
         match retry_after {
             Some(pause) => error.retry_after(pause),
             None => error,
@@ -179,14 +202,14 @@ impl fmt::Display for OAuthError {
         match &self.why {
             Why::Code(code) => write!(f, "the OAuth server says `{}`: {}", code.name, code.advice)?,
             Why::UnknownCode => f.write_str("the OAuth server gives an error code that is none of the standards'; its log knows more")?,
-            Why::Status => f.write_str("the token endpoint answers neither with a token nor with an OAuth error; check its URL")?,
-            Why::Redirect => f.write_str("the token endpoint redirects, which is never followed; give the URL that it names")?,
+            Why::Status => f.write_str("the OAuth endpoint answers neither with success nor with an OAuth error; check its URL")?,
+            Why::Redirect => f.write_str("the OAuth endpoint redirects, which is never followed; give its final URL")?,
             Why::Malformed => f.write_str("the token endpoint's answer is no token response (RFC 6749, section 5.1)")?,
             Why::TokenType => f.write_str("the token endpoint gives tokens of another type than Bearer, which cannot be used; have it give bearer tokens")?,
             Why::Unsendable(_) => f.write_str("the token endpoint gives a token that no header can hold")?,
-            Why::TooLarge => f.write_str("the token endpoint's answer is too large")?,
-            Why::NoAnswer(_) => f.write_str("the token endpoint did not answer")?,
-            Why::Body(_) => f.write_str("the token endpoint's answer broke off")?,
+            Why::TooLarge => f.write_str("the OAuth endpoint's answer is too large")?,
+            Why::NoAnswer(_) => f.write_str("the OAuth endpoint did not answer")?,
+            Why::Body(_) => f.write_str("the OAuth endpoint's answer broke off")?,
             Why::NoRefreshToken => f.write_str("there is no refresh token; a person must log in, and the grant go to `RefreshToken::adopt`")?,
         }
         match self.status {
@@ -203,5 +226,44 @@ impl Error for OAuthError {
             Why::NoAnswer(error) | Why::Body(error) => Some(&**error),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unspent(why: Why, status: Option<u16>) -> bool {
+        let status = status.map(|status| StatusCode::from_u16(status).expect("a status"));
+        let error = OAuthError::new(why, status).into_source_error(None);
+        error.is_unspent()
+    }
+
+    #[test]
+    fn a_refresh_token_is_unspent_where_the_server_has_said_no() {
+        for (code, status, expected) in [
+            ("invalid_client", 401, true),
+            ("invalid_grant", 400, true),
+            ("temporarily_unavailable", 400, true),
+            ("temporarily_unavailable", 200, true),
+            ("one_of_its_own", 400, true),
+            ("slow_down", 429, true),
+            ("server_error", 400, false),
+            ("temporarily_unavailable", 503, false),
+            ("invalid_grant", 500, false),
+            ("slow_down", 408, false),
+        ] {
+            let got = unspent(Why::of_code(code), Some(status));
+            assert_eq!(got, expected, "{code} {status}");
+        }
+        for status in [302, 403, 404, 429] {
+            assert!(unspent(Why::Status, Some(status)), "{status}");
+        }
+        for status in [201, 408, 500, 502, 503, 504] {
+            assert!(!unspent(Why::Status, Some(status)), "{status}");
+        }
+        assert!(!unspent(Why::Malformed, Some(200)));
+        assert!(!unspent(Why::TokenType, Some(200)));
+        assert!(!unspent(Why::NoAnswer("reset".into()), None));
     }
 }

@@ -54,19 +54,28 @@ impl RefreshToken {
         }
     }
 
-    /// Uses `token` as long as the slot has no refresh token of its own: one that was kept from an earlier run, say.
+    /// Uses `token` as long as the slot has no refresh token of its own: one from a settings page of the server, say.
+    ///
+    /// Behind a store that several processes share, give it to the store instead: each of them would begin with it.
     #[must_use]
     pub fn starting_with(self, token: impl Into<Secret>) -> Self {
         self.known.lock().start_with(token.into());
         self
     }
 
-    /// Takes over the grant of a log-in: the next fetch hands it to the slot, whatever the slot had before.
+    /// Takes over the grant of a log-in: the next fetch hands it to the slot, whatever the slot had before. Behind a store, give it
+    /// to the store instead, which is where the next renewal looks.
     ///
     /// Where the slot has refused for good or still has a token, call [`TokenSlot::changed`](crate::TokenSlot::changed) or
     /// [`TokenSlot::invalidate`](crate::TokenSlot::invalidate) afterwards.
     pub fn adopt(&self, grant: Grant) {
         self.known.lock().adopt(grant, Instant::now());
+    }
+
+    /// Forgets what this source knows beside the slot: for a log-out. What the slot and a store keep is theirs to forget; to give the
+    /// tokens back, see [`OAuthClient::revoke`].
+    pub fn forget(&self) {
+        *self.known.lock() = Known::default();
     }
 
     /// Asks for `scope`, which must lie within what was granted. May be called several times. Without it, all that was granted.
@@ -106,7 +115,8 @@ impl RefreshToken {
             self.known.lock().replaced(slots, newest);
         }
         let mut grant = answer.grant?;
-        // Also where the server omits a new one: the slot may not know the one that was spent.
+        // The slot judges the token itself, once the refresh token is safe. Where the server omits a new one, the slot may not
+        // know the one that was spent.
         grant.refresh_token = newest.or(Some(spent));
         Ok(grant)
     }
