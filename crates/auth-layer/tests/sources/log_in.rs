@@ -312,6 +312,16 @@ async fn a_code_that_the_server_does_not_know_is_an_error() {
 }
 
 #[tokio::test]
+async fn a_token_that_no_header_can_hold_is_an_error_before_anybody_relies_on_it() {
+    let server = TokenServer::start(|_, _| {
+        json(200, r#"{"access_token":"canary\n","token_type":"Bearer"}"#)
+    })
+    .await;
+    let error = answered(log_in(&server), "code=c1").await;
+    assert!(chain(&error).contains("line break"));
+}
+
+#[tokio::test]
 async fn strange_answers_are_counted_where_none_comes_in_time() {
     let server = server().await;
     let login = log_in(&server).wait(Duration::from_secs(2));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
@@ -109,7 +109,10 @@ impl Listener {
     }
 }
 
-async fn talk(mut stream: TcpStream, expected: Arc<Expected>) -> Outcome {
+async fn talk<S>(mut stream: S, expected: Arc<Expected>) -> Outcome
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let Ok(Some(head)) = timeout(TALK, head(&mut stream)).await else {
         return Outcome::Nothing;
     };
@@ -123,7 +126,7 @@ async fn talk(mut stream: TcpStream, expected: Arc<Expected>) -> Outcome {
 }
 
 /// Reads to the empty line; `None` where it does not come, or not soon enough.
-async fn head(stream: &mut TcpStream) -> Option<Vec<u8>> {
+async fn head(stream: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
     let mut head = Vec::with_capacity(1024);
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
         let room = LARGEST - head.len();
@@ -139,7 +142,7 @@ async fn head(stream: &mut TcpStream) -> Option<Vec<u8>> {
 }
 
 /// Fixed texts: nothing that was sent comes back.
-async fn reply(stream: &mut TcpStream, verdict: &Verdict) -> std::io::Result<()> {
+async fn reply(stream: &mut (impl AsyncWrite + Unpin), verdict: &Verdict) -> std::io::Result<()> {
     let (status, text) = match verdict {
         Verdict::Answer(Ok(_)) => (
             "200 OK",
@@ -169,4 +172,67 @@ async fn reply(stream: &mut TcpStream, verdict: &Verdict) -> std::io::Result<()>
     );
     stream.write_all(answer.as_bytes()).await?;
     stream.shutdown().await
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// How a connection ends over which `chunks` come, a second apart; what it was answered, and how long that took.
+    async fn talked(chunks: Vec<Vec<u8>>) -> (Outcome, Vec<u8>, Duration) {
+        let expected = Expected {
+            host: "127.0.0.1:4000".into(),
+            path: "/callback".into(),
+            state: "s1".into(),
+            issuer: None,
+        };
+        let start = Instant::now();
+        let (mut browser, here) = duplex(16 * LARGEST);
+        let talk = async { (talk(here, Arc::new(expected)).await, start.elapsed()) };
+        let browse = async {
+            for (n, chunk) in chunks.into_iter().enumerate() {
+                if n > 0 {
+                    sleep(SECOND).await;
+                }
+                let _ = browser.write_all(&chunk).await;
+            }
+            let mut answer = Vec::new();
+            let _ = browser.read_to_end(&mut answer).await;
+            answer
+        };
+        let ((outcome, took), answer) = tokio::join!(talk, browse);
+        (outcome, answer, took)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_may_come_in_pieces() {
+        let whole = b"GET /callback?code=c1&state=s1 HTTP/1.1\r\nHost: 127.0.0.1:4000\r\n\r\n";
+        let pieces = whole.chunks(20).map(Vec::from).collect::<Vec<_>>();
+        assert_eq!(pieces.len(), 4);
+        let (outcome, answer, took) = talked(pieces).await;
+        assert!(matches!(outcome, Outcome::Answer(Ok(code)) if code.expose() == "c1"));
+        assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"));
+        assert_eq!(took, SECOND * 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_says_nothing_or_drips_is_given_up_after_five_seconds() {
+        for chunks in [vec![], vec![b"G".to_vec(); 20]] {
+            let (outcome, answer, took) = talked(chunks).await;
+            assert!(matches!(outcome, Outcome::Nothing));
+            assert_eq!((answer.len(), took), (0, SECOND * 5));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_without_an_end_is_given_up_at_once() {
+        let (outcome, answer, took) = talked(vec![vec![b'a'; LARGEST + 1]]).await;
+        assert!(matches!(outcome, Outcome::Nothing));
+        assert_eq!((answer.len(), took), (0, Duration::ZERO));
+    }
 }
