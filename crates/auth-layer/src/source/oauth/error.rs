@@ -263,7 +263,6 @@ mod tests {
             assert!(!unspent(Why::Status, Some(status)), "{status}");
         }
         assert!(!unspent(Why::Malformed, Some(200)));
-        assert!(!unspent(Why::TokenType, Some(200)));
         assert!(!unspent(Why::NoAnswer("reset".into()), None));
     }
 }
