@@ -37,6 +37,8 @@
 //! | [`Slot`] | one credential: a static key, a renewing token, or deliberately nothing; bound to origins |
 //! | [`Source`] | where a renewing token comes from: one method, fetch a [`Grant`] |
 //! | [`store`] | keeps a grant beyond the process, between processes, and spends each refresh token once |
+//! | [`source_fn`], [`source_env`], [`source_file`] | sources: a function, the environment, a file that another process rotates |
+//! | `oauth`, with the feature `oauth2` | sources: client credentials and refresh tokens; a person's log-in |
 //! | [`Auth`] | slots, and which of them a request takes; makes the layers below, which share its state |
 //! | [`GateLayer`] | the outer half: chooses the slot, waits for a usable token, and after a 401 for a newer one |
 //! | [`AttachLayer`] | the inner half: checks all again and puts the newest token on as the request departs; never waits |
@@ -111,6 +113,9 @@ pub use key::{KeySlot, RotateError, RotateStep};
 pub use layer::AuthLayer;
 pub use secret::{Secret, Unsendable};
 pub use slot::{CallersOwn, Slot};
+#[cfg(feature = "oauth2")]
+pub use source::oauth;
+pub use source::{EnvSource, FileSource, source_env, source_file};
 pub use source::{
     Fetch, GrantFuture, LogOut, LogOutFuture, Source, SourceError, SourceFn, source_fn,
 };

@@ -1,13 +1,19 @@
 //! Where a renewing token comes from.
 
+mod env;
 mod error;
+mod file;
+#[cfg(feature = "oauth2")]
+pub mod oauth;
 
 use std::fmt;
 use std::pin::Pin;
 
 use call_context::SlotName;
 
+pub use self::env::{EnvSource, source_env};
 pub use self::error::SourceError;
+pub use self::file::{FileSource, source_file};
 use crate::{Grant, Secret};
 
 /// The future that a [`Source`] returns.
@@ -16,7 +22,8 @@ pub type GrantFuture<'a> = Pin<Box<dyn Future<Output = Result<Grant, SourceError
 /// Where a slot's tokens come from.
 ///
 /// A source names its own client: a bare one, or the same stack under *another* slot ([`Source::through`]). Most sources
-/// are functions: see [`source_fn`].
+/// are functions: see [`source_fn`]. Others are here: [`source_env`], [`source_file`], and with the feature `oauth2` the
+/// module `oauth`.
 ///
 /// A source whose request meets the gate of its own slot is refused there ([`Reason::OwnFetch`](crate::Reason::OwnFetch)),
 /// as long as it is the fetch's own task that meets it. A task in between hides that, be it one that the source spawns or the
@@ -136,9 +143,10 @@ impl fmt::Debug for LogOut {
 /// ```
 /// use auth_layer::{Grant, SourceError, source_fn};
 ///
+/// # async fn ask_the_vault() -> Result<(String, u64), std::io::Error> { Ok((String::new(), 60)) }
 /// let source = source_fn(|_| async {
-///     let token = std::env::var("API_TOKEN").map_err(SourceError::permanent)?;
-///     Ok(Grant::new(token))
+///     let (token, seconds) = ask_the_vault().await.map_err(SourceError::temporary)?;
+///     Ok(Grant::new(token).expires_in(seconds))
 /// });
 /// ```
 pub fn source_fn<F, T>(function: F) -> SourceFn<F>

@@ -55,7 +55,9 @@ impl Record {
         let lifetime = grant.lifetime;
         let token = grant.token.clone();
         Self {
-            lifetime: lifetime.or_else(|| jwt::remaining(token.expose(), obtained)),
+            lifetime: lifetime.or_else(|| {
+                jwt::expiry(token.expose()).and_then(|end| end.duration_since(obtained).ok())
+            }),
             access_token: token,
             obtained,
             refresh_token: grant.refresh_token.clone().or(earlier),
