@@ -3,7 +3,7 @@
 mod flat;
 
 use call_context::CallContext;
-use http::{Extensions, Method, Request, Version};
+use http::{Extensions, Method, Request, Uri, Version};
 
 use crate::Replay;
 use flat::Flat;
@@ -11,8 +11,9 @@ use flat::Flat;
 /// All of a request, in a form that is cheap to make and to drop: most copies are never needed.
 pub(crate) struct Copy<B> {
     method: Method,
+    uri: Uri,
     version: Version,
-    head: Flat,
+    headers: Flat,
     attached: Attached,
     body: B,
 }
@@ -32,8 +33,9 @@ pub(crate) fn of<B: Replay>(request: &Request<B>) -> Option<Copy<B>> {
     let body = request.body().replay()?;
     Some(Copy {
         method: request.method().clone(),
+        uri: request.uri().clone(),
         version: request.version(),
-        head: Flat::of(request.uri(), request.headers()),
+        headers: Flat::of(request.headers()),
         attached: Attached::of(request.extensions()),
         body,
     })
@@ -45,14 +47,15 @@ impl<B: Replay> Copy<B> {
         let body = if again { self.body.replay() } else { None };
         let mut request = Request::new(self.body);
         *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
         *request.version_mut() = self.version;
-        *request.uri_mut() = self.head.uri();
-        *request.headers_mut() = self.head.headers();
+        *request.headers_mut() = self.headers.headers();
         *request.extensions_mut() = self.attached.extensions();
         let copy = body.map(|body| Self {
             method: self.method,
+            uri: self.uri,
             version: self.version,
-            head: self.head,
+            headers: self.headers,
             attached: self.attached,
             body,
         });

@@ -1,47 +1,26 @@
-//! A request's URI and headers in one buffer.
+//! A request's headers in one buffer.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::uri::{Authority, Parts, PathAndQuery, Scheme, Uri};
 
 /// Room for a header of ordinary length. Longer ones make the buffer grow.
 const ORDINARY: usize = 64;
 
-/// The URI and the headers of a request, written one after the other into one buffer.
+/// Headers, written one after the other into one buffer.
 ///
 /// Most copies of requests are dropped unused, so this one is cheap to make and to drop rather than to read: one allocation. A
-/// clone of a `HeaderMap` takes two for its tables, and one for each name and value that is not shared yet, and a
-/// `Uri` takes reference counts.
+/// clone of a `HeaderMap` takes two for its tables, and one for each name and value that is not shared yet.
 ///
 /// What comes out equals what went in: also the order of the headers, of several values of one name, and which values are
 /// sensitive.
 pub(super) struct Flat {
     bytes: Vec<u8>,
-    uri: FlatUri,
-    headers: usize,
-}
-
-/// The parts that a URI has, and where they end in the buffer.
-struct FlatUri {
-    scheme: Option<Scheme>,
-    authority: Option<usize>,
-    path_and_query: Option<usize>,
+    count: usize,
 }
 
 impl Flat {
-    pub(super) fn of(uri: &Uri, headers: &HeaderMap) -> Self {
-        let authority = uri.authority().map(Authority::as_str);
-        let path_and_query = uri.path_and_query().map(PathAndQuery::as_str);
-        let room = authority.map_or(0, str::len) + path_and_query.map_or(0, str::len);
-        let mut bytes = Vec::with_capacity(room + ORDINARY * headers.len());
-        let mut put = |text: &str| {
-            bytes.extend_from_slice(text.as_bytes());
-            bytes.len()
-        };
-        let uri = FlatUri {
-            scheme: uri.scheme().cloned(),
-            authority: authority.map(&mut put),
-            path_and_query: path_and_query.map(put),
-        };
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let count = headers.len();
+        let mut bytes = Vec::with_capacity(count * ORDINARY);
         for (name, value) in headers {
             let name = name.as_str().as_bytes();
             let lengths = Lengths {
@@ -49,37 +28,16 @@ impl Flat {
                 value: value.len(),
                 sensitive: value.is_sensitive(),
             };
-            bytes.reserve(Lengths::SIZE + name.len() + value.len());
             bytes.extend_from_slice(&lengths.write());
             bytes.extend_from_slice(name);
             bytes.extend_from_slice(value.as_bytes());
         }
-        Self {
-            bytes,
-            uri,
-            headers: headers.len(),
-        }
-    }
-
-    pub(super) fn uri(&self) -> Uri {
-        const VALID: &str = "was part of a URI";
-        let FlatUri {
-            scheme,
-            authority,
-            path_and_query,
-        } = &self.uri;
-        let after_authority = authority.unwrap_or(0);
-        let mut parts = Parts::default();
-        parts.scheme.clone_from(scheme);
-        parts.authority = authority.map(|end| self.bytes[..end].try_into().expect(VALID));
-        parts.path_and_query =
-            path_and_query.map(|end| self.bytes[after_authority..end].try_into().expect(VALID));
-        Uri::from_parts(parts).expect("the parts of a URI")
+        Self { bytes, count }
     }
 
     pub(super) fn headers(&self) -> HeaderMap {
-        let mut headers = HeaderMap::with_capacity(self.headers);
-        let mut rest = &self.bytes[self.uri.end()..];
+        let mut headers = HeaderMap::with_capacity(self.count);
+        let mut rest = self.bytes.as_slice();
         while let Some((lengths, after)) = rest.split_first_chunk() {
             let lengths = Lengths::read(*lengths);
             let (name, after) = after.split_at(lengths.name);
@@ -91,12 +49,6 @@ impl Flat {
             rest = after;
         }
         headers
-    }
-}
-
-impl FlatUri {
-    fn end(&self) -> usize {
-        self.path_and_query.or(self.authority).unwrap_or(0)
     }
 }
 
@@ -142,44 +94,14 @@ mod tests {
             .collect()
     }
 
-    fn assert_same(uri: &Uri, headers: &HeaderMap) {
-        let flat = Flat::of(uri, headers);
+    fn assert_same(headers: &HeaderMap) {
+        let flat = Flat::of(headers);
         // Twice: reading takes nothing out of it.
         for _ in 0..2 {
-            let (uri_again, again) = (flat.uri(), flat.headers());
-            assert_eq!(&uri_again, uri);
-            assert_eq!(uri_again.to_string(), uri.to_string());
-            assert_eq!(uri_again.scheme(), uri.scheme());
-            assert_eq!(uri_again.authority(), uri.authority());
-            // As text: `http` reads an empty path as `/`, and holds the two for different.
-            let path_and_query = uri.path_and_query().map(PathAndQuery::as_str);
-            let path_and_query_again = uri_again.path_and_query().map(PathAndQuery::as_str);
-            assert_eq!(path_and_query_again, path_and_query);
+            let again = flat.headers();
             assert_eq!(&again, headers);
             assert_eq!(listed(&again), listed(headers));
         }
-    }
-
-    #[test]
-    fn uris_of_all_forms_come_out_as_they_went_in() {
-        for uri in [
-            "https://api.example.com/v1/orders?status=open&limit=50",
-            "https://api.example.com",
-            "http://api.example.com?status=open",
-            "HTTP://API.example.com:8080/",
-            "http://user:secret@[::1]:80/%7Euser/?",
-            "grpc+unix://socket/a//b",
-            "/v1/orders?status=open",
-            "/",
-            "*",
-            "api.example.com:443",
-            "localhost",
-            "/caf\u{e9}?\u{e9}",
-        ] {
-            let uri = uri.parse().unwrap_or_else(|error| panic!("{uri}: {error}"));
-            assert_same(&uri, &HeaderMap::new());
-        }
-        assert_same(&Uri::default(), &HeaderMap::new());
     }
 
     #[test]
@@ -190,7 +112,7 @@ mod tests {
         let mut value = HeaderValue::from_bytes(&[b'v'; 200_000]).expect("a long value");
         value.set_sensitive(true);
         headers.append(name, value);
-        assert_same(&Uri::default(), &headers);
+        assert_same(&headers);
     }
 
     /// What a program may have done to its headers before.
@@ -239,17 +161,7 @@ mod tests {
     proptest! {
         #[test]
         fn headers_come_out_as_they_went_in(acts in vec(act(), 0..40)) {
-            assert_same(&Uri::from_static("/"), &after(acts));
-        }
-
-        #[test]
-        fn whatever_is_a_uri_comes_out_as_it_went_in(
-            text in "([a-z][a-z0-9+.-]{0,6}://)?[!-~\u{e9}]{1,24}([/?][!-~]{0,12}){0,3}",
-        ) {
-            let Ok(uri) = text.parse::<Uri>() else {
-                return Ok(());
-            };
-            assert_same(&uri, &HeaderMap::new());
+            assert_same(&after(acts));
         }
 
         #[test]
