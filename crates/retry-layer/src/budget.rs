@@ -1,6 +1,7 @@
 //! What bounds the load that retries add.
 
 use std::fmt;
+use std::hint;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -44,14 +45,48 @@ struct Shared {
     scale: Scale,
     epoch: OnceLock<Instant>,
     /// Nanoseconds since the epoch at which the budget is empty.
-    empty_at: AtomicI64,
+    empty_at: Apart,
 }
+
+/// A number in cache lines of its own: whoever reads what is beside it does not wait for those that write it.
+#[repr(align(128))]
+struct Apart(AtomicI64);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Rates {
     capacity: u32,
     per_success: f64,
     per_second: f64,
+}
+
+/// How many turns a thread that has lost a race stands aside for at most: a microsecond or two.
+const ASIDE: u32 = 64;
+
+impl Shared {
+    /// Sets the moment to what `next` makes of it, where it makes something of it.
+    ///
+    /// Two threads that hand the number's cache line to and fro with each step take several times as long as one after the
+    /// other. So the one that has lost a race stands aside, longer each time, while the other gets on.
+    fn update(&self, mut next: impl FnMut(i64) -> Option<i64>) -> bool {
+        let mut aside = ASIDE / 8;
+        loop {
+            let at = self.empty_at.0.load(Relaxed);
+            let Some(after) = next(at) else {
+                return false;
+            };
+            let outcome = self
+                .empty_at
+                .0
+                .compare_exchange(at, after, Relaxed, Relaxed);
+            if outcome.is_ok() {
+                return true;
+            }
+            for _ in 0..aside {
+                hint::spin_loop();
+            }
+            aside = (2 * aside).min(ASIDE);
+        }
+    }
 }
 
 /// Rates in nanoseconds of the budget's own time.
@@ -101,7 +136,7 @@ impl Budget {
 
     fn with(rates: Rates) -> Self {
         let scale = rates.scale();
-        let empty_at = AtomicI64::new(-scale.full);
+        let empty_at = Apart(AtomicI64::new(-scale.full));
         Self {
             shared: Arc::new(Shared {
                 rates,
@@ -148,8 +183,7 @@ impl Budget {
             let after = empty_at.max(now - scale.full) + scale.cost;
             (after <= now).then_some(after)
         };
-        let taken = self.shared.empty_at.fetch_update(Relaxed, Relaxed, take);
-        taken.is_ok()
+        self.shared.update(take)
     }
 
     /// Adds what a success is worth.
@@ -175,14 +209,14 @@ impl Budget {
             // Never less than is missing already: another thread may have read a later clock.
             Some(after.min(now + scale.full).max(at))
         };
-        let _ = self.shared.empty_at.fetch_update(Relaxed, Relaxed, take);
+        self.shared.update(take);
     }
 
     /// How many retries it holds.
     pub fn balance(&self, now: Instant) -> f64 {
         let scale = self.shared.scale;
         let now = self.elapsed(now, scale);
-        let held = (now - self.shared.empty_at.load(Relaxed)).min(scale.full);
+        let held = (now - self.shared.empty_at.0.load(Relaxed)).min(scale.full);
         held.max(0) as f64 / scale.cost as f64
     }
 
@@ -194,7 +228,7 @@ impl Budget {
             // adds beyond the capacity is cut off where the number is read.
             (empty_at > full).then(|| empty_at - amount)
         };
-        let _ = self.shared.empty_at.fetch_update(Relaxed, Relaxed, give);
+        self.shared.update(give);
     }
 
     fn elapsed(&self, now: Instant, scale: Scale) -> i64 {
