@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep_until};
 use tower_service::Service;
 
-use crate::call::{Call, Step};
+use crate::call::{Call, Step, Target};
 use crate::{Replay, RetryBody, Stop, clock, copy};
 
 /// How long after an outcome a replay waits at most for the outcome's connection to become free.
@@ -24,7 +24,7 @@ pin_project! {
     /// # Cancellation
     ///
     /// Dropping it drops what is under way: an attempt, which the server may process nevertheless; or a pause, after which
-    /// nothing is sent any more. A retry that the budget has paid for by then is not given back.
+    /// nothing is sent any more, and the budget gets back what that retry has cost.
     ///
     /// # Panics
     ///
@@ -170,7 +170,11 @@ where
                         }
                     };
                     let now = clock::now();
-                    match call.judge(outcome, this.replay.is_some(), now) {
+                    let copy = this.replay.as_ref().map(|(_, copy)| Target {
+                        method: copy.method(),
+                        uri: copy.uri(),
+                    });
+                    match call.judge(outcome, copy, now) {
                         Step::Return(outcome) => {
                             this.state.set(State::Done);
                             return Poll::Ready(outcome);
@@ -207,8 +211,10 @@ where
                 StateProj::Readying => {
                     let call = this.call.as_mut().expect("only calls of ours replay");
                     let (service, _) = this.replay.as_mut().expect("decided on with a copy");
-                    let stop = match service.poll_ready(cx) {
-                        Poll::Ready(Ok(())) => call.is_late(clock::now()).then_some(Stop::Deadline),
+                    let readiness = service.poll_ready(cx);
+                    let now = clock::now();
+                    let stop = match readiness {
+                        Poll::Ready(Ok(())) => call.is_late(now).then_some(Stop::Deadline),
                         Poll::Ready(Err(_)) => Some(Stop::Refused),
                         Poll::Pending => {
                             let Some(deadline) = call.deadline() else {
@@ -222,17 +228,20 @@ where
                         this.state.set(State::Done);
                         // Ready perhaps, and then on a permit that others wait for.
                         *this.replay = None;
-                        let earlier = call.give_up(stop, clock::now());
+                        let earlier = call.give_up(stop, now);
                         return Poll::Ready(earlier.expect("kept when the replay was decided on"));
                     }
                     let (mut service, mut request) =
                         this.replay.take().expect("decided on with a copy");
-                    call.replaying();
+                    call.replaying(now);
                     let next = if call.may_go_on() {
                         copy::of(&request)
                     } else {
                         None
                     };
+                    if next.is_none() {
+                        call.keep(&request);
+                    }
                     CallContext::of(request.extensions_mut()).set_attempt(call.attempt());
                     let future = service.call(request);
                     *this.replay = next.map(|request| (service, request));

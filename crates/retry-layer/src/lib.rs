@@ -124,28 +124,41 @@ mod backoff;
 mod body;
 mod budget;
 mod call;
+mod class_settings;
 mod classify;
 mod clock;
 mod copy;
 mod counters;
 mod earlier;
 mod error;
+mod floor;
 mod future;
+mod info;
 mod layer;
 mod permit;
 mod proof;
+#[cfg(feature = "rate-limit")]
+mod rate_limit;
 mod renewals;
 mod replay;
 mod retry_after;
 mod service;
 mod settings;
+mod stop;
 
 pub use body::RetryBody;
 pub use budget::Budget;
-pub use classify::{Classify, Exchange, Standard, Verdict};
-pub use counters::{Counters, Stop};
-pub use error::{BelowRateLayer, DeadlineExceeded};
+pub use class_settings::ClassSettings;
+#[cfg(feature = "json")]
+pub use classify::JsonCode;
+pub use classify::{
+    Classify, Exchange, Facts, Grpc, KeyInUse, Piece, ShouldRetry, Standard, Unless, Verdict,
+};
+pub use counters::Counters;
+pub use error::{BelowRateLayer, DeadlineExceeded, RetryError};
 pub use future::ResponseFuture;
+pub use info::RetryInfo;
 pub use layer::RetryLayer;
 pub use replay::Replay;
 pub use service::Retry;
+pub use stop::Stop;

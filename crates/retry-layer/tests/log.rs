@@ -91,7 +91,7 @@ async fn the_log_holds_no_path_no_header_and_no_error() {
     assert!(error.is_err());
     let text = log.text();
     assert!(text.contains("will retry attempt=2 delay_ms=0"), "{text}");
-    let stopped = "will not retry attempt=3 reason=\"attempts\"";
+    let stopped = "retries are exhausted attempt=3 reason=\"attempts\"";
     assert!(text.contains(stopped), "{text}");
     assert!(!text.contains("canary"), "{text}");
 }
