@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use call_context::{BoxError, Class};
+use call_context::{BoxError, Class, Remarked};
 use http::{Method, Request, Response, StatusCode, Uri};
 use http_body::Body;
 
@@ -244,7 +244,7 @@ impl<R: Body> Call<R> {
                 Err(if info.attempts == 1 && known() {
                     error
                 } else {
-                    RetryError::new(info, error).into()
+                    Remarked::new(RetryError::new(info), error).into()
                 })
             }
         }

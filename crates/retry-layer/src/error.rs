@@ -3,11 +3,12 @@
 use std::error::Error;
 use std::fmt;
 
-use call_context::{BoxError, NeverLeft, Refusal};
+use call_context::{NeverLeft, Refusal};
 
 use crate::RetryInfo;
 
-/// A call failed, after all that could be done for it. What happened is the error's source, as the service below gave it.
+/// What was done for a call that failed nevertheless: a [remark](call_context::Remarked) on the error of the service below, which
+/// comes unchanged behind it.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -33,22 +34,16 @@ use crate::RetryInfo;
 #[derive(Debug)]
 pub struct RetryError {
     info: RetryInfo,
-    source: BoxError,
 }
 
 impl RetryError {
-    pub(crate) fn new(info: RetryInfo, source: BoxError) -> Self {
-        Self { info, source }
+    pub(crate) fn new(info: RetryInfo) -> Self {
+        Self { info }
     }
 
     /// What the layer did for the call.
     pub fn info(&self) -> RetryInfo {
         self.info
-    }
-
-    /// The error of the service below.
-    pub fn into_inner(self) -> BoxError {
-        self.source
     }
 }
 
@@ -63,11 +58,7 @@ impl fmt::Display for RetryError {
     }
 }
 
-impl Error for RetryError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.source)
-    }
-}
+impl Error for RetryError {}
 
 /// The call's deadline passed, and there was no response to return.
 ///

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use call_context::{CallContext, Guard, NeverLeft, Refusal};
+use call_context::{CallContext, Guard, NeverLeft, Refusal, Remarked};
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -106,8 +106,9 @@ async fn failing_readiness_before_the_first_attempt_never_left() {
 async fn an_error_of_the_inner_service_is_inside_as_it_was() {
     let script = Script::new([broken()]);
     let error = run(&prompt(), &script, post()).await.expect_err("an error");
-    let error = error.downcast::<RetryError>().expect("the layer's own");
-    let inner = error.into_inner().downcast::<std::io::Error>();
+    assert!(call_context::find::<RetryError>(&*error).is_some());
+    let error = error.downcast::<Remarked>().expect("a remark");
+    let inner = error.into_error().downcast::<std::io::Error>();
     let inner = inner.expect("the same error");
     assert_eq!(inner.kind(), std::io::ErrorKind::ConnectionReset);
 }
