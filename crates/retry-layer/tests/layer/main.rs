@@ -2,10 +2,17 @@
 
 mod bodies;
 mod borrowed;
+mod budgets;
 mod cancellation;
+mod classes;
+#[cfg(feature = "hyper")]
+mod clients;
 mod gates;
+mod info;
 mod outcomes;
 mod permits;
+#[cfg(feature = "json")]
+mod pieces;
 mod renewal;
 mod support;
 mod time;

@@ -329,7 +329,7 @@ async fn an_early_401_while_the_body_streams_is_replayed_byte_for_byte() {
 }
 
 /// An HTTP/2 server that resets the first stream of each connection with REFUSED_STREAM, and answers the others.
-async fn refuses_first_streams() -> (SocketAddr, Arc<AtomicUsize>) {
+pub(crate) async fn refuses_first_streams() -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = bind(anywhere()).await;
     let address = listener.local_addr().expect("an address");
     let streams = Arc::new(AtomicUsize::new(0));
