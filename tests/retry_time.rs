@@ -20,16 +20,16 @@ const SECOND: Duration = Duration::from_secs(1);
 /// What the server says to a request: a status and fields.
 type Answer = (u16, &'static [(&'static str, &'static str)]);
 
+/// When the server was asked.
+type Seen = Arc<Mutex<Vec<Duration>>>;
+
 /// Answers at once, in this order, and notes when it was asked; the last answer goes on.
 fn server(
     answers: &'static [Answer],
-) -> (
-    impl Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone,
-    Arc<Mutex<Vec<Duration>>>,
-) {
-    let seen = Arc::<Mutex<Vec<Duration>>>::default();
-    let (noted, start) = (Arc::clone(&seen), Instant::now());
-    let service = service_fn(move |_: Request<Body>| {
+    seen: &Seen,
+) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone {
+    let (noted, start) = (Arc::clone(seen), Instant::now());
+    service_fn(move |_: Request<Body>| {
         let mut noted = noted.lock().expect("no test panics with it");
         let (status, fields) = answers[noted.len().min(answers.len() - 1)];
         noted.push(start.elapsed());
@@ -38,8 +38,11 @@ fn server(
             |response, (name, value)| response.header(*name, *value),
         );
         ready(Ok(response.body(Body::default()).expect("a response")))
-    });
-    (service, seen)
+    })
+}
+
+fn seen_of(seen: &Seen) -> Vec<Duration> {
+    seen.lock().expect("no test panics with it").clone()
 }
 
 fn get() -> Request<Body> {
@@ -49,7 +52,7 @@ fn get() -> Request<Body> {
 
 /// When the server was asked by one call, through a retry layer without jitter over a real rate layer.
 async fn times(answers: &'static [Answer]) -> Vec<Duration> {
-    let (server, seen) = server(answers);
+    let seen = Seen::default();
     let window = Window::new(Quota::rolling(100, MINUTE));
     let retry = RetryLayer::new()
         .base(Duration::ZERO)
@@ -57,23 +60,23 @@ async fn times(answers: &'static [Answer]) -> Vec<Duration> {
     let client = ServiceBuilder::new()
         .layer(retry)
         .layer(RateLayer::new(window).listen(Ietf))
-        .service(server);
+        .service(server(answers, &seen));
     let response = client.oneshot(get()).await.expect("a response");
     assert_eq!(response.status(), 200);
-    seen.lock().expect("no test panics with it").clone()
+    seen_of(&seen)
 }
 
 /// What a rate layer alone makes a second call wait, after a first one that met the first answer.
 async fn closure(answers: &'static [Answer]) -> Duration {
-    let (server, seen) = server(answers);
+    let seen = Seen::default();
     let window = Window::new(Quota::rolling(100, MINUTE));
     let client = ServiceBuilder::new()
         .layer(RateLayer::new(window).listen(Ietf))
-        .service(server);
+        .service(server(answers, &seen));
     for _ in 0..2 {
         client.clone().oneshot(get()).await.expect("a response");
     }
-    let seen = seen.lock().expect("no test panics with it").clone();
+    let seen = seen_of(&seen);
     seen[1] - seen[0]
 }
 

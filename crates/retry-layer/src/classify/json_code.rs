@@ -92,7 +92,7 @@ struct Field<'c, 'f> {
 }
 
 impl Field<'_, '_> {
-    fn is_code(self, text: &str, may_go_on: bool) {
+    fn take(self, text: &str, may_go_on: bool) {
         if self.path.is_empty() && !self.found.any {
             let known = self.codes.iter().find(|(code, _)| code == text);
             *self.found = Found {
@@ -120,22 +120,22 @@ impl<'de> Visitor<'de> for Field<'_, '_> {
     }
 
     fn visit_str<E>(self, value: &str) -> Result<(), E> {
-        self.is_code(value, false);
+        self.take(value, false);
         Ok(())
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.is_code(&value.to_string(), true);
+        self.take(&value.to_string(), true);
         Ok(())
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        self.is_code(&value.to_string(), true);
+        self.take(&value.to_string(), true);
         Ok(())
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<(), E> {
-        self.is_code(if value { "true" } else { "false" }, false);
+        self.take(if value { "true" } else { "false" }, false);
         Ok(())
     }
 

@@ -11,7 +11,6 @@ mod gates;
 mod info;
 mod outcomes;
 mod permits;
-#[cfg(feature = "json")]
 mod pieces;
 mod renewal;
 mod support;

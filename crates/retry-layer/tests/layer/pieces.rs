@@ -5,13 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use call_context::BodyPrefix;
 use http::Method;
-use retry_layer::{
-    Classify, Exchange, Grpc, JsonCode, KeyInUse, ShouldRetry, Standard, Stop, Verdict,
-};
+use retry_layer::{Classify, Exchange, Grpc, KeyInUse, ShouldRetry, Standard, Stop, Verdict};
 
 use crate::support::*;
-
-const SECOND: Duration = Duration::from_secs(1);
 
 /// A response at whose body a layer below has peeked.
 fn peeked(status: u16, body: &'static str) -> Answer {
@@ -28,15 +24,17 @@ fn keyed() -> http::Request<http_body_util::Full<Bytes>> {
     request
 }
 
+#[cfg(feature = "json")]
 #[tokio::test(start_paused = true)]
 async fn a_code_in_the_body_decides_before_the_status() {
-    let codes = JsonCode::at("/error/code")
-        .is("COOLDOWN", Verdict::Throttled { after: 7 * SECOND })
+    let after = Duration::from_secs(7);
+    let codes = retry_layer::JsonCode::at("/error/code")
+        .is("COOLDOWN", Verdict::Throttled { after })
         .is("MARKET_CLOSED", Verdict::Final);
     let layer = prompt().classifier(Standard.unless(codes));
     let script = Script::new([peeked(403, r#"{"error":{"code":"COOLDOWN","#), status(200)]);
     run(&layer, &script, get()).await.expect("a response");
-    assert_eq!(script.seen()[1].at, 7 * SECOND);
+    assert_eq!(script.seen()[1].at, after);
 
     let closed = r#"{"error":{"code":"MARKET_CLOSED"}}"#;
     let script = Script::new([peeked(503, closed)]);
