@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use call_context::{BoxError, Class, Remarked};
+use call_context::{BoxError, Class, NeverLeft, Remarked};
 use http::{Method, Request, Response, StatusCode, Uri};
 use http_body::Body;
 
@@ -239,14 +239,24 @@ impl<R: Body> Call<R> {
                 }
                 Ok(response)
             }
-            Err(error) => {
-                let known = || RetryInfo::find(&*error).is_some();
-                Err(if info.attempts == 1 && known() {
-                    error
-                } else {
-                    Remarked::new(RetryError::new(info), error).into()
-                })
-            }
+            Err(error) => Err(if Self::adds_to(&error, info) {
+                Remarked::new(RetryError::new(info), error).into()
+            } else {
+                error
+            }),
+        }
+    }
+
+    /// Whether `info` says of `error` what it does not say itself.
+    fn adds_to(error: &BoxError, info: RetryInfo) -> bool {
+        if info.attempts > 1 {
+            return true;
+        }
+        match info.stop {
+            None => false,
+            // It says who refused, why, and what to change.
+            Some(Stop::Refused) => NeverLeft::find(&**error).is_none(),
+            Some(_) => RetryInfo::find(&**error).is_none(),
         }
     }
 

@@ -11,7 +11,8 @@ use crate::{DeadlineExceeded, RetryError, Stop};
 ///
 /// Where a call took more than one attempt, or one that might have been mended was its last, the info is among the
 /// extensions of its response: a response without it came at the first attempt, with nothing to mend. So a call that goes
-/// well costs nothing more. Errors carry it always, except those of calls of which nothing was ever sent down.
+/// well costs nothing more. Likewise it is in the chain of an error, except of one that came at the first attempt and that
+/// nobody would have repeated: a layer below refused the call for good, or it was called final. Such errors speak for themselves.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -53,7 +54,7 @@ impl RetryInfo {
         extensions.get().copied().unwrap_or(Self::ONCE)
     }
 
-    /// The info in an error's chain; `None` where no retry layer has added one.
+    /// The info in an error's chain; `None` where no retry layer has added one, or had nothing to add.
     pub fn find(error: &(dyn Error + 'static)) -> Option<Self> {
         let failed = call_context::find::<RetryError>(error).map(RetryError::info);
         failed.or_else(|| call_context::find::<DeadlineExceeded>(error)?.info())

@@ -111,8 +111,8 @@
 //!
 //! [`RetryInfo`] tells attempts, time in pauses and the reason to [stop](Stop). It is among the extensions of a response
 //! wherever there is something to tell (more than one attempt, or one that might have been mended), so that a call that goes
-//! well allocates nothing for it; and in the chain of an error, where it is a [remark](call_context::Remarked) on the error of
-//! the service below. The attempt's number is in the [`CallContext`](call_context::CallContext) that layers below read.
+//! well allocates nothing for it; and likewise in the chain of an error, as a [remark](call_context::Remarked) on the error of
+//! the service below. An error that a layer below refused the first attempt with, for good, speaks for itself. The attempt's number is in the [`CallContext`](call_context::CallContext) that layers below read.
 //!
 //! [`RetryLayer::counters`] counts retries and the calls that stopped, by reason, and [`RetryLayer::balance`] says what the
 //! budget holds. In the log: `will retry` and `will not retry` with the reason (debug), `retries are exhausted` where no attempt

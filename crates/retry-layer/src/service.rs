@@ -23,7 +23,8 @@ use crate::{BelowRateLayer, DeadlineExceeded, Replay, ResponseFuture, RetryBody,
 ///
 /// # Errors
 ///
-/// The inner service's own, behind a [remark](call_context::Remarked) that is a [`RetryError`](crate::RetryError); [`DeadlineExceeded`]; [`BelowRateLayer`]. A failure to become
+/// The inner service's own, behind a [remark](call_context::Remarked) that is a [`RetryError`](crate::RetryError) wherever there
+/// is [something to tell](crate::RetryInfo); [`DeadlineExceeded`]; [`BelowRateLayer`]. A failure to become
 /// ready for the first attempt carries [`NeverLeft`]; one for a replay is not returned at all, but the outcome that stands. Calls
 /// that the layer only passes through keep the inner service's error as it was.
 ///

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use call_context::{BoxError, CallContext, NeverLeft, Refusal};
-use retry_layer::{Budget, DeadlineExceeded, RetryError, RetryInfo, RetryLayer, Stop};
+use retry_layer::{
+    Budget, DeadlineExceeded, Exchange, RetryError, RetryInfo, RetryLayer, Stop, Verdict,
+};
 use tower::{Layer, ServiceExt};
 
 use crate::support::*;
@@ -117,18 +119,40 @@ async fn an_error_tells_the_same_and_no_text_twice() {
     assert!(text.starts_with("gave up after 1 attempt: "), "{text}");
     assert!(text.contains("idempotency key"), "{text}");
 
-    let layer = prompt().classifier(|_: &retry_layer::Exchange<'_>| retry_layer::Verdict::Final);
-    let script = Script::new([broken()]);
+    let layer = prompt().classifier(|exchange: &Exchange<'_>| match exchange.attempt() {
+        1 => Verdict::TRANSIENT,
+        _ => Verdict::Final,
+    });
+    let script = Script::new([broken(), broken()]);
     let error = run(&layer, &script, get()).await.expect_err("an error");
-    assert_eq!(error.to_string(), "failed for good after 1 attempt");
+    assert_eq!(error.to_string(), "failed for good after 2 attempts");
     assert_eq!(RetryInfo::find(&*error).and_then(|info| info.stop()), None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_mark_is_still_found_behind_what_the_layer_adds() {
+    let script = Script::new((0..3).map(|_| never_left(Refusal::Transient)));
+    let error = run(&prompt(), &script, post()).await.expect_err("refused");
+    assert_eq!(NeverLeft::find(&*error), Some(Refusal::Transient));
+    let info = RetryInfo::find(&*error).expect("an info");
+    assert_eq!((info.attempts(), info.stop()), (3, Some(Stop::Attempts)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_that_nobody_would_repeat_speaks_for_itself() {
     let script = Script::new([never_left(Refusal::Permanent)]);
     let error = run(&prompt(), &script, post()).await.expect_err("refused");
-    assert_eq!(NeverLeft::find(&*error), Some(Refusal::Permanent));
+    assert!(error.is::<NeverLeft>());
+
+    let layer = prompt().classifier(|_: &Exchange<'_>| Verdict::Final);
+    let script = Script::new([broken()]);
+    let error = run(&layer, &script, get()).await.expect_err("an error");
+    assert!(error.is::<std::io::Error>());
+
+    // Here it is the replay that was refused, and the error says nothing of it.
+    let script = Script::new([broken()]);
+    script.break_readiness_after(1, "closed");
+    let error = run(&prompt(), &script, get()).await.expect_err("an error");
     let info = RetryInfo::find(&*error).expect("an info");
     assert_eq!((info.attempts(), info.stop()), (1, Some(Stop::Refused)));
 }
