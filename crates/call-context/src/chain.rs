@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::{io, iter};
 
+use crate::Remarked;
+
 /// Longest chain that is read. Real ones have a handful of links; a cycle must not hang the caller.
 const LONGEST: usize = 32;
 
@@ -15,7 +17,7 @@ pub(crate) fn links<'a>(
 
 /// Finds an error of type `E` in the chain of `error`.
 ///
-/// Layers box their errors, and clients wrap them: this looks through all that, and stops where
+/// Layers box their errors, and clients wrap them: this looks through all that, at [remarks](Remarked) too, and stops where
 /// [`NeverLeft::find`](crate::NeverLeft::find) stops.
 ///
 /// ```
@@ -27,7 +29,10 @@ pub(crate) fn links<'a>(
 /// assert!(find::<std::fmt::Error>(&*error).is_none());
 /// ```
 pub fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    links(error).find_map(|link| link.downcast_ref::<E>())
+    links(error).find_map(|link| {
+        let remark = || link.downcast_ref::<Remarked>()?.remark().downcast_ref();
+        link.downcast_ref().or_else(remark)
+    })
 }
 
 fn next<'a>(link: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {

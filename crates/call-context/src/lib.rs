@@ -9,6 +9,7 @@
 //! | [`ClassOverride`], a request extension | the caller | whoever classifies the request |
 //! | [`NeverLeft`], in an error's chain | a layer that refuses; a service that was not ready; the connector | the rate layer gives the place back, the retry layer may try again |
 //! | [`Unprocessed`], a judgement on an error | this crate | the retry layer |
+//! | [`Remarked`], around an error | a layer that tells what it did for the call | whoever asks; adaptors that hand on the client's own error |
 //! | [`BodyPrefix`], a response extension | a layer that peeks into the body of an error response | classifiers in the layers above |
 //! | [`Renewed`], a response extension | the gate of `auth-layer` | the retry layer replays once |
 //!
@@ -48,6 +49,7 @@ mod context;
 mod names;
 mod never_left;
 mod origin;
+mod remarked;
 mod renewed;
 mod routes;
 mod unprocessed;
@@ -58,6 +60,7 @@ pub use context::{CallContext, Guard};
 pub use names::{Class, ClassOverride, SlotName};
 pub use never_left::{NeverLeft, Refusal};
 pub use origin::{Origin, OriginError};
+pub use remarked::Remarked;
 pub use renewed::Renewed;
 pub use routes::{ClassifyError, Route, Routes, RoutesError};
 pub use unprocessed::Unprocessed;

@@ -60,7 +60,8 @@ use crate::{Body, body, response};
 ///
 /// # Errors
 ///
-/// An error of the client or of middleware below comes out as it was. An error of a layer comes out as
+/// An error of the client or of middleware below comes out as it was, without what layers have
+/// [remarked](call_context::Remarked) about it (a retry layer's count of attempts). An error of a layer comes out as
 /// `Error::Middleware` around a [`LayerError`], with the layer's error in the chain of sources: `NeverLeft::find` reads
 /// it.
 ///

@@ -17,6 +17,7 @@ use reqwest_middleware::ClientWithMiddleware;
 use support::{Server, answer, builder, dead_address, find, refusing_server};
 use tollgate::auth::{AuthError, Grant, Reason, Slot, source_fn};
 use tollgate::rate::{RateError, RateErrorKind};
+use tollgate::retry::{RetryInfo, Stop};
 use tollgate::{MINUTE, Quota, RateLayer, RetryLayer, Stack, Window};
 use tower::{Layer, ServiceExt};
 
@@ -220,6 +221,37 @@ async fn a_post_is_sent_again_where_no_connection_could_be_made() {
             2,
             "{direction:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn what_the_retry_layer_tells_is_found_and_leaves_reqwests_error_as_it_was_inside_of_it() {
+    let url = format!("http://{}/", dead_address());
+    let layers = layers(&url, 100);
+    let clients = clients(&layers.stack, builder);
+    let error = clients.post(Direction::Service, &url, b"x").await;
+    let info = RetryInfo::find(&*error.expect_err("nobody listens"));
+    assert_eq!(info.map(|info| info.attempts()), Some(3));
+
+    let error = clients.middleware.post(&url).body("x").send().await;
+    let error = error.expect_err("nobody listens");
+    assert!(error.is_connect());
+    assert_eq!(error.url().map(reqwest::Url::as_str), Some(&*url));
+}
+
+#[tokio::test]
+async fn what_the_retry_layer_tells_of_another_layers_error_is_found_outside() {
+    let server = Server::hello().await;
+    let layers = layers(&server.url(""), 1);
+    let clients = clients(&layers.stack, builder);
+    for direction in BOTH {
+        // The one place is taken by the first call, and the queue is closed.
+        let _ = clients.post(direction, &server.url("/"), b"x").await;
+        let error = clients.post(direction, &server.url("/"), b"x").await;
+        let error = error.expect_err("no place");
+        assert!(find::<RateError>(&*error).is_some(), "{direction:?}");
+        let told = RetryInfo::find(&*error).and_then(|info| info.stop());
+        assert_eq!(told, Some(Stop::Refused), "{direction:?}");
     }
 }
 

@@ -1,24 +1,30 @@
 //! One call over all its attempts: what is known of it, and what follows from each outcome.
 
+mod next;
+mod progress;
+
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use call_context::{BoxError, Class, Refusal, Renewed, SlotName};
-use http::{Method, Request, Response, StatusCode};
+use call_context::{BoxError, Class, NeverLeft, Remarked};
+use http::{Method, Request, Response, StatusCode, Uri};
 use http_body::Body;
 
-use crate::backoff::full_jitter;
+use self::progress::{Attempt, Progress};
 use crate::earlier::Earlier;
 use crate::layer::Shared;
-use crate::permit::Case;
 use crate::proof::Proof;
-use crate::{DeadlineExceeded, Exchange, RetryBody, Stop, Verdict, retry_after};
+use crate::settings::{ClassIndex, Terms};
+use crate::{DeadlineExceeded, Facts, RetryBody, RetryError, RetryInfo, Stop};
 
 pub(crate) struct Call<R: Body> {
     shared: Arc<Shared>,
-    method: Method,
     class: Option<Class>,
+    /// Where the class has settings of its own.
+    own: Option<ClassIndex>,
+    /// Whether the request carries a key that the server honours.
+    keyed: bool,
     /// Whether the request may be repeated whatever became of the last attempt.
     repeatable: bool,
     /// Whether the peer's HTTP/2 refusals are believed.
@@ -26,32 +32,8 @@ pub(crate) struct Call<R: Body> {
     deadline: Option<Instant>,
     progress: Progress,
     earlier: Option<Earlier<R>>,
-}
-
-/// What the call has used up.
-#[derive(Default)]
-struct Progress {
-    /// Replays so far, of either kind.
-    replays: u32,
-    /// Replays that counted as attempts.
-    retries: u32,
-    /// Whether a layer below has refused the call already.
-    refused: bool,
-    /// Whether the one replay after a 401 has been spent.
-    renewed: bool,
-    /// What the attempt is that is under way.
-    current: Attempt,
-}
-
-#[derive(Default)]
-enum Attempt {
-    /// The first one that may reach the server, after a local refusal perhaps: nothing extra, so nothing to pay for.
-    #[default]
-    First,
-    /// Paid for out of the budget.
-    Retry,
-    /// With a newer credential of this slot.
-    Renewal(Option<SlotName>),
+    /// What the request was, where no copy of it is left.
+    kept: Option<Box<(Method, Uri)>>,
 }
 
 /// What follows from an outcome.
@@ -61,24 +43,44 @@ pub(crate) enum Step<R: Body> {
     Replay(Instant),
 }
 
+/// What of the request is read once more when its outcome is there.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) uri: &'a Uri,
+    /// Whether a replay could be made of what is kept.
+    pub(crate) replays: bool,
+}
+
 impl<R: Body> Call<R> {
     pub(crate) fn new<B>(
         shared: Arc<Shared>,
         request: &Request<B>,
         class: Option<Class>,
+        own: Option<ClassIndex>,
         deadline: Option<Instant>,
     ) -> Self {
         let settings = &shared.settings;
+        let terms = settings.terms(own);
+        let keyed = terms.is_keyed(request);
         Self {
-            repeatable: settings.is_repeatable(request, class.as_ref()),
+            keyed,
+            repeatable: terms.is_repeatable(request.method(), keyed),
             believes_claims: settings.trusts_refusals(request.uri()),
-            method: request.method().clone(),
             class,
+            own,
             deadline,
             progress: Progress::default(),
             earlier: None,
+            kept: None,
             shared,
         }
+    }
+
+    /// Keeps what must be known of the request that is about to be sent, where no copy of it is left.
+    pub(crate) fn keep<B>(&mut self, request: &Request<B>) {
+        let kept = (request.method().clone(), request.uri().clone());
+        self.kept = Some(Box::new(kept));
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -87,16 +89,19 @@ impl<R: Body> Call<R> {
 
     /// The number of the attempt that is under way.
     pub(crate) fn attempt(&self) -> u32 {
-        self.progress.replays.saturating_add(1)
+        self.progress.attempt()
     }
 
     pub(crate) fn is_late(&self, now: Instant) -> bool {
         self.deadline.is_some_and(|deadline| now >= deadline)
     }
 
+    fn terms(&self) -> Terms<'_> {
+        self.shared.settings.terms(self.own)
+    }
+
     fn attempts_left(&self) -> u32 {
-        let retries = self.shared.settings.attempts.saturating_sub(1);
-        retries.saturating_sub(self.progress.retries)
+        self.progress.attempts_left(self.terms().attempts())
     }
 
     /// Whether yet another replay may follow the one that is about to be sent.
@@ -105,12 +110,13 @@ impl<R: Body> Call<R> {
     }
 
     /// Takes note that the replay is sent now.
-    pub(crate) fn replaying(&mut self) {
-        self.progress.replays = self.progress.replays.saturating_add(1);
+    pub(crate) fn replaying(&mut self, now: Instant) {
+        let after_401 = self.progress.replaying(now);
         let tally = &self.shared.state.tally;
-        match self.progress.current {
-            Attempt::Renewal(_) => tally.replay_after_401(),
-            Attempt::First | Attempt::Retry => tally.retry(),
+        if after_401 {
+            tally.replay_after_401();
+        } else {
+            tally.retry();
         }
     }
 
@@ -128,17 +134,27 @@ impl<R: Body> Call<R> {
     }
 
     /// Decides what follows from `outcome`, and settles the bill of the attempt that had it.
+    ///
+    /// `copy` is what the replay would be made from, if there is anything.
     pub(crate) fn judge(
         &mut self,
         outcome: Result<Response<R>, BoxError>,
-        replayable: bool,
+        copy: Option<Target<'_>>,
         now: Instant,
     ) -> Step<R> {
         let error = outcome.as_ref().err();
         let proof = error.map_or_else(Proof::default, |error| Proof::of(&**error));
         self.settle(outcome.as_ref().ok(), proof.departed(), now);
 
-        let next = self.next(&outcome, proof, replayable, now);
+        // Without a copy there is no replay, and nothing to judge after this.
+        let kept = self.kept.take();
+        let kept = kept.as_deref().map(|(method, uri)| Target {
+            method,
+            uri,
+            replays: false,
+        });
+        let target = copy.or(kept).expect("kept where no copy was made");
+        let next = self.next(&outcome, target, proof, now);
         let stands = if proof.departed() {
             None
         } else {
@@ -149,6 +165,7 @@ impl<R: Body> Call<R> {
                 let status = outcome.as_ref().ok().map(|r| r.status().as_u16());
                 let delay_ms = resume.saturating_duration_since(now).as_millis() as u64;
                 tracing::debug!(attempt = self.attempt(), status, delay_ms, "will retry");
+                self.progress.pausing(now);
                 self.earlier = Some(stands.unwrap_or_else(|| Earlier::new(outcome)));
                 Step::Replay(resume)
             }
@@ -156,10 +173,11 @@ impl<R: Body> Call<R> {
                 if let Some(stop) = stop {
                     self.stopped(stop);
                 }
-                Step::Return(match stands {
+                let outcome = match stands {
                     Some(earlier) => earlier.into_outcome(),
                     None => outcome.map(|response| response.map(RetryBody::untouched)),
-                })
+                };
+                Step::Return(self.informed(outcome, stop))
             }
         }
     }
@@ -170,10 +188,16 @@ impl<R: Body> Call<R> {
     /// hearing of it. Elsewhere, as after a 401 that an unkeyed POST met, it would hide that this attempt may have been
     /// processed, and so would an earlier error, which may say that the request never left.
     pub(crate) fn out_of_time(&mut self) -> Result<Response<RetryBody<R>>, BoxError> {
-        self.stopped(Stop::Deadline);
+        let stop = Stop::Deadline;
+        self.stopped(stop);
         match self.earlier.take() {
-            Some(earlier) if self.repeatable && earlier.is_response() => earlier.into_outcome(),
-            _ => Err(DeadlineExceeded::during(self.attempt()).into()),
+            Some(earlier) if self.repeatable && earlier.is_response() => {
+                self.informed(earlier.into_outcome(), Some(stop))
+            }
+            _ => {
+                let info = self.progress.info(Some(stop));
+                Err(DeadlineExceeded::during(info).into())
+            }
         }
     }
 
@@ -184,129 +208,80 @@ impl<R: Body> Call<R> {
         now: Instant,
     ) -> Option<Result<Response<RetryBody<R>>, BoxError>> {
         self.settle(None, false, now);
+        self.progress.paused_until(now);
         self.stopped(stop);
-        self.earlier.take().map(Earlier::into_outcome)
+        let earlier = self.earlier.take()?;
+        Some(self.informed(earlier.into_outcome(), Some(stop)))
     }
 
-    pub(crate) fn stopped(&self, stop: Stop) {
-        let reason = stop.name();
-        tracing::debug!(attempt = self.attempt(), reason, "will not retry");
+    fn stopped(&self, stop: Stop) {
+        let (attempt, reason) = (self.attempt(), stop.name());
         self.shared.state.tally.stop(stop);
+        match stop {
+            // Nothing was wrong with this call: there was too much of it, or of all.
+            Stop::Attempts | Stop::Budget if self.terms().attempts() > 1 => {
+                tracing::info!(attempt, reason, "retries are exhausted");
+            }
+            _ => tracing::debug!(attempt, reason, "will not retry"),
+        }
+    }
+
+    /// Adds the call's info to what is returned.
+    fn informed(
+        &self,
+        outcome: Result<Response<RetryBody<R>>, BoxError>,
+        stop: Option<Stop>,
+    ) -> Result<Response<RetryBody<R>>, BoxError> {
+        let info = self.progress.info(stop);
+        match outcome {
+            Ok(mut response) => {
+                // A box and a table: nothing for calls that have nothing to tell. And one attempt of this layer may have been
+                // several of another one below, where this one repeats nothing.
+                if info != RetryInfo::ONCE {
+                    let known = response.extensions().get::<RetryInfo>().is_some();
+                    if info.attempts > 1 || !known {
+                        response.extensions_mut().insert(info);
+                    }
+                }
+                Ok(response)
+            }
+            Err(error) => Err(if Self::adds_to(&error, info) {
+                Remarked::new(RetryError::new(info), error).into()
+            } else {
+                error
+            }),
+        }
+    }
+
+    /// Whether `info` says of `error` what it does not say itself.
+    fn adds_to(error: &BoxError, info: RetryInfo) -> bool {
+        if info.attempts > 1 {
+            return true;
+        }
+        match info.stop {
+            None => false,
+            // It says who refused, why, and what to change.
+            Some(Stop::Refused) => NeverLeft::find(&**error).is_none(),
+            Some(_) => RetryInfo::find(&**error).is_none(),
+        }
     }
 
     fn settle(&mut self, response: Option<&Response<R>>, departed: bool, now: Instant) {
         match std::mem::take(&mut self.progress.current) {
-            Attempt::Retry if !departed => self.shared.budget.refund(now),
+            Attempt::Retry(withdrawal) if !departed => withdrawal.refund(now),
             Attempt::Renewal(slot)
                 if response.is_some_and(|r| r.status() == StatusCode::UNAUTHORIZED) =>
             {
                 self.shared.state.renewals.fruitless(slot.as_ref(), now);
             }
-            Attempt::First | Attempt::Retry | Attempt::Renewal(_) => {}
+            Attempt::First | Attempt::Retry(_) | Attempt::Renewal(_) => {}
         }
     }
 
-    /// When to replay, or why not; `Err(None)` where nobody wants to.
-    fn next(
-        &mut self,
-        outcome: &Result<Response<R>, BoxError>,
-        proof: Proof,
-        replayable: bool,
-        now: Instant,
-    ) -> Result<Instant, Option<Stop>> {
-        if let Ok(response) = outcome
-            && self.wants_renewal(response)
-        {
-            return self.renew(response, replayable, now).map_err(Some);
-        }
-        match proof.refusal() {
-            Some(Refusal::Permanent) => return Err(Some(Stop::Refused)),
-            Some(Refusal::Local) if self.progress.refused => return Err(Some(Stop::Refused)),
-            Some(Refusal::Local) => self.progress.refused = true,
-            Some(Refusal::Transient) | None => {}
-        }
-        let (throttled, after) = match self.verdict(outcome) {
-            Verdict::Success => {
-                self.shared.budget.deposit(now);
-                return Err(None);
-            }
-            Verdict::Final => return Err(None),
-            Verdict::Transient { after } => (false, after),
-            Verdict::Throttled { after } => (true, after),
-        };
-        self.retry(outcome, proof, replayable, throttled, after, now)
-            .map_err(Some)
-    }
-
-    fn verdict(&self, outcome: &Result<Response<R>, BoxError>) -> Verdict {
-        let (class, attempt) = (self.class.as_ref(), self.attempt());
-        let exchange = match outcome {
-            Ok(response) => Exchange::answered(&self.method, class, attempt, response),
-            Err(error) => Exchange::failed(&self.method, class, attempt, &**error),
-        };
-        self.shared.settings.classifier.classify(&exchange)
-    }
-
-    fn retry(
-        &mut self,
-        outcome: &Result<Response<R>, BoxError>,
-        proof: Proof,
-        replayable: bool,
-        throttled: bool,
-        after: Duration,
-        now: Instant,
-    ) -> Result<Instant, Stop> {
-        let settings = &self.shared.settings;
-        let asked = outcome
-            .as_ref()
-            .ok()
-            .and_then(|response| retry_after::wait(response.headers(), crate::clock::wall));
-        let ceiling = settings
-            .backoff
-            .ceiling(throttled, self.progress.retries.saturating_add(1));
-        let case = Case {
-            attempts_left: self.attempts_left(),
-            safe: self.repeatable || proof.makes_safe(self.believes_claims),
-            replayable,
-            floor: after.max(asked.unwrap_or_default()),
-            longest_floor: settings.longest_retry_after,
-            jitter: full_jitter(ceiling, |most| fastrand::u64(..=most)),
-            deadline: self.deadline,
-        };
-        // The budget protects the server. A thousand calls that a queue or a stale token turned away here have cost it
-        // nothing, and must not be refused for want of budget either.
-        let costs = proof.refusal() != Some(Refusal::Local) || self.earlier.is_some();
-        let resume = case.permit(now, || !costs || self.shared.budget.withdraw(now))?;
-        self.progress.retries += 1;
-        if costs {
-            self.progress.current = Attempt::Retry;
-        }
-        Ok(resume)
-    }
-
-    fn wants_renewal(&self, response: &Response<R>) -> bool {
-        response.status() == StatusCode::UNAUTHORIZED
-            && response.extensions().get::<Renewed>().is_some()
-            && !self.progress.renewed
-            && self.shared.settings.attempts > 1
-    }
-
-    /// A 401 says that the server looked at the credential and at nothing else: no method, delay or budget matters.
-    fn renew(
-        &mut self,
-        response: &Response<R>,
-        replayable: bool,
-        now: Instant,
-    ) -> Result<Instant, Stop> {
-        let slot = response.extensions().get::<SlotName>();
-        if !replayable {
-            return Err(Stop::Body);
-        }
-        if !self.shared.state.renewals.allows(slot, now) {
-            return Err(Stop::Renewals);
-        }
-        self.progress.renewed = true;
-        self.progress.current = Attempt::Renewal(slot.cloned());
-        Ok(now)
+    fn facts<'a>(&'a self, target: Target<'a>) -> Facts<'a> {
+        Facts::new(target.method, target.uri)
+            .class(self.class.as_ref())
+            .attempt(self.attempt())
+            .keyed(self.keyed)
     }
 }

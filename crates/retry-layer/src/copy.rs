@@ -41,6 +41,21 @@ pub(crate) fn of<B: Replay>(request: &Request<B>) -> Option<Copy<B>> {
     })
 }
 
+impl<B> Copy<B> {
+    pub(crate) fn method(&self) -> &Method {
+        &self.method
+    }
+
+    pub(crate) fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// The body of the replay.
+    pub(crate) fn body(&self) -> &B {
+        &self.body
+    }
+}
+
 impl<B: Replay> Copy<B> {
     /// The request; and the copy once more where there is to be a replay after this one, and its body allows that.
     pub(crate) fn into_request(self, again: bool) -> (Request<B>, Option<Self>) {

@@ -2,45 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Why an outcome that another try might have mended was returned nevertheless.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Stop {
-    /// No attempt was left.
-    Attempts,
-    /// A layer below refused the call for good, or for the second time.
-    Refused,
-    /// Repeating the request might have done harm.
-    NotSafe,
-    /// The body could not be sent again.
-    Body,
-    /// The server asked for a longer wait than the layer obeys.
-    Wait,
-    /// The call's deadline would have passed, or did.
-    Deadline,
-    /// The budget was empty.
-    Budget,
-    /// The slot's renewed credentials had been refused too often.
-    Renewals,
-}
-
-impl Stop {
-    const COUNT: usize = 8;
-
-    /// The name, as in the log.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Attempts => "attempts",
-            Self::Refused => "refused",
-            Self::NotSafe => "not safe",
-            Self::Body => "body",
-            Self::Wait => "wait too long",
-            Self::Deadline => "deadline",
-            Self::Budget => "budget",
-            Self::Renewals => "renewals",
-        }
-    }
-}
+use crate::Stop;
 
 /// A snapshot of what a [`RetryLayer`](crate::RetryLayer) has done, over all services that it made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,9 +1,64 @@
-//! The failures that this layer adds.
+//! The failures that this layer adds, and what it adds to those of others.
 
 use std::error::Error;
 use std::fmt;
 
 use call_context::{NeverLeft, Refusal};
+
+use crate::RetryInfo;
+
+/// What was done for a call that failed nevertheless: a [remark](call_context::Remarked) on the error of the service below, which
+/// comes unchanged behind it.
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use http_body_util::Full;
+/// use retry_layer::{RetryInfo, RetryLayer};
+/// use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), BoxError> {
+/// let broken = service_fn(async |_: Request<()>| {
+///     Err::<Response<Full<Bytes>>, _>(std::io::Error::other("the connection broke"))
+/// });
+/// let client = ServiceBuilder::new().layer(RetryLayer::new()).service(broken);
+///
+/// let error = client.oneshot(Request::new(())).await.expect_err("it is broken");
+/// assert_eq!(error.to_string(), "gave up after 3 attempts: no attempt is left");
+/// assert_eq!(RetryInfo::find(&*error).map(|info| info.attempts()), Some(3));
+/// assert!(call_context::find::<std::io::Error>(&*error).is_some());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct RetryError {
+    info: RetryInfo,
+}
+
+impl RetryError {
+    pub(crate) fn new(info: RetryInfo) -> Self {
+        Self { info }
+    }
+
+    /// What the layer did for the call.
+    pub fn info(&self) -> RetryInfo {
+        self.info
+    }
+}
+
+impl fmt::Display for RetryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let attempts = self.info.attempts;
+        let s = if attempts == 1 { "" } else { "s" };
+        match self.info.stop {
+            Some(stop) => write!(f, "gave up after {attempts} attempt{s}: {}", stop.reason()),
+            None => write!(f, "failed for good after {attempts} attempt{s}"),
+        }
+    }
+}
+
+impl Error for RetryError {}
 
 /// The call's deadline passed, and there was no response to return.
 ///
@@ -12,34 +67,39 @@ use call_context::{NeverLeft, Refusal};
 /// this error. A call whose deadline had passed before its first attempt carries [`NeverLeft`] as its source.
 #[derive(Debug)]
 pub struct DeadlineExceeded {
-    attempt: u32,
+    info: Option<RetryInfo>,
     never_left: Option<NeverLeft>,
 }
 
 impl DeadlineExceeded {
-    pub(crate) fn during(attempt: u32) -> Self {
+    pub(crate) fn during(info: RetryInfo) -> Self {
         Self {
-            attempt,
+            info: Some(info),
             never_left: None,
         }
     }
 
     pub(crate) fn before_the_first() -> Self {
         Self {
-            attempt: 0,
+            info: None,
             never_left: Some(NeverLeft::new(Refusal::Permanent)),
         }
     }
 
     /// The attempt that was abandoned, counted from 1; 0 where none was made.
     pub fn attempt(&self) -> u32 {
-        self.attempt
+        self.info.map_or(0, |info| info.attempts)
+    }
+
+    /// What the layer did for the call; `None` where no attempt was made.
+    pub fn info(&self) -> Option<RetryInfo> {
+        self.info
     }
 }
 
 impl fmt::Display for DeadlineExceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.attempt {
+        match self.attempt() {
             0 => f.write_str("the call's deadline passed before the first attempt"),
             n => write!(f, "the call's deadline passed during attempt {n}"),
         }

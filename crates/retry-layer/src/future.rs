@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep_until};
 use tower_service::Service;
 
-use crate::call::{Call, Step};
+use crate::call::{Call, Step, Target};
 use crate::copy::Copy;
 use crate::{Replay, RetryBody, Stop, clock};
 
@@ -25,7 +25,7 @@ pin_project! {
     /// # Cancellation
     ///
     /// Dropping it drops what is under way: an attempt, which the server may process nevertheless; or a pause, after which
-    /// nothing is sent any more. A retry that the budget has paid for by then is not given back.
+    /// nothing is sent any more, and the budget gets back what that retry has cost.
     ///
     /// # Panics
     ///
@@ -167,8 +167,12 @@ where
                         }
                     };
                     let now = clock::now();
-                    let copy = this.replay.as_ref().map(|(_, request)| request.body());
-                    match call.judge(outcome, copy.is_some_and(Replay::is_whole), now) {
+                    let copy = this.replay.as_ref().map(|(_, copy)| Target {
+                        method: copy.method(),
+                        uri: copy.uri(),
+                        replays: copy.body().is_whole(),
+                    });
+                    match call.judge(outcome, copy, now) {
                         Step::Return(outcome) => {
                             this.state.set(State::Done);
                             return Poll::Ready(outcome);
@@ -204,10 +208,12 @@ where
                 }
                 StateProj::Readying => {
                     let call = this.call.as_mut().expect("only calls of ours replay");
-                    let (service, request) = this.replay.as_mut().expect("decided on with a copy");
-                    let stop = match service.poll_ready(cx) {
-                        Poll::Ready(Ok(())) if call.is_late(clock::now()) => Some(Stop::Deadline),
-                        Poll::Ready(Ok(())) => (!request.body().take_over()).then_some(Stop::Body),
+                    let (service, copy) = this.replay.as_mut().expect("decided on with a copy");
+                    let readiness = service.poll_ready(cx);
+                    let now = clock::now();
+                    let stop = match readiness {
+                        Poll::Ready(Ok(())) if call.is_late(now) => Some(Stop::Deadline),
+                        Poll::Ready(Ok(())) => (!copy.body().take_over()).then_some(Stop::Body),
                         Poll::Ready(Err(_)) => Some(Stop::Refused),
                         Poll::Pending => {
                             let Some(deadline) = call.deadline() else {
@@ -221,12 +227,15 @@ where
                         this.state.set(State::Done);
                         // Ready perhaps, and then on a permit that others wait for.
                         *this.replay = None;
-                        let earlier = call.give_up(stop, clock::now());
+                        let earlier = call.give_up(stop, now);
                         return Poll::Ready(earlier.expect("kept when the replay was decided on"));
                     }
                     let (mut service, copy) = this.replay.take().expect("decided on with a copy");
-                    call.replaying();
+                    call.replaying(now);
                     let (mut request, next) = copy.into_request(call.may_go_on());
+                    if next.is_none() {
+                        call.keep(&request);
+                    }
                     CallContext::of(request.extensions_mut()).set_attempt(call.attempt());
                     let future = service.call(request);
                     *this.replay = next.map(|copy| (service, copy));

@@ -12,7 +12,7 @@ use tower_layer::Layer;
 use crate::counters::Tally;
 use crate::renewals::Renewals;
 use crate::settings::Settings;
-use crate::{Budget, Classify, Counters, Retry};
+use crate::{Budget, ClassSettings, Classify, Counters, Retry, clock};
 
 /// A layer that repeats requests when that is safe and useful.
 ///
@@ -84,8 +84,8 @@ impl RetryLayer {
 
     /// How often a request is sent at most, the first time included.
     ///
-    /// With 1 (and 0) nothing is repeated, not even after a 401, and without a [deadline](Self::deadline) of its own the
-    /// layer does nothing at all.
+    /// With 1 (and 0) nothing is repeated, not even after a 401, and without a [deadline](Self::deadline) of its own, or a
+    /// [class](Self::class) with more to do, the layer does nothing at all.
     #[must_use]
     pub fn attempts(self, attempts: u32) -> Self {
         self.with(|settings| settings.attempts = attempts)
@@ -142,10 +142,21 @@ impl RetryLayer {
         self.with(|settings| settings.routes = Some(routes.into()))
     }
 
+    /// Gives requests of `class` settings of their own, wherever they say something; elsewhere the layer's hold.
+    ///
+    /// Said twice of one class, the later one counts where both say something. The order of this and the layer's own setters
+    /// does not matter.
+    #[must_use]
+    pub fn class(self, class: impl Into<Class>, own: ClassSettings) -> Self {
+        self.with(|settings| settings.add_class(class.into(), own))
+    }
+
     /// Declares that requests of `class` may be repeated, whatever their method and whatever became of them.
+    ///
+    /// Short for [`class`](Self::class) with [`ClassSettings::idempotent`].
     #[must_use]
     pub fn idempotent_class(self, class: impl Into<Class>) -> Self {
-        self.with(|settings| settings.idempotent_classes.push(class.into()))
+        self.class(class, ClassSettings::new().idempotent())
     }
 
     /// The request header that carries an idempotency key.
@@ -168,9 +179,11 @@ impl RetryLayer {
     /// Declares that keys are honoured on routes of `class`, and of the other classes named so, alone.
     ///
     /// Few servers honour keys everywhere. The origin must be [named](Self::keys_honoured_by) as well.
+    ///
+    /// Short for [`class`](Self::class) with [`ClassSettings::keyed`].
     #[must_use]
     pub fn keyed_class(self, class: impl Into<Class>) -> Self {
-        self.with(|settings| settings.keyed_classes.push(class.into()))
+        self.class(class, ClassSettings::new().keyed())
     }
 
     /// Believes REFUSED_STREAM and GOAWAY of the servers at `origins`: requests refused so were not processed.
@@ -187,7 +200,18 @@ impl RetryLayer {
         self.with(|settings| settings.classifier = Arc::new(classifier))
     }
 
-    /// What the layer has done so far.
+    /// How many retries the budget holds now, or the part of it that the origins share where it is kept [by
+    /// origin](Budget::per_origin).
+    pub fn balance(&self) -> f64 {
+        self.shared.budget.balance(clock::now())
+    }
+
+    /// How many retries the budget holds now for requests to `origin`.
+    pub fn balance_for(&self, origin: &Origin) -> f64 {
+        self.shared.budget.balance_for(origin, clock::now())
+    }
+
+    /// What the layer has done so far: a copy of a dozen numbers, without a lock.
     pub fn counters(&self) -> Counters {
         self.shared.state.tally.snapshot()
     }

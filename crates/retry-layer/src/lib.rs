@@ -10,7 +10,7 @@
 //!    [proven](call_context::Unprocessed) that the server did not process it;
 //! 3. the body can be sent again ([`Replay`]);
 //! 4. the pause is no longer than the layer is willing to wait, and ends before the call's deadline;
-//! 5. the [`Budget`] has something left. A call of which nothing has reached the server yet, since a layer below turned it
+//! 5. the [`Budget`], of all requests or of [this origin](Budget::per_origin), has something left. A call of which nothing has reached the server yet, since a layer below turned it
 //!    away ([`Refusal::Local`](call_context::Refusal::Local)), is not asked to pay.
 //!
 //! So a POST that neither has a key nor is opted in is sent again on proof alone, and never because of a 503 or a timeout.
@@ -53,6 +53,19 @@
 //! | 1xx, 2xx, 3xx | success | pays into the budget |
 //! | all others, also 401, 403, 409, 501 and 505 | final | the same request meets the same answer |
 //!
+//! An API that speaks differently gets a [classifier](RetryLayer::classifier) of its own, or pieces in front of any classifier
+//! ([`Classify::unless`]):
+//!
+//! | piece | what it reads |
+//! | --- | --- |
+//! | [`JsonCode`] | a code in the first bytes of a JSON body, where a layer below has [peeked](call_context::BodyPrefix) at them |
+//! | [`ShouldRetry`] | `x-should-retry: true` and `false`, or another header of that kind |
+//! | [`KeyInUse`] | 409 and 425 to a request whose idempotency key the server honours: its first attempt is still under way |
+//! | [`Grpc`] | `grpc-status` and `grpc-retry-pushback-ms` in responses of trailers alone |
+//! | a function from an [`Exchange`] to an `Option<Verdict>` | whatever it likes |
+//!
+//! Classes of requests may differ in attempts, pauses, deadline and classifier: [`RetryLayer::class`].
+//!
 //! Errors are judged by the engine first: a [permanent](call_context::Refusal::Permanent) refusal is final, a
 //! [local](call_context::Refusal::Local) one is tried again once a call, and all proof comes from
 //! [`NeverLeft`](call_context::NeverLeft) and [`Unprocessed`](call_context::Unprocessed). REFUSED_STREAM and GOAWAY
@@ -72,9 +85,14 @@
 //!
 //! The pause is drawn evenly from zero to `base · 2ⁿ⁻¹`, capped ("full jitter", after the cap, anew for each retry). A
 //! `Retry-After` is a floor below it: the pause is never shorter, and jitter on top keeps clients apart that were
-//! told the same. A floor above [the longest obeyed](RetryLayer::longest_retry_after) returns the response now. The
-//! layer never adds up waits: a rate layer below that has closed its window for the same `Retry-After` is open again when
-//! the replay gets there.
+//! told the same. So is, on a throttled response without `Retry-After`, the time until a limit opens of which `RateLimit` says
+//! that nothing remains (draft-ietf-httpapi-ratelimit-headers). A floor above [the longest
+//! obeyed](RetryLayer::longest_retry_after) returns the response now. The layer never adds up waits: a rate layer below that
+//! has closed its window for the same `Retry-After` is open again when the replay gets there.
+//!
+//! The [deadline](RetryLayer::deadline) is that of the whole call. A timeout of an *attempt* belongs below, where it does not
+//! tick while the attempt waits for a token or a place: the rate layer's `answer_within`, or tower's `Timeout` next to the client.
+//! Either may come after the server has done its work: a POST without a key that timed out is not sent again.
 //!
 //! # What is returned
 //!
@@ -89,6 +107,17 @@
 //! a POST without a key that is under way once more, an error that says that nothing had left), the call fails with
 //! [`DeadlineExceeded`].
 //!
+//! # What is seen
+//!
+//! [`RetryInfo`] tells attempts, time in pauses and the reason to [stop](Stop). It is among the extensions of a response
+//! wherever there is something to tell (more than one attempt, or one that might have been mended), so that a call that goes
+//! well allocates nothing for it; and likewise in the chain of an error, as a [remark](call_context::Remarked) on the error of
+//! the service below. An error that a layer below refused the first attempt with, for good, speaks for itself. The attempt's number is in the [`CallContext`](call_context::CallContext) that layers below read.
+//!
+//! [`RetryLayer::counters`] counts retries and the calls that stopped, by reason, and [`RetryLayer::balance`] says what the
+//! budget holds. In the log: `will retry` and `will not retry` with the reason (debug), `retries are exhausted` where no attempt
+//! or no budget was left (info). No event holds a path, a header or an error's text.
+//!
 //! # Defaults
 //!
 //! | setting | default |
@@ -98,7 +127,9 @@
 //! | [`throttle_base`](RetryLayer::throttle_base) | 1 s |
 //! | [`longest_retry_after`](RetryLayer::longest_retry_after) | 60 s |
 //! | [`deadline`](RetryLayer::deadline) | none but the call's own |
-//! | [`budget`](RetryLayer::budget) | 10, and 0.2 for each success, and 0.1 for each second |
+//! | [`budget`](RetryLayer::budget) | 10, and 0.2 for each success, and 0.1 for each second; a throttle [costs](Budget::throttle_cost) what a failure does; one for [all origins](Budget::per_origin) |
+//! | [`classifier`](RetryLayer::classifier) | [`Standard`], without pieces |
+//! | [`class`](RetryLayer::class) | no class has settings of its own |
 //! | [`idempotency_header`](RetryLayer::idempotency_header) | `idempotency-key`, honoured by no origin; by an origin that is named, on all routes |
 //!
 //! # Where it stands
@@ -113,45 +144,83 @@
 //! # Other layers that retry
 //!
 //! One layer retries a call: a second one below passes its calls through, and says so once in the log. Clients that
-//! repeat on their own know nothing of it: build hyper-util's with `retry_canceled_requests(false)` and reqwest's with
-//! `retry(reqwest::retry::never())` if each attempt must be seen by the layers in between.
+//! repeat on their own know nothing of it: no layer counts what they repeat, a budget does not bound it, and reqwest believes a
+//! server's refusal of an HTTP/2 stream, which is [no proof](RetryLayer::trust_refusals). Switch them off.
+//!
+//! hyper-util's client repeats requests that it could not hand to a connection:
+//!
+//! ```
+//! use hyper_util::client::legacy::Client;
+//! use hyper_util::rt::TokioExecutor;
+//!
+//! let client = Client::builder(TokioExecutor::new())
+//!     .retry_canceled_requests(false)
+//!     .build_http::<http_body_util::Full<bytes::Bytes>>();
+//! ```
+//!
+//! reqwest does the same, repeats requests whose stream was refused, and follows redirects:
+//!
+//! ```
+//! let client = reqwest::Client::builder()
+//!     .retry(reqwest::retry::never())
+//!     .redirect(reqwest::redirect::Policy::none())
+//!     .build()?;
+//! # Ok::<(), reqwest::Error>(())
+//! ```
 //!
 //! # Features
 //!
-//! `hyper` (default): reads proof from the errors of hyper, hyper-util's legacy client and h2; [`Replay`] for hyper's body.
+//! All are on by default.
+//!
+//! - `hyper`: reads proof from the errors of hyper, hyper-util's legacy client and h2; [`Replay`] for hyper's body.
+//! - `json`: [`JsonCode`].
+//! - `rate-limit`: `RateLimit` as a floor.
 
 mod backoff;
 mod body;
 mod budget;
 mod call;
+mod class_settings;
 mod classify;
 mod clock;
 mod copy;
 mod counters;
 mod earlier;
 mod error;
+mod floor;
 mod future;
 mod idempotency_key;
+mod info;
 mod layer;
 mod permit;
 mod proof;
+#[cfg(feature = "rate-limit")]
+mod rate_limit;
 mod renewals;
 mod replay;
 mod replay_body;
 mod retry_after;
 mod service;
 mod settings;
+mod stop;
 
 pub use body::RetryBody;
 pub use budget::Budget;
-pub use classify::{Classify, Exchange, Standard, Verdict};
-pub use counters::{Counters, Stop};
-pub use error::{BelowRateLayer, DeadlineExceeded};
+pub use class_settings::ClassSettings;
+#[cfg(feature = "json")]
+pub use classify::JsonCode;
+pub use classify::{
+    Classify, Exchange, Facts, Grpc, KeyInUse, Piece, ShouldRetry, Standard, Unless, Verdict,
+};
+pub use counters::Counters;
+pub use error::{BelowRateLayer, DeadlineExceeded, RetryError};
 pub use future::ResponseFuture;
 pub use idempotency_key::{
     IdempotencyKey, IdempotencyKeyError, IdempotencyKeyFuture, IdempotencyKeyLayer,
 };
+pub use info::RetryInfo;
 pub use layer::RetryLayer;
 pub use replay::Replay;
 pub use replay_body::{BodyLost, ReplayBody};
 pub use service::Retry;
+pub use stop::Stop;

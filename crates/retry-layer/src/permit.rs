@@ -26,11 +26,12 @@ impl Case {
     /// When the replay may be sent, or the first gate that is shut.
     ///
     /// `withdraw` is asked last, and only when everything else agrees: a call that could not retry anyway costs others nothing.
-    pub(crate) fn permit(
+    /// What it takes out comes along.
+    pub(crate) fn permit<T>(
         &self,
         now: Instant,
-        withdraw: impl FnOnce() -> bool,
-    ) -> Result<Instant, Stop> {
+        withdraw: impl FnOnce() -> Option<T>,
+    ) -> Result<(Instant, T), Stop> {
         if self.attempts_left == 0 {
             return Err(Stop::Attempts);
         }
@@ -48,10 +49,8 @@ impl Case {
         if self.deadline.is_some_and(|deadline| resume >= deadline) {
             return Err(Stop::Deadline);
         }
-        if !withdraw() {
-            return Err(Stop::Budget);
-        }
-        Ok(resume)
+        let withdrawn = withdraw().ok_or(Stop::Budget)?;
+        Ok((resume, withdrawn))
     }
 }
 
@@ -76,7 +75,10 @@ mod tests {
     #[test]
     fn a_replay_waits_for_the_floor_and_the_jitter() {
         let now = crate::clock::now();
-        assert_eq!(open().permit(now, || true), Ok(now + SECOND * 3 / 2));
+        assert_eq!(
+            open().permit(now, || Some(7)),
+            Ok((now + SECOND * 3 / 2, 7))
+        );
     }
 
     #[test]
@@ -91,7 +93,7 @@ mod tests {
             ..open()
         };
         let ask = |case: Case, expected: Stop| {
-            let answer = case.permit(now, || unreachable!("the budget is asked last"));
+            let answer = case.permit::<()>(now, || unreachable!("the budget is asked last"));
             assert_eq!(answer, Err(expected));
         };
         ask(shut, Stop::Attempts);
@@ -116,7 +118,7 @@ mod tests {
             deadline: None,
             ..shut
         };
-        assert_eq!(shut.permit(now, || false), Err(Stop::Budget));
+        assert_eq!(shut.permit::<()>(now, || None), Err(Stop::Budget));
     }
 
     #[test]
@@ -127,9 +129,11 @@ mod tests {
             deadline: Some(deadline),
             ..open()
         };
-        assert_eq!(until(now + pause).permit(now, || true), Err(Stop::Deadline));
+        let too_early = until(now + pause).permit(now, || Some(()));
+        assert_eq!(too_early, Err(Stop::Deadline));
         let later = now + pause + Duration::from_nanos(1);
-        assert_eq!(until(later).permit(now, || true), Ok(now + pause));
+        let in_time = until(later).permit(now, || Some(()));
+        assert_eq!(in_time, Ok((now + pause, ())));
     }
 
     #[test]
@@ -140,6 +144,6 @@ mod tests {
             longest_floor: Duration::MAX,
             ..open()
         };
-        assert_eq!(case.permit(now, || true), Err(Stop::Wait));
+        assert_eq!(case.permit(now, || Some(())), Err(Stop::Wait));
     }
 }

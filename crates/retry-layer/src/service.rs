@@ -14,6 +14,7 @@ use tower_service::Service;
 
 use crate::call::Call;
 use crate::layer::Shared;
+use crate::settings::ClassIndex;
 use crate::{BelowRateLayer, DeadlineExceeded, Replay, ResponseFuture, RetryBody, clock, copy};
 
 /// A service that repeats requests when that is safe and useful. Made by a [`RetryLayer`](crate::RetryLayer).
@@ -22,9 +23,10 @@ use crate::{BelowRateLayer, DeadlineExceeded, Replay, ResponseFuture, RetryBody,
 ///
 /// # Errors
 ///
-/// The inner service's own, boxed and otherwise as it was; [`DeadlineExceeded`](crate::DeadlineExceeded);
-/// [`BelowRateLayer`](crate::BelowRateLayer). A failure to become ready for the first attempt carries [`NeverLeft`]; one for a replay is not returned at all, but the outcome that
-/// stands.
+/// The inner service's own, behind a [remark](call_context::Remarked) that is a [`RetryError`](crate::RetryError) wherever there
+/// is [something to tell](crate::RetryInfo); [`DeadlineExceeded`]; [`BelowRateLayer`]. A failure to become
+/// ready for the first attempt carries [`NeverLeft`]; one for a replay is not returned at all, but the outcome that stands. Calls
+/// that the layer only passes through keep the inner service's error as it was.
 ///
 /// # Panics
 ///
@@ -67,21 +69,22 @@ where
         if settings.is_off() {
             return ResponseFuture::passing(self.inner.call(request));
         }
-        let (class, deadline) = match self.enter(&mut request) {
-            Entrance::Open(class, deadline) => (class, deadline),
+        let (class, own, deadline) = match self.enter(&mut request) {
+            Entrance::Open(class, own, deadline) => (class, own, deadline),
             Entrance::Passing => return ResponseFuture::passing(self.inner.call(request)),
             Entrance::BelowRateLayer => return self.refuse(BelowRateLayer::new()),
         };
         if deadline.is_some_and(|deadline| deadline <= clock::now()) {
             return self.refuse(DeadlineExceeded::before_the_first());
         }
-        let call = Call::new(Arc::clone(&self.shared), &request, class, deadline);
-        let copy = if settings.attempts > 1 {
+        let mut call = Call::new(Arc::clone(&self.shared), &request, class, own, deadline);
+        let copy = if settings.terms(own).attempts() > 1 {
             copy::of(&request)
         } else {
             None
         };
         let Some(copy) = copy else {
+            call.keep(&request);
             return ResponseFuture::attempting(self.inner.call(request), None, call);
         };
         // The inner service that is ready makes the first attempt; replays ask it for readiness again.
@@ -94,8 +97,8 @@ where
 
 /// How a call enters the layer.
 enum Entrance {
-    /// With this class and this deadline.
-    Open(Option<Class>, Option<Instant>),
+    /// With this class, the settings that the class has to itself, and this deadline.
+    Open(Option<Class>, Option<ClassIndex>, Option<Instant>),
     /// Another retry layer watches over the call already.
     Passing,
     /// A rate layer has counted the call already, and would count no replay of it.
@@ -107,30 +110,34 @@ impl<S> Retry<S> {
     fn enter<B>(&self, request: &mut Request<B>) -> Entrance {
         let settings = &self.shared.settings;
         let context = CallContext::of(request.extensions_mut());
-        if settings.attempts > 1 {
-            if !context.enter(Guard::Retry) {
-                if !self.shared.state.stacked.swap(true, Relaxed) {
-                    tracing::warn!(
-                        "a retry layer is below another one, and passes its calls through"
-                    );
-                }
-                return Entrance::Passing;
+        if settings.repeats() && !context.enter(Guard::Retry) {
+            if !self.shared.state.stacked.swap(true, Relaxed) {
+                tracing::warn!("a retry layer is below another one, and passes its calls through");
             }
-            if context.inside(Guard::Rate) || context.inside(Guard::Place) {
-                return Entrance::BelowRateLayer;
-            }
+            return Entrance::Passing;
         }
-        let own = settings.deadline;
-        if let Some(own) = own.and_then(|own| clock::now().checked_add(own)) {
-            context.limit_deadline(own);
-        }
-        let deadline = context.deadline();
-        let class = match &settings.routes {
-            None => context.class().cloned(),
-            // An ambiguous path has no class; refusing it is the business of the layer that holds the credentials.
-            Some(routes) => routes.resolve(request).unwrap_or_default(),
+        let is_counted = context.inside(Guard::Rate) || context.inside(Guard::Place);
+        let Some(routes) = &settings.routes else {
+            let class = context.class().cloned();
+            return self.open(context, class, is_counted);
         };
-        Entrance::Open(class, deadline)
+        // An ambiguous path has no class; refusing it is the business of the layer that holds the credentials.
+        let class = routes.resolve(request).unwrap_or_default();
+        self.open(CallContext::of(request.extensions_mut()), class, is_counted)
+    }
+
+    fn open(&self, context: &mut CallContext, class: Option<Class>, is_counted: bool) -> Entrance {
+        let settings = &self.shared.settings;
+        let own = class.as_ref().and_then(|class| settings.find(class));
+        let terms = settings.terms(own);
+        if is_counted && terms.attempts() > 1 {
+            return Entrance::BelowRateLayer;
+        }
+        let deadline = terms.deadline();
+        if let Some(deadline) = deadline.and_then(|after| clock::now().checked_add(after)) {
+            context.limit_deadline(deadline);
+        }
+        Entrance::Open(class, own, context.deadline())
     }
 
     /// Refuses a call, and lets go of the inner service that is ready for it: it may sit on a permit.

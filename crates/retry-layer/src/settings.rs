@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use call_context::{Class, Origin, Routes};
 use http::header::HeaderName;
-use http::{Method, Request, Uri};
+use http::{HeaderMap, Method, Request, Uri};
 
 use crate::backoff::Backoff;
-use crate::{Classify, Standard};
+use crate::{ClassSettings, Classify, Standard};
 
 #[derive(Clone)]
 pub(crate) struct Settings {
@@ -17,13 +17,11 @@ pub(crate) struct Settings {
     pub(crate) longest_retry_after: Duration,
     pub(crate) deadline: Option<Duration>,
     pub(crate) routes: Option<Arc<Routes>>,
-    pub(crate) idempotent_classes: Vec<Class>,
     pub(crate) idempotency_header: HeaderName,
     pub(crate) keys_honoured_by: Vec<Origin>,
-    /// Where keys are honoured; empty for everywhere.
-    pub(crate) keyed_classes: Vec<Class>,
     pub(crate) refusals_trusted: Vec<Origin>,
     pub(crate) classifier: Arc<dyn Classify>,
+    classes: Vec<(Class, ClassSettings)>,
 }
 
 impl Default for Settings {
@@ -38,39 +36,132 @@ impl Default for Settings {
             longest_retry_after: Duration::from_secs(60),
             deadline: None,
             routes: None,
-            idempotent_classes: Vec::new(),
             idempotency_header: HeaderName::from_static("idempotency-key"),
             keys_honoured_by: Vec::new(),
-            keyed_classes: Vec::new(),
             refusals_trusted: Vec::new(),
             classifier: Arc::new(Standard),
+            classes: Vec::new(),
         }
     }
 }
 
 impl Settings {
+    /// Adds to what `class` has to itself.
+    pub(crate) fn add_class(&mut self, class: Class, settings: ClassSettings) {
+        match self.classes.iter_mut().find(|(known, _)| *known == class) {
+            Some((_, known)) => known.merge(settings),
+            None => self.classes.push((class, settings)),
+        }
+    }
+
     /// Whether the layer has anything to do at all.
     pub(crate) fn is_off(&self) -> bool {
-        self.attempts <= 1 && self.deadline.is_none()
+        let has_work = |(_, own): &(Class, ClassSettings)| own.deadline.is_some();
+        !self.repeats() && self.deadline.is_none() && !self.classes.iter().any(has_work)
     }
 
-    /// Whether `request`, of class `class`, may be repeated whatever became of the last attempt.
-    pub(crate) fn is_repeatable<B>(&self, request: &Request<B>, class: Option<&Class>) -> bool {
-        is_idempotent(request.method())
-            || class.is_some_and(|class| self.idempotent_classes.contains(class))
-            || (request.headers().contains_key(&self.idempotency_header)
-                && self.honours_keys(request.uri(), class))
+    /// Whether the layer repeats requests, of some class at least.
+    pub(crate) fn repeats(&self) -> bool {
+        let more_than_one = |attempts: u32| attempts > 1;
+        let of_classes = || self.classes.iter().filter_map(|(_, own)| own.attempts);
+        more_than_one(self.attempts) || of_classes().any(more_than_one)
     }
 
-    fn honours_keys(&self, uri: &Uri, class: Option<&Class>) -> bool {
-        let on_this_route = self.keyed_classes.is_empty()
-            || class.is_some_and(|class| self.keyed_classes.contains(class));
-        on_this_route && is_among(&self.keys_honoured_by, uri)
+    /// Where `class` has settings of its own.
+    pub(crate) fn find(&self, class: &Class) -> Option<ClassIndex> {
+        let mut classes = self.classes.iter();
+        classes
+            .position(|(known, _)| known == class)
+            .map(ClassIndex)
+    }
+
+    /// What holds for requests of the class with these settings of its own, or of those without.
+    pub(crate) fn terms(&self, own: Option<ClassIndex>) -> Terms<'_> {
+        let own = own.and_then(|ClassIndex(index)| self.classes.get(index));
+        Terms {
+            layer: self,
+            own: own.map(|(_, own)| own),
+        }
     }
 
     /// Whether HTTP/2 refusals of the server behind `uri` are believed.
     pub(crate) fn trusts_refusals(&self, uri: &Uri) -> bool {
         is_among(&self.refusals_trusted, uri)
+    }
+}
+
+/// A class that has settings of its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClassIndex(usize);
+
+/// The settings for requests of one class: its own where it has some, and the layer's elsewhere.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms<'a> {
+    layer: &'a Settings,
+    own: Option<&'a ClassSettings>,
+}
+
+impl<'a> Terms<'a> {
+    fn or<T>(&self, own: impl FnOnce(&ClassSettings) -> Option<T>, layers: T) -> T {
+        self.own.and_then(own).unwrap_or(layers)
+    }
+
+    pub(crate) fn attempts(&self) -> u32 {
+        self.or(|own| own.attempts, self.layer.attempts)
+    }
+
+    pub(crate) fn backoff(&self) -> Backoff {
+        let Backoff {
+            base,
+            throttle_base,
+            max_delay,
+        } = self.layer.backoff;
+        Backoff {
+            base: self.or(|own| own.base, base),
+            throttle_base: self.or(|own| own.throttle_base, throttle_base),
+            max_delay: self.or(|own| own.max_delay, max_delay),
+        }
+    }
+
+    pub(crate) fn longest_retry_after(&self) -> Duration {
+        self.or(
+            |own| own.longest_retry_after,
+            self.layer.longest_retry_after,
+        )
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        self.own
+            .and_then(|own| own.deadline)
+            .or(self.layer.deadline)
+    }
+
+    pub(crate) fn classifier(&self) -> &'a dyn Classify {
+        let own = self.own.and_then(|own| own.classifier.as_ref());
+        &**own.unwrap_or(&self.layer.classifier)
+    }
+
+    /// Whether `request` carries a key that the server honours.
+    pub(crate) fn is_keyed<B>(&self, request: &Request<B>) -> bool {
+        // First what costs nothing where no keys are honoured at all.
+        self.honours_keys(request.uri()) && self.has_key(request.headers())
+    }
+
+    /// Whether a request, with an honoured key or without one, may be repeated whatever became of the last attempt.
+    pub(crate) fn is_repeatable(&self, method: &Method, keyed: bool) -> bool {
+        keyed || is_idempotent(method) || self.own.is_some_and(|own| own.idempotent)
+    }
+
+    fn has_key(&self, headers: &HeaderMap) -> bool {
+        headers.contains_key(&self.layer.idempotency_header)
+    }
+
+    fn honours_keys(&self, uri: &Uri) -> bool {
+        let on_this_route = || {
+            self.own.is_some_and(|own| own.keyed)
+                || !self.layer.classes.iter().any(|(_, own)| own.keyed)
+        };
+        is_among(&self.layer.keys_honoured_by, uri) && on_this_route()
     }
 }
 
@@ -81,4 +172,55 @@ fn is_idempotent(method: &Method) -> bool {
 
 fn is_among(origins: &[Origin], uri: &Uri) -> bool {
     origins.iter().any(|origin| origin.matches(uri))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_class_has_its_own_terms_and_the_layers_where_it_has_none() {
+        let mut settings = Settings::default();
+        let own = ClassSettings::new().attempts(7).base(SECOND);
+        settings.add_class("a".into(), own);
+        settings.add_class(
+            "a".into(),
+            ClassSettings::new().base(2 * SECOND).idempotent(),
+        );
+        settings.attempts = 4;
+        let a = settings.terms(settings.find(&"a".into()));
+        assert_eq!(a.attempts(), 7);
+        assert_eq!(a.backoff().base, 2 * SECOND);
+        assert_eq!(a.backoff().max_delay, 20 * SECOND);
+        assert_eq!(a.longest_retry_after(), 60 * SECOND);
+        assert!(a.is_repeatable(&Method::POST, false));
+        for own in [settings.find(&"b".into()), None] {
+            let others = settings.terms(own);
+            assert_eq!(others.attempts(), 4);
+            assert_eq!(others.backoff().base, SECOND / 20);
+            assert!(!others.is_repeatable(&Method::POST, false));
+        }
+    }
+
+    #[test]
+    fn a_layer_is_off_where_no_class_gives_it_work() {
+        let off = |attempts, own: ClassSettings| {
+            let mut settings = Settings {
+                attempts,
+                ..Settings::default()
+            };
+            settings.add_class("a".into(), own);
+            settings.is_off()
+        };
+        assert!(off(1, ClassSettings::new()));
+        assert!(off(
+            0,
+            ClassSettings::new().attempts(1).idempotent().keyed()
+        ));
+        assert!(!off(1, ClassSettings::new().attempts(2)));
+        assert!(!off(1, ClassSettings::new().deadline(SECOND)));
+        assert!(!off(2, ClassSettings::new().attempts(1)));
+    }
 }

@@ -91,7 +91,22 @@ async fn the_log_holds_no_path_no_header_and_no_error() {
     assert!(error.is_err());
     let text = log.text();
     assert!(text.contains("will retry attempt=2 delay_ms=0"), "{text}");
-    let stopped = "will not retry attempt=3 reason=\"attempts\"";
+    let stopped = "retries are exhausted attempt=3 reason=\"attempts\"";
     assert!(text.contains(stopped), "{text}");
     assert!(!text.contains("canary"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_that_does_no_good_or_may_do_harm_is_in_the_log_with_the_reason() {
+    let log = Log::of_the_process();
+    let busy = service_fn(async |_: Request<()>| {
+        let response = Response::builder().status(503);
+        Ok::<_, Infallible>(response.body(Full::<Bytes>::default()).expect("a response"))
+    });
+    let post = Request::post("https://api.example.com/").body(());
+    let outcome = prompt().layer(busy).oneshot(post.expect("a request")).await;
+    assert_eq!(outcome.expect("a response").status(), 503);
+    let text = log.text();
+    let stopped = "will not retry attempt=1 reason=\"not safe\"";
+    assert!(text.contains(stopped), "{text}");
 }

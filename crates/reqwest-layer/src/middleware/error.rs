@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::{fmt, iter};
 
-use call_context::BoxError;
+use call_context::{BoxError, Remarked};
 use reqwest::Url;
 use reqwest_middleware::Error;
 
@@ -28,13 +28,30 @@ impl StdError for LayerError {
     }
 }
 
-/// What the error of a stack looks like outside: one that came from below as it was, one of a layer as a
-/// [`LayerError`].
+/// What the error of a stack looks like outside: one that came from below as it was, whatever the layers have remarked about
+/// it, one of a layer as a [`LayerError`].
 pub(super) fn into_middleware(error: BoxError) -> Error {
-    match error.downcast::<BelowError>() {
+    match take_below(error) {
         Ok(below) => below.into_inner(),
         Err(source) => Error::middleware(LayerError { source }),
     }
+}
+
+/// The error from below, without remarks; one of a layer with all of them.
+fn take_below(mut error: BoxError) -> Result<Box<BelowError>, BoxError> {
+    let mut bare: &(dyn StdError + 'static) = &*error;
+    while let Some(remarked) = bare.downcast_ref::<Remarked>() {
+        bare = remarked.error();
+    }
+    if bare.is::<BelowError>() {
+        loop {
+            error = match error.downcast::<Remarked>() {
+                Ok(remarked) => remarked.into_error(),
+                Err(bare) => return bare.downcast(),
+            };
+        }
+    }
+    Err(error)
 }
 
 /// An error of the client, or of middleware below, as the layers see it.

@@ -10,11 +10,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use call_context::{NeverLeft, Refusal};
+use call_context::{CallContext, Guard, NeverLeft, Refusal, Remarked};
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full, StreamBody};
-use retry_layer::{RetryBody, RetryLayer, Stop};
+use retry_layer::{RetryBody, RetryError, RetryLayer, Stop};
 use tokio::time::{Instant, Sleep, sleep};
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -56,7 +56,7 @@ async fn an_attempt_that_departed_is_not_hidden_by_one_that_did_not() {
     let script = Script::new([broken(), never_left(Refusal::Transient)]);
     let error = run(&layer, &script, get()).await.expect_err("an error");
     assert_eq!(NeverLeft::find(&*error), None);
-    assert!(error.downcast_ref::<std::io::Error>().is_some());
+    assert!(call_context::find::<std::io::Error>(&*error).is_some());
 }
 
 #[tokio::test(start_paused = true)]
@@ -103,11 +103,25 @@ async fn failing_readiness_before_the_first_attempt_never_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_of_the_inner_service_is_returned_as_it_is() {
+async fn an_error_of_the_inner_service_is_inside_as_it_was() {
     let script = Script::new([broken()]);
     let error = run(&prompt(), &script, post()).await.expect_err("an error");
-    let error = error.downcast::<std::io::Error>().expect("the same error");
-    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    assert!(call_context::find::<RetryError>(&*error).is_some());
+    let error = error.downcast::<Remarked>().expect("a remark");
+    let inner = error.into_error().downcast::<std::io::Error>();
+    let inner = inner.expect("the same error");
+    assert_eq!(inner.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_a_call_that_only_passes_through_is_returned_as_it_is() {
+    let mut watched = get();
+    CallContext::of(watched.extensions_mut()).enter(Guard::Retry);
+    for (layer, request) in [(prompt(), watched), (prompt().attempts(1), get())] {
+        let script = Script::new([broken()]);
+        let error = run(&layer, &script, request).await.expect_err("an error");
+        assert!(error.is::<std::io::Error>());
+    }
 }
 
 /// A body that gives its frames one by one, each after a second, and its length beforehand.

@@ -143,7 +143,9 @@ async fn an_attempt_whose_body_failed_is_the_last_one() {
     let layer = prompt();
     let call = layer.layer(reader);
     let outcome = call.oneshot(put("a.example", ReplayBody::new(body))).await;
-    assert_eq!(outcome.expect_err("failed").to_string(), "the disk");
+    let error = outcome.expect_err("failed");
+    let cause = call_context::find::<std::io::Error>(&*error);
+    assert_eq!(cause.expect("the cause").to_string(), "the disk");
     assert_eq!(calls.load(SeqCst), 1);
     assert_eq!(layer.counters().stopped(Stop::Body), 1);
 }

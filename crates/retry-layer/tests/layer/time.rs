@@ -161,6 +161,57 @@ async fn of_two_retry_afters_the_longer_counts() {
     assert_eq!(script.seen()[1].at, 9 * SECOND);
 }
 
+#[cfg(feature = "rate-limit")]
+#[tokio::test(start_paused = true)]
+async fn a_limit_with_nothing_left_is_a_floor_where_a_throttle_has_no_retry_after() {
+    for (answer, fields, wait) in [
+        (429, &[("ratelimit", r#""burst";r=0;t=7"#)][..], 7),
+        (429, &[("ratelimit", "limit=2, remaining=0, reset=9")], 9),
+        (429, &[("ratelimit", r#""burst";r=3;t=7"#)], 0),
+        (
+            429,
+            &[("ratelimit", r#""burst";r=0;t=7"#), ("retry-after", "3")],
+            3,
+        ),
+        (
+            429,
+            &[("ratelimit", r#""burst";r=0;t=3"#), ("retry-after", "7")],
+            7,
+        ),
+        (500, &[("ratelimit", r#""burst";r=0;t=7"#)], 0),
+    ] {
+        let mut first = status(answer).expect("a response");
+        for (name, value) in fields {
+            let value = value.parse().expect("a value");
+            first.headers_mut().insert(*name, value);
+        }
+        let script = Script::new([Ok(first), status(200)]);
+        run(&prompt(), &script, get()).await.expect("a response");
+        assert_eq!(script.seen()[1].at, wait * SECOND, "{fields:?}");
+    }
+    let layer = prompt();
+    let daily = r#""daily";r=0;t=86400"#;
+    let script = Script::new([with_header(429, "ratelimit", daily)]);
+    run(&layer, &script, get()).await.expect("a response");
+    assert_eq!(layer.counters().stopped(Stop::Wait), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unkeyed_post_that_times_out_below_is_sent_exactly_once_and_a_get_again() {
+    for (request, calls) in [(post(), 1), (get(), 3)] {
+        let layer = prompt();
+        let script = Script::slow((0..3).map(|_| (60 * SECOND, status(200))));
+        let start = Instant::now();
+        let timeout = tower::timeout::Timeout::new(script.clone(), 5 * SECOND);
+        let error = layer.layer(timeout).oneshot(request).await;
+        let error = error.expect_err("late");
+        assert!(call_context::find::<tower::timeout::error::Elapsed>(&*error).is_some());
+        assert_eq!(NeverLeft::find(&*error), None);
+        assert_eq!(script.calls(), calls);
+        assert_eq!(start.elapsed(), calls as u32 * 5 * SECOND);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_longer_retry_after_than_the_layer_obeys_returns_the_response_at_once() {
     for value in ["61", "18446744073709551615", "99999999999999999999999"] {

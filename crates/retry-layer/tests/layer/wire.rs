@@ -218,7 +218,7 @@ async fn a_timed_out_unkeyed_post_is_sent_exactly_once() {
     let layer = prompt();
     let post = request(Method::POST, address, Full::<Bytes>::from("an order"));
     let error = layer.layer(hasty).oneshot(post).await.expect_err("late");
-    assert!(error.downcast_ref::<std::io::Error>().is_some());
+    assert!(call_context::find::<std::io::Error>(&*error).is_some());
     assert_eq!(layer.counters().stopped(Stop::NotSafe), 1);
     assert_eq!(server.await.expect("a count"), 1);
 }
@@ -329,7 +329,7 @@ async fn an_early_401_while_the_body_streams_is_replayed_byte_for_byte() {
 }
 
 /// An HTTP/2 server that resets the first stream of each connection with REFUSED_STREAM, and answers the others.
-async fn refuses_first_streams() -> (SocketAddr, Arc<AtomicUsize>) {
+pub(crate) async fn refuses_first_streams() -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = bind(anywhere()).await;
     let address = listener.local_addr().expect("an address");
     let streams = Arc::new(AtomicUsize::new(0));

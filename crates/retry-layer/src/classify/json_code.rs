@@ -1,0 +1,320 @@
+//! Codes in a JSON body.
+
+use std::fmt;
+
+use serde_core::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::{Exchange, Piece, Verdict};
+
+/// Tells errors apart by a code in their JSON body, where a layer below has [peeked](Exchange::body_prefix) at it.
+///
+/// The field is named by a JSON Pointer (RFC 6901); its value is a string, a whole number or a boolean. A body that was cut off
+/// behind the code is read as far as it goes. Where there is no such body, field or code there is no opinion. Of a field that
+/// comes twice the first one counts.
+///
+/// ```
+/// use std::time::Duration;
+/// use retry_layer::{Classify, JsonCode, RetryLayer, Standard, Verdict};
+///
+/// let codes = JsonCode::at("/error/code")
+///     .is("COOLDOWN", Verdict::Throttled { after: Duration::from_secs(5) })
+///     .is("MARKET_CLOSED", Verdict::Final)
+///     .is("1015", Verdict::THROTTLED);
+/// let retry = RetryLayer::new().classifier(Standard.unless(codes));
+/// # let _ = retry;
+/// ```
+#[derive(Clone, Debug)]
+pub struct JsonCode {
+    path: Vec<String>,
+    codes: Vec<(String, Verdict)>,
+}
+
+impl JsonCode {
+    /// Reads the field at `pointer`, such as `/error/code` or `/errors/0/code`.
+    ///
+    /// # Panics
+    ///
+    /// If `pointer` is neither empty nor begins with a slash.
+    pub fn at(pointer: &str) -> Self {
+        let mut tokens = pointer.split('/');
+        let first = tokens.next();
+        assert_eq!(
+            first,
+            Some(""),
+            "a JSON Pointer such as /error/code, but {pointer:?}"
+        );
+        // In this order, so that `~01` is `~1`.
+        let path = tokens.map(|token| token.replace("~1", "/").replace("~0", "~"));
+        Self {
+            path: path.collect(),
+            codes: Vec::new(),
+        }
+    }
+
+    /// Says what `code` means.
+    #[must_use]
+    pub fn is(mut self, code: impl Into<String>, verdict: Verdict) -> Self {
+        self.codes.push((code.into(), verdict));
+        self
+    }
+}
+
+impl Piece for JsonCode {
+    fn opinion(&self, exchange: &Exchange<'_>) -> Option<Verdict> {
+        let prefix = exchange.body_prefix()?;
+        let mut found = Found::default();
+        let field = Field {
+            codes: &self.codes,
+            path: &self.path,
+            found: &mut found,
+        };
+        // Whether the rest is whole does not matter: the prefix may end anywhere.
+        let _ = field.deserialize(&mut serde_json::Deserializer::from_slice(prefix));
+        found.opinion.filter(|_| !found.may_go_on)
+    }
+}
+
+/// What was found. It is kept outside of the values that are read, since a later error ends the reading.
+#[derive(Default)]
+struct Found {
+    /// Whether the field was there, with whatever code.
+    any: bool,
+    opinion: Option<Verdict>,
+    /// Whether the code is a number behind which nothing has been read yet: there may be more digits.
+    may_go_on: bool,
+}
+
+/// The place of a value on the way to the code.
+struct Field<'c, 'f> {
+    codes: &'c [(String, Verdict)],
+    path: &'c [String],
+    found: &'f mut Found,
+}
+
+impl Field<'_, '_> {
+    fn take(self, text: &str, may_go_on: bool) {
+        if self.path.is_empty() && !self.found.any {
+            let known = self.codes.iter().find(|(code, _)| code == text);
+            *self.found = Found {
+                any: true,
+                opinion: known.map(|(_, verdict)| *verdict),
+                may_go_on,
+            };
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Field<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Field<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON")
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<(), E> {
+        self.take(value, false);
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        self.take(&value.to_string(), true);
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+        self.take(&value.to_string(), true);
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+        self.take(if value { "true" } else { "false" }, false);
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self { codes, path, found } = self;
+        while let Some(is_next) = map.next_key_seed(Key(path.first()))? {
+            found.may_go_on = false;
+            match path.split_first() {
+                Some((_, path)) if is_next => {
+                    let found = &mut *found;
+                    map.next_value_seed(Field { codes, path, found })?;
+                }
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        found.may_go_on = false;
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let Self { codes, path, found } = self;
+        let wanted = path.split_first();
+        let wanted = wanted.and_then(|(index, path)| Some((index.parse::<usize>().ok()?, path)));
+        let mut index = 0;
+        loop {
+            let more = match wanted {
+                Some((at, path)) if at == index => {
+                    let found = &mut *found;
+                    seq.next_element_seed(Field { codes, path, found })?
+                }
+                _ => seq.next_element::<IgnoredAny>()?.map(drop),
+            };
+            if more.is_none() {
+                found.may_go_on = false;
+                return Ok(());
+            }
+            index += 1;
+        }
+    }
+}
+
+/// Whether a key is the next one on the path.
+struct Key<'c>(Option<&'c String>);
+
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<bool, E> {
+        Ok(self.0.is_some_and(|next| next == key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::support::{opinion, opinion_on_error};
+    use super::*;
+
+    const T: Option<Verdict> = Some(Verdict::THROTTLED);
+
+    fn said(pointer: &str, body: &'static str) -> Option<Verdict> {
+        let piece = JsonCode::at(pointer)
+            .is("BUSY", Verdict::THROTTLED)
+            .is("17", Verdict::THROTTLED)
+            .is("-1", Verdict::THROTTLED)
+            .is("true", Verdict::THROTTLED)
+            .is("GONE", Verdict::Final);
+        opinion(&piece, 400, &[], body)
+    }
+
+    #[test]
+    fn a_code_is_found_at_its_place_and_nowhere_else() {
+        for (pointer, body, expected) in [
+            ("/error/code", r#"{"error":{"code":"BUSY"}}"#, T),
+            (
+                "/error/code",
+                r#"{"a":[{"code":1}],"error":{"x":{"code":"GONE"},"code":"BUSY"}}"#,
+                T,
+            ),
+            (
+                "/error/code",
+                r#"{"error":{"code":"GONE"}}"#,
+                Some(Verdict::Final),
+            ),
+            ("/error/code", r#"{"error":{"code":17}}"#, T),
+            ("/error/code", r#"{"error":{"code":-1}}"#, T),
+            ("/error/code", r#"{"error":{"code":true}}"#, T),
+            ("/error/code", r#"{"error":{"code":17.0}}"#, None),
+            ("/error/code", r#"{"error":{"code":null}}"#, None),
+            ("/error/code", r#"{"error":{"code":{"BUSY":1}}}"#, None),
+            ("/error/code", r#"{"error":{"code":["BUSY"]}}"#, None),
+            ("/error/code", r#"{"error":{"code":"BUSY2"}}"#, None),
+            ("/error/code", r#"{"error":"BUSY"}"#, None),
+            ("/error/code", r#"{"code":"BUSY"}"#, None),
+            (
+                "/error/code",
+                r#"{"message":"\"error\":{\"code\":\"BUSY\"}"}"#,
+                None,
+            ),
+            ("/error/code", r#"{"error":{"code":"\u0042USY"}}"#, T),
+            ("/code", r#"{"code":"OTHER","code":"BUSY"}"#, None),
+            ("/code", r#"{"code":"BUSY","code":"OTHER"}"#, T),
+            (
+                "/errors/1/code",
+                r#"{"errors":[{"code":"GONE"},{"code":"BUSY"}]}"#,
+                T,
+            ),
+            (
+                "/errors/2/code",
+                r#"{"errors":[{"code":"GONE"},{"code":"BUSY"}]}"#,
+                None,
+            ),
+            ("/a~1b/~0", r#"{"a/b":{"~":"BUSY"}}"#, T),
+            ("", r#""BUSY""#, T),
+            ("/", r#"{"":"BUSY"}"#, T),
+            ("/error/code", "", None),
+            ("/error/code", "BUSY", None),
+            ("/error/code", "\u{1F980}", None),
+        ] {
+            assert_eq!(said(pointer, body), expected, "{pointer} {body}");
+        }
+        assert_eq!(opinion_on_error(&JsonCode::at("/code")), None);
+    }
+
+    #[test]
+    fn a_body_that_was_cut_off_behind_the_code_is_enough_and_one_before_it_is_not() {
+        let body = r#"{"error":{"code":"BUSY","message":"later"}}"#;
+        let end = body.find(",\"message").expect("there");
+        for length in 0..=body.len() {
+            let expected = if length >= end { T } else { None };
+            assert_eq!(said("/error/code", &body[..length]), expected, "{length}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_was_cut_off_is_no_code() {
+        for (body, expected) in [
+            (r#"{"code":17"#, None),
+            (r#"{"code":17,"#, None),
+            (r#"{"code":17, "a"#, None),
+            (r#"{"code":17,"a""#, T),
+            (r#"{"code":17}"#, T),
+            (r#"{"code":175}"#, None),
+        ] {
+            assert_eq!(said("/code", body), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_body_nested_without_end_is_no_trouble() {
+        let body: &'static str = "[{\"a\":".repeat(100_000).leak();
+        assert_eq!(said("/error/code", body), None);
+        assert_eq!(said("/0/a/0/a/0/a", body), None);
+    }
+
+    #[test]
+    #[should_panic(expected = "a JSON Pointer")]
+    fn a_path_that_is_no_pointer_is_refused() {
+        let _ = JsonCode::at("error.code");
+    }
+}
