@@ -210,8 +210,10 @@ proptest! {
                 // The shell throws a token away with its first refusal, so each has one at most.
                 Event::Reject { accepted } if held => {
                     held = false;
+                    // The machine's pauses grow; the model knows their least alone, and a pause that is on is not begun anew.
+                    let is_paused = !life.may_start(now);
                     life.reject(accepted, now, now, 0.5);
-                    if running.is_none() && pause_ends <= now {
+                    if running.is_none() && !is_paused {
                         pause_ends = now + SECOND;
                     }
                 }
