@@ -100,8 +100,10 @@
 //!
 //! # What has happened
 //!
+//! To one call: [`retry::RetryInfo`](retry_layer::RetryInfo), on its response or its error. To all:
 //! [`RetryLayer::counters`](retry_layer::RetryLayer::counters), [`Auth::tokens`](auth_layer::Auth::tokens) with their counts, and
 //! [`Window::snapshot`](rate_layer::Window::snapshot): keep a clone of the `Window` that you give to the stack.
+//! To credentials: [`Auth::subscribe`](auth_layer::Auth::subscribe).
 //!
 //! # Defaults
 //!
@@ -124,7 +126,11 @@
 //!
 //! # Features
 //!
-//! `hyper` (default): errors are read with knowledge of hyper, hyper-util's legacy client and h2.
+//! | feature | what it adds |
+//! | --- | --- |
+//! | `hyper` (default) | errors are read with knowledge of hyper, hyper-util's legacy client and h2 |
+//! | `file-store` (default) | grants in a file that processes share, on Unix: [`auth_layer::store`] |
+//! | `oauth2` | sources that ask an OAuth 2.0 server: `auth::oauth` |
 
 mod base;
 mod peek;
