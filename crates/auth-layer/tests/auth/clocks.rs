@@ -1,13 +1,19 @@
 //! Clocks that jump at the worst moment, and lifetimes that servers state or do not.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
-use auth_layer::{Grant, SourceError};
+use auth_layer::{Auth, Grant, SourceError};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use call_context::BoxError;
+use http::header::DATE;
+use http::{Request, Response};
 use tokio::time::{Instant, advance, sleep};
+use tower::{Layer, ServiceExt, service_fn};
 
-use crate::support::{SECOND, Supply, after, at_once, client, send, token, wall};
+use crate::support::{SECOND, Supply, after, at_once, client, request, send, token, wall};
 
 const HOUR: i64 = 3600;
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -137,5 +143,52 @@ async fn stated_lifetimes_end_when_they_say_and_ten_years_after_one() {
             "Bearer next",
             "{seconds}"
         );
+    }
+}
+
+/// Seconds since 1970 by a clock that is right.
+fn right(start: Instant) -> u64 {
+    1_700_000_000 + start.elapsed().as_secs()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_lies_about_the_time_causes_no_storm_of_fetches() {
+    // How many seconds the token has yet to live, by the time that the server says it is. A second is believed, and renewed behind.
+    for (left, expected) in [
+        (2, 20..=26),
+        (1, 1..=1),
+        (0, 1..=1),
+        (-3600, 1..=1),
+        (99, 1..=1),
+        (1_700_000_000, 1..=1),
+    ] {
+        let start = Instant::now();
+        let (_, now) = wall();
+        let supply = Supply::default();
+        let ends = Arc::<AtomicU64>::default();
+        let newest = Arc::clone(&ends);
+        let slot = supply.slot(move |_, _| {
+            let end = right(start) + 100;
+            newest.store(end, Ordering::SeqCst);
+            let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{"exp":{end}}}"#));
+            at_once(Ok(Grant::new(format!("e30.{claims}.x"))))
+        });
+        let auth = Auth::single(slot.wall_clock(now)).expect("a valid slot");
+        let api = service_fn(move |_: Request<String>| {
+            let date = ends.load(Ordering::SeqCst).checked_add_signed(-left);
+            let date = SystemTime::UNIX_EPOCH + Duration::from_secs(date.expect("after 1970"));
+            let answer = Response::builder().header(DATE, httpdate::fmt_http_date(date));
+            let answer = answer.body(String::new());
+            async move { Ok::<_, BoxError>(answer?) }
+        });
+        let client = auth.layer().layer(api);
+        // A request a millisecond, for twenty seconds.
+        for _ in 0..20_000 {
+            let answer = client.clone().oneshot(request()).await;
+            answer.expect("an answer");
+            sleep(SECOND / 1000).await;
+        }
+        let fetches = supply.fetches();
+        assert!(expected.contains(&fetches), "{left}: {fetches}");
     }
 }
