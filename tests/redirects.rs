@@ -9,13 +9,13 @@ use std::future::ready;
 
 use bytes::Bytes;
 use http::header::HOST;
-use http::{HeaderName, Method, Request};
+use http::{HeaderName, Method, Request, Response};
 use tollgate::auth::{Auth, Elsewhere, Override};
 use tollgate::{
     AuthError, BoxError, Grant, MINUTE, NeverLeft, Quota, Slot, Stack, Window, find, source_fn,
 };
 use tower::util::BoxCloneSyncService;
-use tower::{ServiceBuilder, ServiceExt};
+use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_http::follow_redirect::FollowRedirectLayer;
 use tower_http::follow_redirect::policy::{
     FilterCredentials, Limited, Policy, PolicyExt, SameOrigin, Standard, clone_body_fn,
@@ -66,6 +66,19 @@ fn slot(kind: Kind) -> Slot {
     }
 }
 
+fn caller<S, R>(service: S) -> Caller
+where
+    S: Service<Request<Body>, Response = Response<R>, Error = BoxError>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send,
+{
+    let status = |response: Response<R>| response.status().as_u16();
+    BoxCloneSyncService::new(service.map_response(status))
+}
+
 /// One caller before fresh hosts.
 struct World {
     hosts: Hosts,
@@ -99,25 +112,23 @@ async fn world(
     let client = hosts.client();
     let follow = FollowRedirectLayer::with_policy(policy);
     let layers = ServiceBuilder::new();
-    // Each has a type of its own.
-    macro_rules! boxed {
-        ($layers:expr) => {{
-            let service = $layers.service(client);
-            BoxCloneSyncService::new(service.map_response(|r| r.status().as_u16()))
-        }};
-    }
     let caller = match place {
-        Place::AboveLayer => boxed!(layers.layer(follow).layer(auth.layer())),
+        Place::AboveLayer => caller(layers.layer(follow).layer(auth.layer()).service(client)),
         Place::AboveHalves => {
-            boxed!(layers.layer(follow).layer(auth.gate()).layer(auth.attach()))
+            let layers = layers.layer(follow).layer(auth.gate());
+            caller(layers.layer(auth.attach()).service(client))
         }
-        Place::AboveStack => boxed!(layers.layer(follow).layer(stack)),
-        Place::Between => boxed!(layers.layer(auth.gate()).layer(follow).layer(auth.attach())),
-        Place::BelowLayer => boxed!(layers.layer(auth.layer()).layer(follow)),
+        Place::AboveStack => caller(layers.layer(follow).layer(stack).service(client)),
+        Place::Between => {
+            let layers = layers.layer(auth.gate()).layer(follow);
+            caller(layers.layer(auth.attach()).service(client))
+        }
+        Place::BelowLayer => caller(layers.layer(auth.layer()).layer(follow).service(client)),
         Place::BelowHalves => {
-            boxed!(layers.layer(auth.gate()).layer(auth.attach()).layer(follow))
+            let layers = layers.layer(auth.gate()).layer(auth.attach());
+            caller(layers.layer(follow).service(client))
         }
-        Place::BelowStack => boxed!(layers.layer(stack).layer(follow)),
+        Place::BelowStack => caller(layers.layer(stack).layer(follow).service(client)),
     };
     World {
         hosts,

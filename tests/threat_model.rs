@@ -20,7 +20,7 @@ fn quoted(line: &str) -> impl Iterator<Item = &str> {
 /// The tests that `line` names: the path of a file, and a function.
 fn tests(line: &str) -> Vec<(&str, &str)> {
     let named = quoted(line).filter_map(|text| text.split_once(".rs::"));
-    named.map(|(path, name)| (path, name)).collect()
+    named.collect()
 }
 
 /// Why the file at `path`, without `.rs`, has no test `name` that runs.
