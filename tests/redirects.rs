@@ -6,13 +6,15 @@
 mod hosts;
 
 use std::future::ready;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::HOST;
+use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderName, Method, Request, Response};
-use tollgate::auth::{Auth, Elsewhere, Override};
+use tollgate::auth::{Auth, Elsewhere, Override, Reason};
 use tollgate::{
-    AuthError, BoxError, Grant, MINUTE, NeverLeft, Quota, Slot, Stack, Window, find, source_fn,
+    AuthError, BoxError, Grant, MINUTE, NeverLeft, Quota, Route, Routes, Slot, Stack, Window, find,
+    source_fn,
 };
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceBuilder, ServiceExt};
@@ -525,4 +527,53 @@ async fn below_the_attacher_a_policy_of_the_same_origin_takes_nothing_along() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn each_hop_takes_the_credential_of_its_own_route() {
+    let hosts = Hosts::start().await;
+    hosts.redirect("/read", 302, "/execute");
+    let routes = Routes::new([
+        Route::new(Method::GET, "/read", "read"),
+        Route::new(Method::GET, "/execute", "execute"),
+    ]);
+    let token = format!("{CANARY}-execute");
+    let source = source_fn(move |_| ready(Ok(Grant::new(token.clone()))));
+    let auth = Auth::builder()
+        .origin(hosts.fill("http://127.0.0.1:{A}").parse().expect("one"))
+        .slot(Slot::key("business", format!("{CANARY}-read")))
+        .slot(Slot::token("wallet", source))
+        .routes(Arc::new(routes.expect("a table")))
+        .class("read", "business")
+        .class("execute", "wallet")
+        .build()
+        .expect("a table");
+    let follow = FollowRedirectLayer::new();
+    let above = ServiceBuilder::new()
+        .layer(follow.clone())
+        .layer(auth.layer());
+    let above = caller(above.service(hosts.client()));
+    let between = ServiceBuilder::new().layer(auth.gate()).layer(follow);
+    let between = caller(between.layer(auth.attach()).service(hosts.client()));
+    let get = || Request::get(hosts.fill("http://127.0.0.1:{A}/read")).body(Body::default());
+
+    assert_eq!(
+        above.oneshot(get().expect("one")).await.expect("an answer"),
+        200
+    );
+    let error = between.oneshot(get().expect("one")).await;
+    let error = error.expect_err("the gate has chosen another slot");
+    let refused = find::<AuthError>(&*error).expect("a refusal");
+    assert_eq!(refused.reason(), Reason::SlotChanged);
+    let seen = hosts.seen().into_iter().map(|seen| {
+        let value = seen.headers[AUTHORIZATION].to_str().expect("visible ASCII");
+        (seen.target, value.replace(CANARY, "key"))
+    });
+    let seen: Vec<_> = seen.collect();
+    let seen: Vec<_> = seen
+        .iter()
+        .map(|(to, key)| (to.as_str(), key.as_str()))
+        .collect();
+    let read = ("/read", "Bearer key-read");
+    assert_eq!(seen, [read, ("/execute", "Bearer key-execute"), read]);
 }
