@@ -7,7 +7,13 @@ use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 
-const NAMES: &[&str] = &["realm", "error", "error_description", "scope", "resource_metadata"];
+const NAMES: &[&str] = &[
+    "realm",
+    "error",
+    "error_description",
+    "scope",
+    "resource_metadata",
+];
 
 fuzz_target!(|block: &[u8]| {
     let headers = headers(block);
@@ -20,7 +26,10 @@ fuzz_target!(|block: &[u8]| {
     let mut kept = 0;
     for challenge in &all {
         assert!(!challenge.scheme().is_empty());
-        assert_eq!(challenge.is_bearer(), challenge.scheme().eq_ignore_ascii_case("bearer"));
+        assert_eq!(
+            challenge.is_bearer(),
+            challenge.scheme().eq_ignore_ascii_case("bearer")
+        );
         kept += challenge.scheme().len();
         for name in NAMES {
             let value = challenge.get(name);
@@ -50,5 +59,8 @@ fuzz_target!(|block: &[u8]| {
 
     let about_scope = auth_layer::fuzzing::is_about_scope(&headers);
     let says = |error: &str| all.iter().any(|c| c.get("error") == Some(error));
-    assert_eq!(about_scope, says("insufficient_scope") && !says("invalid_token"));
+    assert_eq!(
+        about_scope,
+        says("insufficient_scope") && !says("invalid_token")
+    );
 });
