@@ -88,6 +88,9 @@ mod check;
 mod clock;
 mod error;
 mod events;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod grant;
 mod instead;

@@ -9,11 +9,15 @@ mod support;
 use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use auth_layer::{Auth, Fetch, Grant, Secret, Slot, SourceError, source_fn};
+use auth_layer::{
+    Auth, Fetch, Grant, GrantFuture, LogOut, LogOutFuture, Override, RotateStep, Secret, Slot,
+    Source, SourceError, Tenant, Tenants, source_fn,
+};
 use call_context::BoxError;
-use http::{Request, Response, StatusCode};
-use tower::{Layer, ServiceExt, service_fn};
+use http::{HeaderName, Request, Response, StatusCode};
+use tower::{Layer, Service, ServiceExt, service_fn};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::FmtSpan;
 
 use support::{SECOND, Supply, at_once, chain, origin, request, to};
 
@@ -67,6 +71,7 @@ fn printed() -> &'static Printed {
         let printed = Printed::default();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
+            .with_span_events(FmtSpan::FULL)
             .with_writer(printed.clone())
             .finish();
         tracing::subscriber::set_global_default(subscriber).expect("the first one");
@@ -172,4 +177,258 @@ async fn no_refusal_event_or_request_prints_the_token() {
         assert!(text.contains(expected), "`{expected}` is missing in {text}");
     }
     assert!(!text.contains(CANARY), "{text}");
+}
+
+/// Prints an error, and all its causes.
+fn show_error(printed: &Printed, error: &(dyn std::error::Error + 'static)) {
+    printed.show(error);
+    printed.add(chain(error).as_bytes());
+}
+
+/// Fails where the secret has been printed, or one of `expected` has not.
+fn assert_clean(printed: &Printed, expected: &[&str]) {
+    let text = printed.text();
+    for expected in expected {
+        assert!(text.contains(expected), "`{expected}` is missing in {text}");
+    }
+    assert!(!text.contains(CANARY), "{text}");
+}
+
+#[test]
+fn no_slot_for_many_and_no_overlap_key_prints_its_secrets() {
+    let printed = printed();
+    let tenants = Tenants::new(|_: &Tenant| {
+        let grant = Grant::new(CANARY).refresh_token(CANARY);
+        source_fn(move |_| at_once(Ok(grant.clone())))
+    });
+    printed.show(&tenants);
+    let slot = Slot::tenants("customers", tenants).origin(origin());
+    printed.show(&slot);
+    printed.show(&Auth::single(slot).expect("a valid slot"));
+    let slot = Slot::key("doubled", CANARY)
+        .overlap(CANARY)
+        .origin(origin());
+    printed.show(&slot);
+    let auth = Auth::single(slot).expect("a valid slot");
+    printed.show(&auth);
+    let key = auth.key("doubled").expect("a key");
+    printed.show(key);
+    assert_eq!(key.secret().expose(), CANARY);
+    printed.show(&key.secret());
+    printed.show(&[Override::secret(CANARY), Override::nothing()]);
+    for overlap in [format!("{CANARY}\n"), format!("{CANARY} {CANARY}")] {
+        let slot = Slot::key("spoilt", "k1").overlap(overlap.clone());
+        let error = Auth::single(slot.origin(origin())).expect_err("no key");
+        show_error(printed, &error);
+        for error in [key.set(overlap.clone()), key.set_overlap(overlap)] {
+            show_error(printed, &error.expect_err("no key"));
+        }
+    }
+    assert_clean(printed, &["customers", "doubled", "spoilt", "Override(..)"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_handle_and_no_logout_prints_the_tokens() {
+    let printed = printed();
+    let supply = Supply::default();
+    let slot = supply.slot(|_, fetch: Fetch| {
+        printed.show(&fetch);
+        at_once(Ok(Grant::new(CANARY)
+            .refresh_token(CANARY)
+            .expires_in(3600)))
+    });
+    let auth = Auth::single(slot).expect("a valid slot");
+    let mut events = auth.subscribe();
+    let wallet = auth.token("wallet").expect("a token");
+    let usable = wallet.usable_token().await.expect("a token");
+    assert_eq!(usable.token().expose(), CANARY);
+    printed.show(&usable);
+    wallet.renew().await.expect("a token");
+    printed.show(&(wallet, wallet.current(), wallet.counts()));
+    wallet.log_out().await.expect("nothing to tell");
+    show_error(
+        printed,
+        &wallet.usable_token().await.expect_err("logged out"),
+    );
+    for _ in 0..3 {
+        printed.show(&events.next().await);
+    }
+    printed.show(&events);
+    assert_clean(printed, &["UsableToken", "LoggedOut", "logged out"]);
+}
+
+/// Gives a secret to everybody who could print it, and fails or panics as it is told.
+struct Careless(u32);
+
+impl Source for Careless {
+    fn fetch(&self, fetch: Fetch) -> GrantFuture<'_> {
+        printed().show(&fetch);
+        at_once(Ok(Grant::new(CANARY).refresh_token(CANARY)))
+    }
+
+    fn log_out(&self, log_out: LogOut) -> LogOutFuture<'_> {
+        printed().show(&log_out);
+        let secret = log_out.refresh_token().expect("one").expose().to_owned();
+        match self.0 {
+            0 => Box::pin(async move { panic!("{secret}, as a careless source might say") }),
+            _ => Box::pin(std::future::pending()),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_failed_logout_quotes_what_the_source_said() {
+    let printed = printed();
+    for how in 0..2 {
+        let slot = Slot::token("careless", Careless(how)).origin(origin());
+        let auth = Auth::single(slot).expect("a valid slot");
+        let careless = auth.token("careless").expect("a token");
+        careless.usable_token().await.expect("a token");
+        let error = careless.log_out().await.expect_err("not told");
+        show_error(printed, &error);
+    }
+    assert_clean(
+        printed,
+        &["LogOut", "the source came to no end", "deadline"],
+    );
+}
+
+#[tokio::test]
+async fn no_rotation_that_fails_prints_either_key() {
+    let printed = printed();
+    let new = || format!("{CANARY}-new");
+    let (ok, fails) = (|| Ok(()), || Err(BoxError::from("the server is down")));
+    for (step, created) in [
+        (RotateStep::Create, None),
+        (RotateStep::Switch, Some(format!("{}\n", new()))),
+        (RotateStep::Confirm, Some(new())),
+        (RotateStep::Revoke, Some(new())),
+    ] {
+        let slot = Slot::key("rotating", CANARY).origin(origin());
+        let auth = Auth::single(slot).expect("a valid slot");
+        let key = auth.key("rotating").expect("a key");
+        let made = created.map_or_else(|| Err("the server is down".into()), |key| Ok(key.into()));
+        let rotated = key.rotate(
+            async || made,
+            async || match step {
+                RotateStep::Confirm => fails(),
+                _ => ok(),
+            },
+            async |former| {
+                printed.show(&former);
+                fails()
+            },
+        );
+        let error = rotated.await.expect_err("one step fails");
+        assert_eq!(error.step(), step);
+        let left_over = error.left_over().map(|key| key.expose().contains(CANARY));
+        assert_eq!(left_over, (step != RotateStep::Create).then_some(true));
+        printed.show(&error.left_over());
+        show_error(printed, &error);
+    }
+    assert_clean(
+        printed,
+        &["Create", "Switch", "Confirm", "Revoke", "a line break"],
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_request_or_answer_with_our_credential_prints_it() {
+    let printed = printed();
+    let tenants = Tenants::new(|_: &Tenant| source_fn(|_| at_once(Ok(Grant::new(CANARY)))));
+    for slot in [
+        Slot::key("business", CANARY),
+        Slot::key("business", CANARY).header(HeaderName::from_static("x-api-key")),
+        Slot::key("business", CANARY).overlap(format!("{CANARY}-2")),
+        Slot::token("wallet", source_fn(|_| at_once(Ok(Grant::new(CANARY))))),
+        Slot::tenants("customers", tenants),
+        Slot::key("business", "k1"),
+    ] {
+        let auth = Auth::single(slot.origin(origin())).expect("a valid slot");
+        let api = service_fn(|request: Request<String>| async move {
+            let carried = request
+                .headers()
+                .iter()
+                .any(|(_, value)| String::from_utf8_lossy(value.as_bytes()).contains(CANARY));
+            let printed = self::printed();
+            printed.show(&request);
+            let (parts, _) = request.into_parts();
+            printed.show(&parts);
+            printed.show(&parts.headers);
+            printed.show(&parts.extensions);
+            let mut response = Response::new(carried);
+            *response.status_mut() = StatusCode::UNAUTHORIZED;
+            Ok::<_, BoxError>(response)
+        });
+        // Between the halves the answer says which credential it is about.
+        let attached = auth.attach().layer(api);
+        let between = attached.map_response(|response: Response<bool>| {
+            let printed = self::printed();
+            printed.show(&response);
+            printed.show(response.extensions());
+            response
+        });
+        let mut request = request();
+        request.extensions_mut().insert(Tenant::from("acme"));
+        request.extensions_mut().insert(Override::secret(CANARY));
+        for instead in [true, false] {
+            let mut request = request.clone();
+            if !instead {
+                request.extensions_mut().remove::<Override>();
+            }
+            let gate = auth.gate().layer(between.clone());
+            printed.show(&request);
+            let response = gate.oneshot(request).await.expect("an answer");
+            printed.show(&response);
+            printed.show(response.extensions());
+        }
+    }
+    assert_clean(printed, &["Sensitive", "x-api-key", "customers/acme"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_override_that_is_refused_is_quoted() {
+    let printed = printed();
+    let key = Slot::key("business", "k1").origin(origin());
+    let client = Auth::single(key).expect("a valid slot").layer();
+    let client = client.layer(service_fn(|_: Request<String>| async {
+        Ok::<_, BoxError>(Response::new(String::new()))
+    }));
+    for secret in [format!("{CANARY}\n"), format!("{CANARY} {CANARY}")] {
+        let mut request = request();
+        request.extensions_mut().insert(Override::secret(secret));
+        printed.show(&request);
+        let error = client.clone().oneshot(request).await.expect_err("refused");
+        show_error(printed, &*error);
+    }
+    let mut own = request();
+    let value = format!("Bearer {CANARY}").parse().expect("a value");
+    own.headers_mut().insert(http::header::AUTHORIZATION, value);
+    let error = client.oneshot(own).await.expect_err("refused");
+    show_error(printed, &*error);
+    assert_clean(printed, &["Override", "CallersOwn"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_panic_of_ours_quotes_a_secret() {
+    let printed = printed();
+    let key = Slot::key("business", CANARY).origin(origin());
+    let auth = Auth::single(key).expect("a valid slot");
+    let api =
+        service_fn(|_: Request<String>| async { Ok::<_, BoxError>(Response::new(String::new())) });
+    let elsewhere = to(&format!("https://other.example/{CANARY}"));
+    for request in [elsewhere, request()] {
+        let mut call = Box::pin(auth.layer().layer(api).call(request));
+        let _ = call.as_mut().await;
+        // It is over, and is asked again.
+        let again = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _ = futures_util::FutureExt::now_or_never(call.as_mut());
+        }));
+        if let Err(payload) = again {
+            let text = payload.downcast_ref::<&str>().map(ToString::to_string);
+            let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+            printed.add(text.expect("a text").as_bytes());
+        }
+    }
+    assert_clean(printed, &["polled after completion"]);
 }

@@ -1,5 +1,6 @@
 //! The layers through their public face.
 
+mod clocks;
 mod company;
 mod demand;
 mod handles;
@@ -7,6 +8,7 @@ mod instead;
 mod keeper;
 mod keys;
 mod life;
+mod load;
 mod order;
 mod outage;
 mod permits;
