@@ -190,6 +190,12 @@ async fn what_is_no_token_response_is_none_and_is_not_quoted() {
         ),
         (
             200,
+            r#"["canary","Bearer",3600,"canary"]"#,
+            false,
+            "no token response",
+        ),
+        (
+            200,
             r#"{"access_token":"canary"}"#,
             false,
             "no token response",

@@ -96,6 +96,8 @@ where
         return Err(failed(why.unwrap_or(Why::Status)));
     }
     match body {
+        // A token response is an object; serde would read a list of the same values as well.
+        Ok(body) if body.trim_ascii_start().first() == Some(&b'[') => Err(failed(Why::Malformed)),
         Ok(body) => Ok(Response::from_parts(parts, body)),
         Err(error) if error.is::<LengthLimitError>() => Err(failed(Why::TooLarge)),
         Err(error) => Err(failed(Why::Body(error))),
