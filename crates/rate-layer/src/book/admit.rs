@@ -78,6 +78,9 @@ impl Book {
         lane: Lane,
         wakes: &mut Wakes,
     ) -> Result<(), Denied> {
+        if let Some(turn) = self.refuse_plainly(now, claim, lane) {
+            return Err(Denied::TooLate(turn));
+        }
         match self.decide_alone(now, claim, lane) {
             Some(Ok(())) => Ok(()),
             Some(Err(denied)) => {
@@ -86,6 +89,19 @@ impl Book {
             }
             None => self.admit(now, slice::from_mut(claim), lane, wakes),
         }
+    }
+
+    /// Refuses a request for one place and says when there will be one, where a plain window is full and nobody waits for it.
+    #[inline(always)]
+    fn refuse_plainly(&mut self, now: Moment, claim: &Claim, lane: Lane) -> Option<Moment> {
+        let limiter = self.limiters.at_mut(claim.id)?;
+        let group = &mut self.groups[limiter.group as usize];
+        let (terms, window) = limiter.plain_mut(&group.terms, lane)?;
+        let turn = window
+            .next_plainly(terms, now)
+            .filter(|_| claim.cost == 1)?;
+        group.tally.refused += 1;
+        Some(turn)
     }
 
     /// What `denied` says; of when, nothing, where nobody knows the end of what keeps requests waiting.

@@ -1,6 +1,5 @@
 //! What becomes of places that are held.
 
-use crate::book::limiter::Seeding;
 use crate::book::waiter::{Claim, Wakes};
 use crate::book::{Book, Holding};
 use crate::lane::Lane;
@@ -48,14 +47,11 @@ impl Book {
             return false;
         };
         let terms = &self.groups[limiter.group as usize].terms;
-        if limiter.members() > 0 || limiter.seeding != Seeding::Known {
+        let Some((terms, window)) = limiter.plain_mut(terms, lane) else {
             return false;
-        }
-        let window = limiter.tiers.only_window_mut(terms);
-        window.is_some_and(|(terms, window)| {
-            window.answered(terms, &self.server, now, lane, claim.cost);
-            true
-        })
+        };
+        window.answered_plainly(terms, now, claim.cost);
+        true
     }
 
     #[inline(never)]
