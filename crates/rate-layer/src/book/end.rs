@@ -1,5 +1,7 @@
 //! What becomes of places that are held.
 
+use std::slice;
+
 use crate::book::waiter::{Claim, Wakes};
 use crate::book::{Book, Holding};
 use crate::lane::Lane;
@@ -31,7 +33,7 @@ impl Book {
         wakes: &mut Wakes,
     ) {
         let is_ended = match (holding.claims, holding.departed, ending) {
-            ([claim], None, Ending::Answered) => self.answer_one(now, claim, holding.lane),
+            ([claim], None, Ending::Answered) => self.answer_one(now, claim, holding.lane, wakes),
             _ => false,
         };
         if !is_ended {
@@ -39,18 +41,28 @@ impl Book {
         }
     }
 
-    /// Ends the place of an answered request where it is one of one window, and nobody waits for it, as with most. Says whether
-    /// it is.
+    /// Ends the place of an answered request where it is one of a plain window, as with most. Says whether it is.
     #[inline]
-    pub(super) fn answer_one(&mut self, now: Moment, claim: &Claim, lane: Lane) -> bool {
+    pub(super) fn answer_one(
+        &mut self,
+        now: Moment,
+        claim: &Claim,
+        lane: Lane,
+        wakes: &mut Wakes,
+    ) -> bool {
         let Some(limiter) = self.limiters.at_mut(claim.id) else {
             return false;
         };
         let terms = &self.groups[limiter.group as usize].terms;
-        let Some((terms, window)) = limiter.plain_mut(terms, lane) else {
+        let somebody_waits = limiter.members() > 0;
+        let Some((terms, window)) = limiter.plain_if_mut(terms, lane) else {
             return false;
         };
         window.answered_plainly(terms, now, claim.cost);
+        if somebody_waits {
+            // Its place frees no sooner than everybody has reckoned with.
+            self.tend(now, slice::from_ref(claim), wakes);
+        }
         true
     }
 

@@ -96,7 +96,20 @@ impl Limiter {
         terms: &'a AllTerms,
         lane: Lane,
     ) -> Option<(&'a Terms, &'a mut Rolling)> {
-        if lane == Lane::First || self.is_held_back() || self.members() > 0 {
+        if self.members() > 0 {
+            return None;
+        }
+        self.plain_if_mut(terms, lane)
+    }
+
+    /// The same, whoever waits.
+    #[inline(always)]
+    pub(crate) fn plain_if_mut<'a>(
+        &'a mut self,
+        terms: &'a AllTerms,
+        lane: Lane,
+    ) -> Option<(&'a Terms, &'a mut Rolling)> {
+        if lane == Lane::First || self.is_held_back() {
             return None;
         }
         self.tiers.plain_mut(terms)
@@ -115,7 +128,7 @@ impl Limiter {
 
     /// Whether anything but a lack of places may keep requests waiting.
     #[inline]
-    fn is_held_back(&self) -> bool {
+    pub(crate) fn is_held_back(&self) -> bool {
         self.paused || self.closed_until != Moment::START || self.seeding != Seeding::Known
     }
 

@@ -142,7 +142,10 @@ impl Tiers {
 
     /// The window, where there is nothing else. Most have just that, and are not to pay for more.
     #[inline]
-    fn only_window<'a>(&'a self, terms: &'a AllTerms) -> Option<(&'a Terms, &'a Rolling)> {
+    pub(crate) fn only_window<'a>(
+        &'a self,
+        terms: &'a AllTerms,
+    ) -> Option<(&'a Terms, &'a Rolling)> {
         match (&terms.first, &self.first) {
             (TierTerms::Window(first), Tier::Window(rolling)) if terms.more.is_empty() => {
                 Some((first, rolling))
@@ -165,6 +168,13 @@ impl Tiers {
             }
             _ => None,
         }
+    }
+
+    /// The same, to look at.
+    #[inline]
+    pub(crate) fn plain<'a>(&'a self, terms: &'a AllTerms) -> Option<(&'a Terms, &'a Rolling)> {
+        let window = self.only_window(terms);
+        window.filter(|(_, window)| terms.are_plain && window.is_plain())
     }
 
     #[inline]
