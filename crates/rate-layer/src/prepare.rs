@@ -63,15 +63,22 @@ impl<S, B> Prepare<S, B> {
         S: Service<Request<B>>,
         S::Error: Into<BoxError>,
     {
-        if let Progress::Arrives = self.progress {
-            let (_, request) = self.call.as_mut().expect(HANDED_OUT_ONCE);
-            mark(request, seat.settings())?;
-        }
         match self.progress {
             Progress::Holds => {}
-            // Most get in at once.
-            Progress::Arrives if seat.take_only() => self.progress = Progress::Holds,
+            // Most get in at once, and are marked then: the look at the request need not be waited for by the lock.
+            Progress::Arrives if seat.take_only() => {
+                let (_, request) = self.call.as_mut().expect(HANDED_OUT_ONCE);
+                if let Err(error) = mark(request, seat.settings()) {
+                    seat.take_back();
+                    return Poll::Ready(Err(error.into()));
+                }
+                self.progress = Progress::Holds;
+            }
             Progress::Arrives | Progress::Waits => {
+                if let Progress::Arrives = self.progress {
+                    let (_, request) = self.call.as_mut().expect(HANDED_OUT_ONCE);
+                    mark(request, seat.settings())?;
+                }
                 ready!(self.poll_places(seat, timer.as_mut(), cx))?;
                 self.progress = Progress::Holds;
                 timer::clear(timer.as_mut());

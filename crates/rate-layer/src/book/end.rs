@@ -66,6 +66,15 @@ impl Book {
         true
     }
 
+    /// Takes an admission back that should not have been, as if nobody had asked.
+    #[cold]
+    pub(crate) fn take_back(&mut self, now: Moment, holding: Holding<'_>, wakes: &mut Wakes) {
+        let claims = holding.claims;
+        self.tally(claims, |tally| tally.admitted -= 1);
+        self.end_all(now, holding, Ending::NeverLeft);
+        self.tend_freed(now, claims, wakes);
+    }
+
     #[inline(never)]
     pub(super) fn end_any(
         &mut self,
