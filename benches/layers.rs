@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
-use rate_layer::RateLayer;
+use rate_layer::{RateLayer, Window};
 use throttle_net::tower::ThrottleLayer;
 use tower::buffer::Buffer;
 use tower::limit::RateLimit;
@@ -30,7 +30,16 @@ pub fn bare() -> impl Client {
 
 /// Ours.
 pub fn tollgate(pace: Pace) -> impl Client {
-    RateLayer::new(limiters::tollgate(pace))
+    ours(limiters::tollgate(pace))
+}
+
+/// Ours by the processor's counter.
+pub fn tollgate_quanta(pace: Pace) -> impl Client {
+    ours(limiters::tollgate_quanta(pace))
+}
+
+fn ours(window: Window) -> impl Client {
+    RateLayer::new(window)
         .queue(QUEUE)
         .max_wait(PATIENCE)
         .layer(service_fn(answer))

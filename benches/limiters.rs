@@ -1,6 +1,6 @@
 //! Each limiter by itself, at a [`Pace`].
 //!
-//! All read the system's monotonic clock through `std::time::Instant`, but for [`governor_quanta`] by its name.
+//! All read the system's monotonic clock through `std::time::Instant`, but for those whose names say `quanta`.
 //!
 //! `tower` and `tower-resilience-ratelimiter` are not here: their limiters cannot be asked without a service.
 
@@ -31,6 +31,11 @@ pub type GovernorKeyed<K, C> =
 /// Ours: exact rolling, with the place held until the answer. No margin, so that its pace is the others'.
 pub fn tollgate(pace: Pace) -> Window {
     Window::new(Quota::rolling(pace.limit, pace.window).margin(Duration::ZERO))
+}
+
+/// The same by the processor's counter, between looks at the clock.
+pub fn tollgate_quanta(pace: Pace) -> Window {
+    Window::quick(Quota::rolling(pace.limit, pace.window).margin(Duration::ZERO))
 }
 
 /// A window for each key.

@@ -10,13 +10,18 @@ use crate::hammered::hammered;
 const GROUP: &str = "contended";
 
 pub(crate) fn measure(criterion: &mut Criterion) {
-    let window = limiters::tollgate(Pace::OPEN);
-    hammered(criterion, GROUP, "tollgate", || {
-        window.try_admit(NonZeroU32::MIN).map(|mut place| {
-            place.depart();
-            place.answered();
-        })
-    });
+    let windows = [
+        ("tollgate", limiters::tollgate(Pace::OPEN)),
+        ("tollgate_quanta", limiters::tollgate_quanta(Pace::OPEN)),
+    ];
+    for (function, window) in windows {
+        hammered(criterion, GROUP, function, || {
+            window.try_admit(NonZeroU32::MIN).map(|mut place| {
+                place.depart();
+                place.answered();
+            })
+        });
+    }
     let limiter = limiters::governor(Pace::OPEN);
     hammered(criterion, GROUP, "governor", || limiter.check());
     let limiter = limiters::governor_quanta(Pace::OPEN);

@@ -8,6 +8,7 @@ pub(crate) fn measure(harness: &mut impl Harness) {
 
     harness.request(GROUP, "bare", layers::bare);
     harness.request(GROUP, "tollgate", || layers::tollgate(PACE));
+    harness.request(GROUP, "tollgate_quanta", || layers::tollgate_quanta(PACE));
     harness.request(GROUP, "governor", || layers::governor(PACE));
     harness.request(GROUP, "governor_quanta", || layers::governor_quanta(PACE));
     harness.request(GROUP, "leaky_bucket", || layers::leaky_bucket(PACE));

@@ -15,7 +15,8 @@
 //!
 //! # What is fair
 //!
-//! - All read `std::time::Instant`, but for `governor_quanta`, which is `governor` as it comes.
+//! - All read `std::time::Instant`, but for `governor_quanta`, which is `governor` as it comes, and `tollgate_quanta`, which is a
+//!   `Window::quick`.
 //! - Requests are made, and what is left of them is freed, while the clock stands still. All carry the context that our
 //!   layer looks for; where it is not there yet, it costs the layer two allocations.
 //! - A place frees after 5 µs, so that each limiter that keeps a log also clears it: one entry comes and one goes.

@@ -7,12 +7,17 @@ use benches::{Harness, Pace, limiters};
 pub(crate) fn measure(harness: &mut impl Harness) {
     const GROUP: &str = "pair";
 
-    let window = limiters::tollgate(Pace::OPEN);
-    harness.op(GROUP, "tollgate", || {
-        let mut place = window.try_admit(NonZeroU32::MIN).expect("a place");
-        place.depart();
-        place.answered();
-    });
+    let windows = [
+        ("tollgate", limiters::tollgate(Pace::OPEN)),
+        ("tollgate_quanta", limiters::tollgate_quanta(Pace::OPEN)),
+    ];
+    for (function, window) in windows {
+        harness.op(GROUP, function, || {
+            let mut place = window.try_admit(NonZeroU32::MIN).expect("a place");
+            place.depart();
+            place.answered();
+        });
+    }
     // The others count when they admit, and know nothing of answers.
     let limiter = limiters::governor(Pace::OPEN);
     harness.op(GROUP, "governor", || limiter.check().expect("a place"));

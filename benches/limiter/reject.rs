@@ -9,14 +9,19 @@ pub(crate) fn measure(harness: &mut impl Harness) {
     const GROUP: &str = "reject";
     let taken = Pace::SHUT.limit;
 
-    let window = limiters::tollgate(Pace::SHUT);
-    for _ in 0..taken {
-        let place = window.try_admit(NonZeroU32::MIN).expect("a place");
-        place.answered();
+    let windows = [
+        ("tollgate", limiters::tollgate(Pace::SHUT)),
+        ("tollgate_quanta", limiters::tollgate_quanta(Pace::SHUT)),
+    ];
+    for (function, window) in windows {
+        for _ in 0..taken {
+            let place = window.try_admit(NonZeroU32::MIN).expect("a place");
+            place.answered();
+        }
+        harness.op(GROUP, function, || {
+            window.try_admit(NonZeroU32::MIN).expect_err("no place")
+        });
     }
-    harness.op(GROUP, "tollgate", || {
-        window.try_admit(NonZeroU32::MIN).expect_err("no place")
-    });
     let limiter = limiters::governor(Pace::SHUT);
     for _ in 0..taken {
         limiter.check().expect("a place");

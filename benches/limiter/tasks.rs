@@ -21,6 +21,9 @@ pub(crate) fn measure(criterion: &mut Criterion) {
 
     spawned(criterion, &runtime, "bare", layers::bare);
     spawned(criterion, &runtime, "tollgate", || layers::tollgate(PACE));
+    spawned(criterion, &runtime, "tollgate_quanta", || {
+        layers::tollgate_quanta(PACE)
+    });
     spawned(criterion, &runtime, "governor", || layers::governor(PACE));
     spawned(criterion, &runtime, "governor_quanta", || {
         layers::governor_quanta(PACE)

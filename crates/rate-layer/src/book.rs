@@ -42,6 +42,7 @@ use crate::moment::Moment;
 use crate::quota::{Quotas, Start, Tier};
 use crate::server::clock::ServerClock;
 use crate::shape::rolling::Places;
+use crate::shape::sight::Turn;
 use crate::shape::tiers::{AllTerms, Tiers};
 
 /// By how many parts in a million the server's clock may differ from ours in rate, as far as the bounds of its windows go.
@@ -166,7 +167,7 @@ impl Book {
             in_flight,
             waiting: limiter.members(),
             paused: limiter.paused,
-            next_free: self.newcomers_turn(now, &Claim::new(id, 1), Lane::Rest),
+            next_free: self.newcomers_turn(now, &Claim::new(id, 1), Lane::Rest).at,
             tally: self.groups[self.limiters[id.index].group as usize].tally,
         })
     }
@@ -176,7 +177,7 @@ impl Book {
         self.admissions
     }
 
-    fn newcomers_turn(&self, now: Moment, claim: &Claim, lane: Lane) -> Moment {
+    fn newcomers_turn(&self, now: Moment, claim: &Claim, lane: Lane) -> Turn {
         let limiter = &self.limiters[claim.id.index];
         let terms = &self.groups[limiter.group as usize].terms;
         let (places, requests) = match &limiter.line {
@@ -187,15 +188,13 @@ impl Book {
             None => (Places::of_first(claim.cost), 1),
         };
         let alone = (requests, claim.cost);
-        limiter
-            .turn_in_line(terms, &self.server, now, lane, places, alone)
-            .at
+        limiter.turn_in_line(terms, &self.server, now, lane, places, alone)
     }
 
     /// When a request that comes now could be admitted, if all before it are served and nothing is given back.
     pub(crate) fn turn_of_newcomer(&self, now: Moment, claims: &[Claim], lane: Lane) -> Moment {
         let there = claims.iter().filter(|claim| self.limiters.has(claim.id));
-        let turns = there.map(|claim| self.newcomers_turn(now, claim, lane));
+        let turns = there.map(|claim| self.newcomers_turn(now, claim, lane).at);
         turns.max().unwrap_or(now)
     }
 

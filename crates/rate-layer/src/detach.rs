@@ -15,7 +15,6 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::error::RateError;
-use crate::future::mark;
 use crate::prepare::Prepare;
 use crate::response::settle;
 use crate::seat::Seat;
@@ -75,16 +74,12 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let stage = match mark(&mut request, &self.settings) {
-            Ok(()) => Stage::Prepares {
-                prepare: Prepare::new(self.inner.clone(), request),
-            },
-            Err(error) => Stage::Refused { error: Some(error) },
-        };
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         DetachedResponseFuture {
             timer: None,
-            stage,
+            stage: Stage::Prepares {
+                prepare: Prepare::new(self.inner.clone(), request),
+            },
             seat: Seat::new(Arc::clone(&self.settings)),
         }
     }
@@ -106,8 +101,11 @@ pin_project! {
 }
 
 enum Stage<S, B, R> {
-    Refused { error: Option<RateError> },
-    Prepares { prepare: Prepare<S, B> },
+    /// Turned away, or answered.
+    Over,
+    Prepares {
+        prepare: Prepare<S, B>,
+    },
     Departed(Departed<R>),
 }
 
@@ -165,7 +163,11 @@ where
         Poll::Pending => timer::poll(timer.as_mut(), || sleep(within), cx).map(|()| None),
     });
     match answered.await {
-        Some(outcome) => settle(&mut seat, outcome),
+        Some(outcome) => {
+            let mut outcome = outcome.map_err(Into::into);
+            settle(&mut seat, &mut outcome);
+            outcome
+        }
         None => Err(RateError::answer_timeout(within).into()),
     }
 }
@@ -183,9 +185,7 @@ where
         let mut this = self.project();
         loop {
             let outcome = match this.stage {
-                Stage::Refused { error } => {
-                    Err(error.take().expect("polled after it was over").into())
-                }
+                Stage::Over => panic!("polled after it was over"),
                 Stage::Prepares { prepare } => {
                     match ready!(prepare.poll(this.seat, this.timer.as_mut(), cx)) {
                         Ok(()) => {
@@ -207,7 +207,7 @@ where
                     ready!(departed.poll(cx))
                 }
             };
-            *this.stage = Stage::Refused { error: None };
+            *this.stage = Stage::Over;
             this.seat.give_up();
             return Poll::Ready(outcome);
         }

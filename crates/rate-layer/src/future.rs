@@ -5,14 +5,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use call_context::{BoxError, CallContext, Guard};
+use call_context::BoxError;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep};
 use tower_service::Service;
 
 use crate::error::RateError;
-use crate::prepare::{Prepare, turned_away};
+use crate::prepare::Prepare;
 use crate::response::settle;
 use crate::seat::Seat;
 use crate::settings::Settings;
@@ -41,8 +41,8 @@ pin_project! {
 pin_project! {
     #[project = StageProj]
     enum Stage<S, B, F> {
-        /// Turned away, or over.
-        Refused { error: Option<RateError> },
+        /// Turned away, or answered.
+        Over,
         /// Waits for a place, where it needs one, and then for the inner service.
         Prepares { prepare: Prepare<S, B> },
         /// Has departed.
@@ -58,14 +58,7 @@ where
     S: Service<Request<B>>,
 {
     #[inline]
-    pub(crate) fn new(inner: S, mut request: Request<B>, settings: Arc<Settings>) -> Self {
-        if let Err(error) = mark(&mut request, &settings) {
-            return Self {
-                timer: None,
-                stage: Stage::Refused { error: Some(error) },
-                seat: Seat::new(settings),
-            };
-        }
+    pub(crate) fn new(inner: S, request: Request<B>, settings: Arc<Settings>) -> Self {
         Self {
             timer: None,
             stage: Stage::Prepares {
@@ -74,21 +67,6 @@ where
             seat: Seat::new(settings),
         }
     }
-}
-
-/// Marks a request that has come in.
-pub(crate) fn mark<B>(request: &mut Request<B>, settings: &Settings) -> Result<(), RateError> {
-    let context = CallContext::of(request.extensions_mut());
-    if context.inside(Guard::Attach) {
-        return Err(turned_away(RateError::attached_above()));
-    }
-    // Also where nothing limits it: a gate below would choose the slot too late for this layer to know.
-    context.enter(Guard::Rate);
-    if settings.counts(context.slot()) {
-        // Nobody below sees the request before it holds the place.
-        context.enter(Guard::Place);
-    }
-    Ok(())
 }
 
 impl<S, B, R> Future for ResponseFuture<S, B>
@@ -102,9 +80,7 @@ where
         let mut this = self.project();
         loop {
             let error = match this.stage.as_mut().project() {
-                StageProj::Refused { error } => {
-                    error.take().expect("polled after it was over").into()
-                }
+                StageProj::Over => panic!("polled after it was over"),
                 StageProj::Prepares { prepare } => {
                     match ready!(prepare.poll(this.seat, this.timer.as_mut(), cx)) {
                         Ok(()) => {
@@ -119,8 +95,11 @@ where
                 }
                 StageProj::Departed { future } => match future.poll(cx) {
                     Poll::Ready(outcome) => {
-                        this.stage.set(Stage::Refused { error: None });
-                        return Poll::Ready(settle(this.seat, outcome));
+                        // Not moved any more than it must be.
+                        let mut outcome = outcome.map_err(Into::into);
+                        this.stage.set(Stage::Over);
+                        settle(this.seat, &mut outcome);
+                        return Poll::Ready(outcome);
                     }
                     Poll::Pending => {
                         let within = this.seat.settings().answer_within;
@@ -129,7 +108,7 @@ where
                     }
                 },
             };
-            this.stage.set(Stage::Refused { error: None });
+            this.stage.set(Stage::Over);
             this.seat.give_up();
             return Poll::Ready(Err(error));
         }

@@ -131,10 +131,16 @@ impl Limits {
         }
     }
 
+    /// What holds for all requests, whichever slot they are of, where it is the same.
+    pub(crate) fn of_all(&self) -> Option<&Limit> {
+        let is_one = self.named.is_empty() && self.without_slot.is_none();
+        is_one.then_some(&self.otherwise)
+    }
+
     /// The one window that counts all requests, whichever slot they are of.
     pub(crate) fn only(&self) -> Option<&Window> {
-        match (&self.otherwise, self.named.as_slice(), &self.without_slot) {
-            (Limit::Window(window), [], None) => Some(window),
+        match self.of_all() {
+            Some(Limit::Window(window)) => Some(window),
             _ => None,
         }
     }

@@ -95,8 +95,8 @@ impl Desk {
     /// Whether it is admitted.
     fn look(&self, now: Moment, waiting: &mut Waiting) -> bool {
         let look = self.shared.with(|book, wakes| {
-            let waker = Waker::noop().clone();
-            book.look(now, waiting.ticket, &mut waiting.claims, waker, wakes)
+            let mut waker = Some(Waker::noop().clone());
+            book.look(now, waiting.ticket, &mut waiting.claims, &mut waker, wakes)
         });
         look == Look::Admitted
     }
@@ -127,9 +127,10 @@ impl Desk {
             Joined::Waits { ticket, .. } => ticket,
         };
         loop {
+            let mut waker = Some(waker.clone());
             let look = self
                 .shared
-                .with(|book, wakes| book.look(at(0), ticket, &mut claims, waker.clone(), wakes));
+                .with(|book, wakes| book.look(at(0), ticket, &mut claims, &mut waker, wakes));
             if look == Look::Admitted {
                 return claims;
             }

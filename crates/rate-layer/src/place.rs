@@ -76,6 +76,7 @@ impl Place {
     }
 
     /// Notes that the response headers have arrived: the window of these places begins.
+    #[inline]
     pub fn answered(mut self) {
         self.tenure.answered(&self.domain);
     }

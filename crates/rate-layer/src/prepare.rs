@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use call_context::{BoxError, CallContext, NeverLeft, Refusal};
+use call_context::{BoxError, CallContext, Guard, NeverLeft, Refusal};
 use http::Request;
 use tokio::time::{Instant, Sleep, sleep};
 use tower_service::Service;
@@ -65,9 +65,20 @@ impl<S, B> Prepare<S, B> {
     {
         match self.progress {
             Progress::Holds => {}
-            // Most get in at once.
-            Progress::Arrives if seat.take_only() => self.progress = Progress::Holds,
+            // Most get in at once, and are marked then: the look at the request need not be waited for by the lock.
+            Progress::Arrives if seat.take_only() => {
+                let (_, request) = self.call.as_mut().expect(HANDED_OUT_ONCE);
+                if let Err(error) = mark(request, seat.settings()) {
+                    seat.take_back();
+                    return Poll::Ready(Err(error.into()));
+                }
+                self.progress = Progress::Holds;
+            }
             Progress::Arrives | Progress::Waits => {
+                if let Progress::Arrives = self.progress {
+                    let (_, request) = self.call.as_mut().expect(HANDED_OUT_ONCE);
+                    mark(request, seat.settings())?;
+                }
                 ready!(self.poll_places(seat, timer.as_mut(), cx))?;
                 self.progress = Progress::Holds;
                 timer::clear(timer.as_mut());
@@ -120,8 +131,24 @@ impl<S, B> Prepare<S, B> {
     }
 }
 
+/// Marks a request that has come in.
+#[inline]
+fn mark<B>(request: &mut Request<B>, settings: &Settings) -> Result<(), RateError> {
+    let context = CallContext::of(request.extensions_mut());
+    if context.inside(Guard::Attach) {
+        return Err(turned_away(RateError::attached_above()));
+    }
+    // Also where nothing limits it: a gate below would choose the slot too late for this layer to know.
+    context.enter(Guard::Rate);
+    if settings.counts(context.slot()) {
+        // Nobody below sees the request before it holds the place.
+        context.enter(Guard::Place);
+    }
+    Ok(())
+}
+
 /// Tells the log that a request is turned away.
-pub(crate) fn turned_away(error: RateError) -> RateError {
+fn turned_away(error: RateError) -> RateError {
     tracing::debug!(kind = ?error.kind(), retry_in = ?error.retry_in(), "a request gets no place");
     error
 }

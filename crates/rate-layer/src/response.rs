@@ -11,28 +11,13 @@ use crate::seat::Seat;
 use crate::server::Statements;
 use crate::throttle::{ResponseHead, Throttle};
 
-/// Ends what is held as the outcome says, and hands that on.
+/// Ends what is held as the outcome says.
 #[inline]
-pub(crate) fn settle<R, E>(
-    seat: &mut Seat,
-    outcome: Result<Response<R>, E>,
-) -> Result<Response<R>, BoxError>
-where
-    E: Into<BoxError>,
-{
-    match outcome {
-        Ok(mut response) => {
-            if seat.is_taken() {
-                answered(seat, &mut response);
-            }
-            Ok(response)
-        }
-        Err(error) => {
-            let error = error.into();
-            if seat.is_taken() {
-                failed(seat, &*error);
-            }
-            Err(error)
+pub(crate) fn settle<R>(seat: &mut Seat, outcome: &mut Result<Response<R>, BoxError>) {
+    if seat.is_taken() {
+        match outcome {
+            Ok(response) => answered(seat, response),
+            Err(error) => failed(seat, &**error),
         }
     }
 }

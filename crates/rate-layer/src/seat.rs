@@ -121,6 +121,13 @@ impl Seat {
         self.tenure.end(domain, Ending::NeverLeft);
     }
 
+    /// Takes what [`take_only`](Self::take_only) took back, as if nobody had asked.
+    #[cold]
+    pub(crate) fn take_back(&mut self) {
+        let domain = self.elsewhere.as_ref().unwrap_or(&self.settings.domain);
+        self.tenure.take_back(domain);
+    }
+
     /// Ends what it holds, if anything: given back before departure, abandoned after it.
     #[inline]
     pub(crate) fn give_up(&mut self) {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::book::Book;
 use crate::book::waiter::Wakes;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, lock};
 
 /// A book that many threads use.
 ///
@@ -28,7 +28,7 @@ impl Shared {
     #[inline]
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Book, &mut Wakes) -> T) -> T {
         let mut wakes = Wakes::default();
-        let result = act(&mut self.0.lock(), &mut wakes);
+        let result = act(&mut lock(&self.0), &mut wakes);
         wakes.fire();
         result
     }

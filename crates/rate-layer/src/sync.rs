@@ -1,14 +1,44 @@
 //! The one lock of a window: `parking_lot`'s, or loom's where the model runs.
 
 #[cfg(not(loom))]
-pub(crate) use parking_lot::Mutex;
+pub(crate) use parking_lot::{Mutex, MutexGuard};
 
 #[cfg(loom)]
-pub(crate) use self::model::Mutex;
+pub(crate) use self::model::{Mutex, MutexGuard};
+
+/// How often one looks whether the lock is free before it goes to sleep.
+#[cfg(not(loom))]
+const LOOKS: u32 = 64;
+
+/// Takes the lock.
+#[cfg(not(loom))]
+#[inline]
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.try_lock().unwrap_or_else(|| lock_soon(mutex))
+}
+
+#[cfg(not(loom))]
+#[cold]
+fn lock_soon<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    for _ in 0..LOOKS {
+        if !mutex.is_locked()
+            && let Some(guard) = mutex.try_lock()
+        {
+            return guard;
+        }
+        std::hint::spin_loop();
+    }
+    mutex.lock()
+}
+
+#[cfg(loom)]
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock()
+}
 
 #[cfg(loom)]
 mod model {
-    use loom::sync::MutexGuard;
+    pub(crate) use loom::sync::MutexGuard;
 
     /// Loom's mutex with `parking_lot`'s face.
     #[derive(Debug)]

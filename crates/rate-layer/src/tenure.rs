@@ -152,6 +152,21 @@ impl Tenure {
         }
     }
 
+    /// Takes the admission back, as if nobody had asked.
+    #[cold]
+    pub(crate) fn take_back(&mut self, domain: &Domain) {
+        let holding = Holding {
+            claims: &self.claims,
+            lane: self.lane,
+            departed: None,
+        };
+        self.stage = Stage::Ended;
+        let now = domain.clock.now();
+        domain
+            .book
+            .with(|book, wakes| book.take_back(now, holding, wakes));
+    }
+
     /// Ends it, once.
     pub(crate) fn end(&mut self, domain: &Domain, ending: Ending) {
         if self.is_over() {

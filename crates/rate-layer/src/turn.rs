@@ -50,8 +50,9 @@ pub(crate) fn enter(
     waker: &Waker,
 ) -> Result<Entry, RateError> {
     let (domain, lane) = (wants.domain, wants.lane);
-    // Most find room, and then nobody needs to know what time it is.
-    if wants.are_named()
+    // Most find room, and then nobody needs to know what time it is. The only window has been asked already.
+    if settings.only.is_none()
+        && wants.are_named()
         && let Some(admission) = domain.admit_unseen(wants.named(), lane)
     {
         return Ok(Entry::Place(place(domain, wants, admission)));
@@ -168,9 +169,9 @@ impl Waiter {
         let domain = Arc::clone(&self.domain);
         let now = domain.clock.now();
         let claims = &mut self.claims;
-        let waker = waker.clone();
+        let mut waker = Some(waker.clone());
         let (look, admission) = domain.book.with(|book, wakes| {
-            let look = book.look(now, ticket, claims, waker, wakes);
+            let look = book.look(now, ticket, claims, &mut waker, wakes);
             (look, book.admissions())
         });
         let waited = now.since(self.since);

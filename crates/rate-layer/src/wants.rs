@@ -40,7 +40,8 @@ impl<'a> Wants<'a> {
     ) -> Result<Option<Self>, RateError> {
         let mut wants: Option<Self> = None;
         for (number, rule) in (0..).zip(rules) {
-            let limit = rule.limits.of(head.slot());
+            let limit = rule.limits.of_all();
+            let limit = limit.unwrap_or_else(|| rule.limits.of(head.slot()));
             let domain = match limit {
                 Limit::Refused => return Err(RateError::no_window(head.slot().cloned())),
                 limit => limit.domain(),

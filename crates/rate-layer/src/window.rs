@@ -125,6 +125,30 @@ impl Window {
         Self::open(&Domain::new(), quotas.into())
     }
 
+    /// Makes a window that reads the processor's counter between its looks at the clock, for programs that make so many requests that
+    /// it matters: a decision takes two thirds of the time.
+    ///
+    /// The counter says how long ago the clock was looked at, and is believed for a millisecond, while it keeps step with the clock; so
+    /// it may drift, jump, or differ from one processor to the next: all of that together is no more than a millisecond, of which any
+    /// [margin](Quota::margin) but one that was set lower has ten. Requests that come less often than once a millisecond gain
+    /// nothing.
+    ///
+    /// A paused clock is looked at every time, if it is paused before the window is made. The first of these windows finds out how
+    /// fast the counter runs, and blocks for that: a few milliseconds as a rule, 200 at the most.
+    ///
+    /// Windows [beside](Self::beside) it read the time as it does.
+    ///
+    /// ```
+    /// use rate_layer::{Quota, RateLayer, SECOND, Window};
+    ///
+    /// let layer = RateLayer::new(Window::quick(Quota::rolling(50_000, SECOND)));
+    /// # let _ = layer;
+    /// ```
+    #[cfg(feature = "quanta")]
+    pub fn quick(quotas: impl Into<Quotas>) -> Self {
+        Self::open(&Domain::quick(), quotas.into())
+    }
+
     /// Makes another window, which a request can take a place in *together* with one in this window.
     ///
     /// Windows that one request takes together share a lock, so that it gets all places or none.

@@ -8,6 +8,7 @@ use crate::book::waiter::{Claim, Wakes};
 use crate::lane::Lane;
 use crate::moment::Moment;
 use crate::shape::rolling::Places;
+use crate::shape::sight::Turn;
 
 impl Book {
     /// Admits where no clock is needed for it: there is room, and nobody stands in line.
@@ -62,7 +63,8 @@ impl Book {
         wakes: &mut Wakes,
     ) -> Result<(), Denied> {
         let denied = match self.decide(now, claims, lane, wakes) {
-            Ok(()) => return Ok(()),
+            Ok(None) => return Ok(()),
+            Ok(Some(turn)) => Denied::TooLate(turn.at),
             Err(denied) => denied,
         };
         self.tally(claims, |tally| tally.refused += 1);
@@ -78,14 +80,33 @@ impl Book {
         lane: Lane,
         wakes: &mut Wakes,
     ) -> Result<(), Denied> {
+        if let Some(turn) = self.refuse_plainly(now, claim, lane) {
+            return Err(Denied::TooLate(turn));
+        }
         match self.decide_alone(now, claim, lane) {
-            Some(Ok(())) => Ok(()),
-            Some(Err(denied)) => {
-                self.tally(slice::from_ref(claim), |tally| tally.refused += 1);
-                Err(self.unless_held_up(slice::from_ref(claim), denied))
-            }
+            Some(Ok(None)) => Ok(()),
+            Some(Ok(Some(turn))) => Err(self.refused(claim, Denied::TooLate(turn.at))),
+            Some(Err(denied)) => Err(self.refused(claim, denied)),
             None => self.admit(now, slice::from_mut(claim), lane, wakes),
         }
+    }
+
+    fn refused(&mut self, claim: &Claim, denied: Denied) -> Denied {
+        self.tally(slice::from_ref(claim), |tally| tally.refused += 1);
+        self.unless_held_up(slice::from_ref(claim), denied)
+    }
+
+    /// Refuses a request for one place and says when there will be one, where a plain window is full and nobody waits for it.
+    #[inline(always)]
+    fn refuse_plainly(&mut self, now: Moment, claim: &Claim, lane: Lane) -> Option<Moment> {
+        let limiter = self.limiters.at_mut(claim.id)?;
+        let group = &mut self.groups[limiter.group as usize];
+        let (terms, window) = limiter.plain_mut(&group.terms, lane)?;
+        let turn = window
+            .next_plainly(terms, now)
+            .filter(|_| claim.cost == 1)?;
+        group.tally.refused += 1;
+        Some(turn)
     }
 
     /// What `denied` says; of when, nothing, where nobody knows the end of what keeps requests waiting.
@@ -97,13 +118,14 @@ impl Book {
         }
     }
 
+    /// Takes all, or says when the turn comes of one that comes now.
     pub(super) fn decide(
         &mut self,
         now: Moment,
         claims: &mut [Claim],
         lane: Lane,
         wakes: &mut Wakes,
-    ) -> Result<(), Denied> {
+    ) -> Result<Option<Turn>, Denied> {
         if let [claim] = claims
             && let Some(outcome) = self.decide_alone(now, claim, lane)
         {
@@ -118,9 +140,12 @@ impl Book {
         let free = |claim: &Claim| self.is_available(claim, lane, alone);
         if claims.iter().all(free) {
             self.admitted(claims, lane);
-            return Ok(());
+            return Ok(None);
         }
-        Err(Denied::TooLate(self.turn_of_newcomer(now, claims, lane)))
+        let turns = claims
+            .iter()
+            .map(|claim| self.newcomers_turn(now, claim, lane));
+        Ok(Some(turns.fold(Turn::now(now), Turn::and)))
     }
 
     /// The same for a request that wants one thing for which nobody waits, as most do: no line is to be looked at. `None` where
@@ -131,7 +156,7 @@ impl Book {
         now: Moment,
         claim: &mut Claim,
         lane: Lane,
-    ) -> Option<Result<(), Denied>> {
+    ) -> Option<Result<Option<Turn>, Denied>> {
         let limiter = self.limiters.at_mut(claim.id)?;
         if limiter.members() > 0 {
             return None;
@@ -146,11 +171,11 @@ impl Book {
             limiter.take(&group.terms, lane, claim);
             group.tally.admitted += 1;
             self.admissions += 1;
-            return Some(Ok(()));
+            return Some(Ok(None));
         }
         let places = Places::of_first(claim.cost);
         let turn = limiter.turn(&group.terms, &self.server, now, lane, places);
-        Some(Err(Denied::TooLate(turn.at)))
+        Some(Ok(Some(turn)))
     }
 
     pub(super) fn admitted(&mut self, claims: &mut [Claim], lane: Lane) {

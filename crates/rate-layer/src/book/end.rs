@@ -1,6 +1,7 @@
 //! What becomes of places that are held.
 
-use crate::book::limiter::Seeding;
+use std::slice;
+
 use crate::book::waiter::{Claim, Wakes};
 use crate::book::{Book, Holding};
 use crate::lane::Lane;
@@ -32,7 +33,7 @@ impl Book {
         wakes: &mut Wakes,
     ) {
         let is_ended = match (holding.claims, holding.departed, ending) {
-            ([claim], None, Ending::Answered) => self.answer_one(now, claim, holding.lane),
+            ([claim], None, Ending::Answered) => self.answer_one(now, claim, holding.lane, wakes),
             _ => false,
         };
         if !is_ended {
@@ -40,22 +41,38 @@ impl Book {
         }
     }
 
-    /// Ends the place of an answered request where it is one of one window, and nobody waits for it, as with most. Says whether
-    /// it is.
+    /// Ends the place of an answered request where it is one of a plain window, as with most. Says whether it is.
     #[inline]
-    pub(super) fn answer_one(&mut self, now: Moment, claim: &Claim, lane: Lane) -> bool {
+    pub(super) fn answer_one(
+        &mut self,
+        now: Moment,
+        claim: &Claim,
+        lane: Lane,
+        wakes: &mut Wakes,
+    ) -> bool {
         let Some(limiter) = self.limiters.at_mut(claim.id) else {
             return false;
         };
         let terms = &self.groups[limiter.group as usize].terms;
-        if limiter.members() > 0 || limiter.seeding != Seeding::Known {
+        let somebody_waits = limiter.members() > 0;
+        let Some((terms, window)) = limiter.plain_if_mut(terms, lane) else {
             return false;
+        };
+        window.answered_plainly(terms, now, claim.cost);
+        if somebody_waits {
+            // Its place frees no sooner than everybody has reckoned with.
+            self.tend(now, slice::from_ref(claim), wakes);
         }
-        let window = limiter.tiers.only_window_mut(terms);
-        window.is_some_and(|(terms, window)| {
-            window.answered(terms, &self.server, now, lane, claim.cost);
-            true
-        })
+        true
+    }
+
+    /// Takes an admission back that should not have been, as if nobody had asked.
+    #[cold]
+    pub(crate) fn take_back(&mut self, now: Moment, holding: Holding<'_>, wakes: &mut Wakes) {
+        let claims = holding.claims;
+        self.tally(claims, |tally| tally.admitted -= 1);
+        self.end_all(now, holding, Ending::NeverLeft);
+        self.tend_freed(now, claims, wakes);
     }
 
     #[inline(never)]

@@ -5,8 +5,9 @@ use crate::book::waiter::Claim;
 use crate::lane::Lane;
 use crate::moment::Moment;
 use crate::server::clock::ServerClock;
-use crate::shape::rolling::{Ending, Held, Places};
+use crate::shape::rolling::{Ending, Held, Places, Rolling};
 use crate::shape::sight::Turn;
+use crate::shape::terms::Terms;
 use crate::shape::tiers::{AllTerms, Tiers};
 
 /// Whether it is known what the server has counted already.
@@ -75,21 +76,43 @@ impl Limiter {
     /// Takes what `claim` wants if it is free, and nobody stands in line before it. Says whether it is.
     #[inline(always)]
     pub(crate) fn take_if_free(&mut self, terms: &AllTerms, lane: Lane, claim: &mut Claim) -> bool {
-        if lane == Lane::First
-            || self.line.is_some()
-            || self.is_held_back()
-            || terms.need_the_time()
-        {
+        let Some((_, window)) = self.plain_mut(terms, lane) else {
             return self.take_if_open(terms, lane, claim);
-        }
-        // What is left to be asked of most: whether there is room.
-        let is_free = self
-            .tiers
-            .have_room(terms, lane, Places::of_first(claim.cost));
+        };
+        let is_free = window.take_plainly(claim.cost);
         if is_free {
-            self.take(terms, lane, claim);
+            claim.freed = window.freed();
+            claim.counts_departure = false;
+            self.rest_went_first = false;
         }
         is_free
+    }
+
+    /// The window, where nothing makes it anything but simple who gets a place: there is one and it is plain, nobody waits,
+    /// nobody has asked for silence. So it is with most.
+    #[inline(always)]
+    pub(crate) fn plain_mut<'a>(
+        &'a mut self,
+        terms: &'a AllTerms,
+        lane: Lane,
+    ) -> Option<(&'a Terms, &'a mut Rolling)> {
+        if self.members() > 0 {
+            return None;
+        }
+        self.plain_if_mut(terms, lane)
+    }
+
+    /// The same, whoever waits.
+    #[inline(always)]
+    pub(crate) fn plain_if_mut<'a>(
+        &'a mut self,
+        terms: &'a AllTerms,
+        lane: Lane,
+    ) -> Option<(&'a Terms, &'a mut Rolling)> {
+        if lane == Lane::First || self.is_held_back() {
+            return None;
+        }
+        self.tiers.plain_mut(terms)
     }
 
     #[inline(never)]
@@ -105,7 +128,7 @@ impl Limiter {
 
     /// Whether anything but a lack of places may keep requests waiting.
     #[inline]
-    fn is_held_back(&self) -> bool {
+    pub(crate) fn is_held_back(&self) -> bool {
         self.paused || self.closed_until != Moment::START || self.seeding != Seeding::Known
     }
 

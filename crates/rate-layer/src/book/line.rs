@@ -161,9 +161,16 @@ impl Line {
         match (here.front(), here.back()) {
             // Most come last, and look when they are first.
             (_, Some(&last)) if last < ticket => here.len(),
+            (_, Some(&last)) if last == ticket => here.len() - 1,
             (Some(&first), _) if first >= ticket => 0,
             _ => here.partition_point(|&other| other < ticket),
         }
+    }
+
+    /// Whether all who stand in it want one place each.
+    pub(crate) fn wants_one_each(&self) -> bool {
+        let one_each = |queue: &Queue| queue.cost == queue.tickets.len() as u64;
+        one_each(&self.first) && one_each(&self.rest)
     }
 
     /// What all want before whom a newcomer of `lane` has to wait, and it itself.

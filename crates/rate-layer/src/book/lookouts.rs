@@ -21,12 +21,14 @@
 use std::time::Duration;
 
 use crate::book::Book;
-use crate::book::line::SetAside;
+use crate::book::limiter::Limiter;
+use crate::book::line::{Line, SetAside};
 use crate::book::serve::Numbers;
 use crate::book::waiter::{Standing, Ticket, Wakes};
 use crate::lane::Lane;
 use crate::moment::Moment;
 use crate::shape::rolling::Places;
+use crate::shape::sight::Turn;
 
 /// How much later a lookout looks for each waiter that stands before it.
 const LOOK_AFTER: Duration = Duration::from_millis(12);
@@ -34,7 +36,9 @@ const LOOK_AFTER: Duration = Duration::from_millis(12);
 impl Book {
     /// When the holder of `ticket` must look again.
     pub(super) fn alarm(&mut self, now: Moment, ticket: Ticket) -> Moment {
-        self.over_lines_of(ticket, |book, index| book.alarm_in_line(now, ticket, index))
+        self.over_lines_of(ticket, |book, index| {
+            book.alarm_in_line(now, ticket, index, None)
+        })
     }
 
     /// When something may happen next in the lines of `ticket` by the mere passing of time.
@@ -94,6 +98,9 @@ impl Book {
     ) -> Option<Moment> {
         let limiter = &self.limiters[index];
         let line = limiter.line.as_ref()?;
+        if let Some(turn) = self.turn_of_the_first_plainly(now, limiter, line) {
+            return Some(turn);
+        }
         let rest_first = limiter.rest_first();
         let mut set_aside = SetAside::default();
         for ahead in 0..line.len() {
@@ -118,6 +125,25 @@ impl Book {
         (line.len() > 0).then_some(Moment::NEVER)
     }
 
+    /// The same where the window is plain and full, and the first wants one place of it and nothing else, as most do.
+    fn turn_of_the_first_plainly(
+        &self,
+        now: Moment,
+        limiter: &Limiter,
+        line: &Line,
+    ) -> Option<Moment> {
+        if line.has(Lane::First) || limiter.is_held_back() {
+            return None;
+        }
+        let first = &self.waiters[&line.first_of_rest()?];
+        let terms = &self.groups[limiter.group as usize].terms;
+        let (terms, window) = limiter.tiers.plain(terms)?;
+        match &first.claims[..] {
+            [claim] if claim.cost == 1 => window.next_plainly(terms, now),
+            _ => None,
+        }
+    }
+
     /// When the first of the rest may come to go before those who go first, if it does not yet.
     fn turn_of_the_rest(&self, now: Moment, index: u32) -> Moment {
         let limiter = &self.limiters[index];
@@ -135,7 +161,14 @@ impl Book {
         turn.filter(|&turn| turn > now).unwrap_or(Moment::NEVER)
     }
 
-    fn alarm_in_line(&mut self, now: Moment, ticket: Ticket, index: u32) -> Moment {
+    /// When the holder of `ticket` must look at the line at `index` again. `turn` is its own, if it is known already.
+    pub(super) fn alarm_in_line(
+        &mut self,
+        now: Moment,
+        ticket: Ticket,
+        index: u32,
+        turn: Option<Turn>,
+    ) -> Moment {
         let event = self.next_event(now, index);
         let limiter = &self.limiters[index];
         let Some(line) = limiter.line.as_ref() else {
@@ -152,15 +185,17 @@ impl Book {
             return event;
         }
         let in_line = line.len();
-        // Each of those ahead needs one place at least.
-        let ahead_of_lane = line.ahead_in_lane(with, ticket);
-        let places = Places {
-            of_all: ahead as u64 + 1,
-            of_lane: ahead_of_lane as u64 + 1,
-        };
-        let terms = &self.groups[limiter.group as usize].terms;
-        let alone = (ahead_of_lane as u64 + 1, 1);
-        let turn = limiter.turn_in_line(terms, &self.server, now, lane, places, alone);
+        let turn = turn.unwrap_or_else(|| {
+            // Each of those ahead needs one place at least.
+            let ahead_of_lane = line.ahead_in_lane(with, ticket);
+            let places = Places {
+                of_all: ahead as u64 + 1,
+                of_lane: ahead_of_lane as u64 + 1,
+            };
+            let terms = &self.groups[limiter.group as usize].terms;
+            let alone = (ahead_of_lane as u64 + 1, 1);
+            limiter.turn_in_line(terms, &self.server, now, lane, places, alone)
+        });
         let own = if turn.at < event {
             // There is room for it, and it stands behind one that wants more.
             lookouts_alarm(event, ahead)

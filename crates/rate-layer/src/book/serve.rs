@@ -16,6 +16,7 @@
 //! aside for one that has aged binds those behind it alone. All lines are in the order of one sequence of tickets: the oldest of
 //! those that have aged is passed over by nobody, and nothing is set aside from it.
 
+use std::mem;
 use std::time::Duration;
 
 use smallvec::SmallVec;
@@ -103,6 +104,11 @@ impl Book {
         claims: &[Claim],
         wakes: &mut Wakes,
     ) -> SmallVec<[u32; 4]> {
+        if let [claim] = claims
+            && self.is_at_rest(now, claim)
+        {
+            return SmallVec::new();
+        }
         let mut work = Work::default();
         for claim in claims {
             if !self.limiters.has(claim.id) {
@@ -122,6 +128,34 @@ impl Book {
             self.serve(now, index, &mut work, wakes);
         }
         work.changed
+    }
+
+    /// Whether there is nothing to be served in the window of `claim`, as is soon seen of most: it is one window, all of whose places are
+    /// taken or for whose places nobody stands in line, and no offer has lapsed.
+    fn is_at_rest(&mut self, now: Moment, claim: &Claim) -> bool {
+        let Some(limiter) = self.limiters.at_mut(claim.id) else {
+            return true;
+        };
+        let terms = &self.groups[limiter.group as usize].terms;
+        limiter.expire(terms, now);
+        let Some(line) = &limiter.line else {
+            return true;
+        };
+        let Some((terms, window)) = limiter.tiers.only_window(terms) else {
+            return false;
+        };
+        if line.has(Lane::First) {
+            return false;
+        }
+        if let Some(first) = line.first_of_rest() {
+            let asks_too_much =
+                self.waiters[&first].cost_at(claim.id.index) > window.most(terms, Lane::Rest);
+            if window.room() > 0 || asks_too_much {
+                return false;
+            }
+        }
+        self.next_lapse(claim.id.index)
+            .is_none_or(|(lapses, _)| lapses > now)
     }
 
     /// Serves the line of the window at `index`. What else is to be looked at then goes into `work`.
@@ -248,6 +282,12 @@ impl Book {
     /// Whether there is room for `claim`, of a newcomer that wants `alone` this window, behind all who stand before it.
     pub(super) fn is_available(&self, claim: &Claim, lane: Lane, alone: bool) -> bool {
         let limiter = &self.limiters[claim.id.index];
+        let terms = &self.groups[limiter.group as usize].terms;
+        let window = limiter.tiers.only_window(terms);
+        if window.is_some_and(|(_, window)| window.room() < claim.cost) {
+            // Whoever stands in line.
+            return false;
+        }
         // Of several windows none can say that it goes before all.
         let before_all = limiter.rest_is_due() && (alone || lane == Lane::First);
         let line = limiter.line.iter();
@@ -294,7 +334,7 @@ impl Book {
         let lapses = now.after(CLAIM_WITHIN);
         waiter.standing = Standing::Offered { lapses };
         wakes.call(waiter.waker.take());
-        let (mut claims, lane) = (waiter.claims.clone(), waiter.lane);
+        let (mut claims, lane) = (mem::take(&mut waiter.claims), waiter.lane);
         self.take(&mut claims, lane);
         work.all_changed(&claims);
         for claim in &claims {
@@ -411,17 +451,15 @@ impl Book {
         now: Moment,
         ticket: Ticket,
         alarm: Moment,
-        waker: Waker,
-        wakes: &mut Wakes,
+        waker: &mut Option<Waker>,
     ) -> Moment {
         let Some(waiter) = self.waiters.get_mut(&ticket) else {
-            wakes.retire(Some(waker));
             return alarm;
         };
         if waiter.alarm <= now || alarm < waiter.alarm {
             waiter.alarm = alarm;
         }
-        wakes.retire(waiter.waker.replace(waker));
+        mem::swap(&mut waiter.waker, waker);
         waiter.alarm
     }
 

@@ -10,6 +10,7 @@ mod listen;
 mod naive;
 mod offers;
 mod one_window;
+mod plain;
 mod random;
 mod seeded;
 mod several;

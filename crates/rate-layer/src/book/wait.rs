@@ -7,6 +7,7 @@ use crate::book::outcome::{Denied, Joined, Leaving, Look, Patience};
 use crate::book::waiter::{Claim, Claims, Standing, Ticket, Waiter, Wakes};
 use crate::lane::Lane;
 use crate::moment::Moment;
+use crate::shape::sight::Turn;
 
 impl Book {
     /// Admits at once, or puts the request in line, with its waker. Where the request does not wait, the waker stays where it is.
@@ -20,38 +21,48 @@ impl Book {
         wakes: &mut Wakes,
     ) -> Result<Joined, Denied> {
         let denied = match self.decide(now, claims, lane, wakes) {
-            Ok(()) => return Ok(Joined::Admitted),
-            Err(Denied::TooLate(turn)) if turn <= patience.until => {
+            Ok(None) => return Ok(Joined::Admitted),
+            Ok(Some(turn)) if turn.at <= patience.until => {
                 let members = |claim: &Claim| self.limiters[claim.id.index].members();
                 if claims.iter().all(|claim| members(claim) < patience.queue) {
-                    return Ok(self.stand_in_line(now, claims.clone(), lane, waker));
+                    return Ok(self.stand_in_line(
+                        now,
+                        Claims::from_slice(claims),
+                        lane,
+                        turn,
+                        waker,
+                    ));
                 }
-                Denied::Full(turn)
+                Denied::Full(turn.at)
             }
+            Ok(Some(turn)) => Denied::TooLate(turn.at),
             Err(denied) => denied,
         };
         self.tally(claims, |tally| tally.refused += 1);
         Err(denied)
     }
 
+    /// Puts a request in line whose turn comes at `turn`, as far as can be seen.
     pub(super) fn stand_in_line(
         &mut self,
         now: Moment,
         claims: Claims,
         lane: Lane,
+        turn: Turn,
         waker: &mut Option<Waker>,
     ) -> Joined {
         self.tally(&claims, |tally| tally.waited += 1);
         // Of those that keep it waiting, the one that will for longest: so it is passed over least.
         let lacking = |&at: &usize| !self.is_available(&claims[at], lane, claims.len() == 1);
-        let turn = |&at: &usize| self.newcomers_turn(now, &claims[at], lane);
+        let turn_of = |&at: &usize| self.newcomers_turn(now, &claims[at], lane).at;
         let claim = match claims.len() {
             1 => 0,
             all => (0..all)
                 .filter(lacking)
-                .max_by_key(turn)
+                .max_by_key(turn_of)
                 .unwrap_or_default(),
         };
+        let is_alone = claims.len() == 1;
         for claim in &claims {
             self.limiters[claim.id.index].line_mut().enroll();
         }
@@ -67,7 +78,12 @@ impl Book {
         });
         let line = self.limiters[at.id.index].line_mut();
         line.stand(lane, ticket, at.cost);
-        let alarm = self.alarm(now, ticket);
+        // Where each wants one place, its turn is known by now.
+        let alarm = if is_alone && line.wants_one_each() {
+            self.alarm_in_line(now, ticket, at.id.index, Some(turn))
+        } else {
+            self.alarm(now, ticket)
+        };
         if let Some(waiter) = self.waiters.get_mut(&ticket) {
             waiter.alarm = alarm;
             waiter.waker = waker.take();
@@ -76,12 +92,14 @@ impl Book {
     }
 
     /// Has a waiter look after its line, and take what it has been offered: then `claims` are what it holds.
+    ///
+    /// Where it waits on, its waker is left here, and the one that it left before is handed back, to be dropped once the lock is free.
     pub(crate) fn look(
         &mut self,
         now: Moment,
         ticket: Ticket,
         claims: &mut Claims,
-        waker: Waker,
+        waker: &mut Option<Waker>,
         wakes: &mut Wakes,
     ) -> Look {
         self.revive(ticket);
@@ -104,7 +122,7 @@ impl Book {
         ticket: Ticket,
         claims: &mut Claims,
         changed: bool,
-        waker: Waker,
+        waker: &mut Option<Waker>,
         wakes: &mut Wakes,
     ) -> Look {
         let standing = self.waiters.get(&ticket).map(|waiter| waiter.standing);
@@ -113,14 +131,12 @@ impl Book {
                 if let Some(waiter) = self.remove(ticket, wakes) {
                     *claims = waiter.claims;
                 }
-                wakes.retire(Some(waker));
                 self.tally(claims, |tally| tally.admitted += 1);
                 return Look::Admitted;
             }
             Some(Standing::Hopeless) => {
                 let lane = self.waiters[&ticket].lane;
                 self.remove(ticket, wakes);
-                wakes.retire(Some(waker));
                 self.tally(claims, |tally| tally.refused += 1);
                 return Look::Never(self.most(claims, lane));
             }
@@ -130,7 +146,7 @@ impl Book {
             event if changed && event != Moment::NEVER => event,
             _ => self.alarm(now, ticket),
         };
-        Look::Until(self.rest(now, ticket, alarm, waker, wakes))
+        Look::Until(self.rest(now, ticket, alarm, waker))
     }
 
     /// Takes a waiter out of its line; what it has been offered goes to the next.

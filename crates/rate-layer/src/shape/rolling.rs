@@ -110,6 +110,57 @@ impl Rolling {
         }
     }
 
+    /// Whether only the rest hold places.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.apart.is_none()
+    }
+
+    /// Takes `cost` places for the rest if they are free, where nothing is reserved and only the rest hold places.
+    #[inline(always)]
+    pub(crate) fn take_plainly(&mut self, cost: u32) -> bool {
+        debug_assert!(self.is_plain());
+        let in_flight = u64::from(self.rest.in_flight) + u64::from(cost);
+        let taken = in_flight + u64::from(self.rest.closing.total());
+        let is_free = taken <= u64::from(self.limit);
+        if is_free {
+            // No more than the limit.
+            self.rest.in_flight = in_flight as u32;
+        }
+        is_free
+    }
+
+    /// When the next place frees, where just all are taken, nothing is due by now, and only the rest hold places, whose headers
+    /// begin their time. `None` where it is not so simple.
+    #[inline(always)]
+    pub(crate) fn next_plainly(&self, terms: &Terms, now: Moment) -> Option<Moment> {
+        debug_assert!(self.is_plain());
+        let closing = &self.rest.closing;
+        let next = closing.next(terms.tick)?;
+        let taken = u64::from(self.rest.in_flight) + u64::from(closing.total());
+        if next <= now || taken != u64::from(self.limit) {
+            return None;
+        }
+        if self.rest.in_flight == 0 {
+            return Some(next);
+        }
+        // An answer that comes now may free its place before one that came late.
+        Some(next.min(terms.answered_plainly(now)))
+    }
+
+    /// Ends what [`take_plainly`](Self::take_plainly) began and was answered.
+    #[inline(always)]
+    pub(crate) fn answered_plainly(&mut self, terms: &Terms, now: Moment, cost: u32) {
+        debug_assert!(self.is_plain());
+        let now = now.max(self.seen);
+        self.seen = now;
+        let freed = self.rest.closing.expire(now, terms.tick);
+        self.freed = self.freed.wrapping_add(freed);
+        let (free_at, limit) = (terms.answered_plainly(now), self.limit);
+        self.rest.in_flight -= cost;
+        self.rest.closing.close(free_at, cost, terms.tick, limit);
+    }
+
     /// Takes `cost` places, whether they are free or not.
     #[inline]
     pub(crate) fn take(&mut self, lane: Lane, cost: u32) {
@@ -357,6 +408,7 @@ impl Rolling {
         self.seen
     }
 
+    #[inline]
     pub(crate) fn room(&self) -> u32 {
         self.limit.saturating_sub(self.taken())
     }

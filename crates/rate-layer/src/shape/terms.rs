@@ -36,11 +36,17 @@ impl Terms {
         }
     }
 
+    /// When a place frees whose request is answered at `now`, where the server's clock does not matter.
+    #[inline]
+    pub(crate) fn answered_plainly(&self, now: Moment) -> Moment {
+        now.after_nanos(self.hold_nanos)
+    }
+
     /// When a place frees whose request is answered at `now`.
     #[inline]
     pub(crate) fn answered(&self, now: Moment, server: &ServerClock) -> Moment {
         match self.quota.alignment() {
-            Alignment::None => now.after_nanos(self.hold_nanos),
+            Alignment::None => self.answered_plainly(now),
             Alignment::Clock => self.answered_by_clock(now, server),
         }
     }

@@ -13,7 +13,12 @@ use crate::shape::terms::Terms;
 /// What the limits of one key come down to. The same for all keys of a kind.
 #[derive(Debug)]
 pub(crate) struct AllTerms {
-    tiers: Box<[TierTerms]>,
+    // Most have one; it is not put into a box.
+    first: TierTerms,
+    more: Box<[TierTerms]>,
+    /// Whether there is one window and nothing else, no place of which is reserved, and which goes by the program's clock and the
+    /// headers alone: what most have.
+    are_plain: bool,
     /// Whether it makes a difference to one of them when a request departs.
     count_departures: bool,
     /// Whether one of them goes by when a place is taken, not only by whether it is free.
@@ -46,21 +51,33 @@ impl AllTerms {
             Wanted::Window(quota) => TierTerms::Window(Terms::new(quota)),
             Wanted::Pace(pace) => TierTerms::Pace(pace),
         });
-        let tiers: Box<[_]> = tiers.collect();
+        let tiers: Vec<_> = tiers.collect();
         // An aligned window learns from it where the server's clock stands.
         let counts = |terms: &TierTerms| matches!(terms, TierTerms::Window(terms) if terms.frees_before_headers() || terms.quota.is_aligned());
+        let count_departures = tiers.iter().any(counts);
+        let is_pace = |terms: &TierTerms| matches!(terms, TierTerms::Pace(_));
+        let need_the_time = tiers.iter().any(is_pace);
+        let are_plain = match &tiers[..] {
+            [TierTerms::Window(terms)] => !count_departures && terms.quota.reserved() == 0,
+            _ => false,
+        };
+        let mut tiers = tiers.into_iter();
         Self {
-            count_departures: tiers.iter().any(counts),
-            need_the_time: tiers
-                .iter()
-                .any(|terms| matches!(terms, TierTerms::Pace(_))),
-            tiers,
+            first: tiers.next().expect("a quota holds to something"),
+            more: tiers.collect(),
+            are_plain,
+            count_departures,
+            need_the_time,
         }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &TierTerms> {
+        std::iter::once(&self.first).chain(&self.more)
     }
 
     /// The terms of the windows among them.
     pub(crate) fn windows(&self) -> impl Iterator<Item = &Terms> {
-        self.tiers.iter().filter_map(|terms| match terms {
+        self.iter().filter_map(|terms| match terms {
             TierTerms::Window(terms) => Some(terms),
             TierTerms::Pace(_) => None,
         })
@@ -96,11 +113,9 @@ impl TierTerms {
 
 impl Tiers {
     pub(crate) fn new(terms: &AllTerms, now: Moment) -> Self {
-        let mut tiers = terms.tiers.iter().map(|terms| terms.state(now));
-        let first = tiers.next().unwrap_or_else(|| Tier::Pace(Pacer::new(now)));
-        let more: Box<[Tier]> = tiers.collect();
+        let more: Box<[Tier]> = terms.more.iter().map(|terms| terms.state(now)).collect();
         Self {
-            first,
+            first: terms.first.state(now),
             more: (!more.is_empty()).then_some(more),
         }
     }
@@ -127,11 +142,39 @@ impl Tiers {
 
     /// The window, where there is nothing else. Most have just that, and are not to pay for more.
     #[inline]
-    fn only_window<'a>(&'a self, terms: &'a AllTerms) -> Option<(&'a Terms, &'a Rolling)> {
-        match (&*terms.tiers, &self.first) {
-            ([TierTerms::Window(terms)], Tier::Window(rolling)) => Some((terms, rolling)),
+    pub(crate) fn only_window<'a>(
+        &'a self,
+        terms: &'a AllTerms,
+    ) -> Option<(&'a Terms, &'a Rolling)> {
+        match (&terms.first, &self.first) {
+            (TierTerms::Window(first), Tier::Window(rolling)) if terms.more.is_empty() => {
+                Some((first, rolling))
+            }
             _ => None,
         }
+    }
+
+    /// The window, where there is nothing else and it is plain: no reserve, no lanes, no clock of the server's.
+    #[inline(always)]
+    pub(crate) fn plain_mut<'a>(
+        &'a mut self,
+        terms: &'a AllTerms,
+    ) -> Option<(&'a Terms, &'a mut Rolling)> {
+        match (&terms.first, &mut self.first) {
+            (TierTerms::Window(first), Tier::Window(rolling))
+                if terms.are_plain && rolling.is_plain() =>
+            {
+                Some((first, rolling))
+            }
+            _ => None,
+        }
+    }
+
+    /// The same, to look at.
+    #[inline]
+    pub(crate) fn plain<'a>(&'a self, terms: &'a AllTerms) -> Option<(&'a Terms, &'a Rolling)> {
+        let window = self.only_window(terms);
+        window.filter(|(_, window)| terms.are_plain && window.is_plain())
     }
 
     #[inline]
@@ -139,8 +182,10 @@ impl Tiers {
         &'a mut self,
         terms: &'a AllTerms,
     ) -> Option<(&'a Terms, &'a mut Rolling)> {
-        match (&*terms.tiers, &mut self.first) {
-            ([TierTerms::Window(terms)], Tier::Window(rolling)) => Some((terms, rolling)),
+        match (&terms.first, &mut self.first) {
+            (TierTerms::Window(first), Tier::Window(rolling)) if terms.more.is_empty() => {
+                Some((first, rolling))
+            }
             _ => None,
         }
     }
@@ -363,7 +408,7 @@ impl Tiers {
     }
 
     fn iter<'a>(&'a self, terms: &'a AllTerms) -> impl Iterator<Item = (&'a TierTerms, &'a Tier)> {
-        terms.tiers.iter().zip(self.states())
+        terms.iter().zip(self.states())
     }
 
     fn iter_mut<'a>(
@@ -371,6 +416,6 @@ impl Tiers {
         terms: &'a AllTerms,
     ) -> impl Iterator<Item = (&'a TierTerms, &'a mut Tier)> {
         let states = std::iter::once(&mut self.first).chain(self.more.iter_mut().flatten());
-        terms.tiers.iter().zip(states)
+        terms.iter().zip(states)
     }
 }

@@ -134,9 +134,9 @@ impl Desk {
     }
 
     pub(super) fn look(&mut self, now: u64, waiting: &Waiting) -> Look {
-        let waker = Waker::from(Arc::clone(&waiting.called));
+        let mut waker = Some(Waker::from(Arc::clone(&waiting.called)));
         let mut claims = waiting.claims.clone();
-        self.act(|book, wakes| book.look(at(now), waiting.ticket, &mut claims, waker, wakes))
+        self.act(|book, wakes| book.look(at(now), waiting.ticket, &mut claims, &mut waker, wakes))
     }
 
     pub(super) fn leave(&mut self, now: u64, waiting: &Waiting) {

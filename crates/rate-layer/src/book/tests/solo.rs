@@ -71,7 +71,8 @@ impl Solo {
         wakes: &mut Wakes,
     ) -> Look {
         let mut claims = self.claims(1);
-        self.book.look(now, ticket, &mut claims, waker, wakes)
+        self.book
+            .look(now, ticket, &mut claims, &mut Some(waker), wakes)
     }
 
     pub(super) fn leave(

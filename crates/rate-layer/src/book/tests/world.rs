@@ -307,7 +307,10 @@ impl World {
             {
                 self.polls += 1;
                 assert!(self.polls < 20_000, "they look again and again at {now}");
-                match self.book.look(at(now), ticket, claims, waker, &mut wakes) {
+                match self
+                    .book
+                    .look(at(now), ticket, claims, &mut Some(waker), &mut wakes)
+                {
                     Look::Admitted => {
                         self.waited.push(number);
                         if self.bounded {
