@@ -162,7 +162,7 @@ impl RetryLayer {
     /// The request header that carries an idempotency key.
     ///
     /// The key is never made or changed here: all attempts carry the caller's. It makes a request repeatable only where
-    /// the server is [known to honour it](Self::keys_honoured_by).
+    /// the server is [known to honour it](Self::keys_honoured_by), and only if it has a character at all.
     #[must_use]
     pub fn idempotency_header(self, name: HeaderName) -> Self {
         self.with(|settings| settings.idempotency_header = name)

@@ -176,6 +176,28 @@ async fn a_key_counts_only_where_the_server_honours_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_without_a_character_is_none() {
+    let layer = prompt().keys_honoured_by([origin()]);
+    for (values, calls) in [
+        (&[""][..], 1),
+        (&[" \t"], 1),
+        (&["", "k-1"], 1),
+        (&["k-1", ""], 1),
+        (&["k-1"], 2),
+        (&["k-1", "k-2"], 2),
+    ] {
+        let mut request = post();
+        for value in values {
+            let value = value.parse().expect("a value");
+            request.headers_mut().append("idempotency-key", value);
+        }
+        let script = Script::new([broken(), status(200)]);
+        let _ = run(&layer, &script, request).await;
+        assert_eq!(script.calls(), calls, "{values:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_counts_only_on_the_routes_that_honour_it() {
     let routes = || {
         Routes::new([
