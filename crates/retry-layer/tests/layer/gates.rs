@@ -440,3 +440,16 @@ async fn a_body_that_cannot_be_sent_again_is_sent_once() {
     assert_eq!(script.seen()[0].body, "an order");
     assert_eq!(layer.counters().stopped(Stop::Body), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_request_with_very_many_values_of_one_header_is_sent_again() {
+    let mut request = get();
+    for n in 0..30_000u32 {
+        request.headers_mut().append("x-many", n.into());
+    }
+    let headers = request.headers().clone();
+    let script = Script::new([status(503), status(200)]);
+    let outcome = run(&prompt(), &script, request).await.expect("a response");
+    assert_eq!(outcome.status(), 200);
+    assert!(script.seen().iter().all(|seen| seen.headers == headers));
+}
