@@ -173,7 +173,9 @@
 //!
 //! All are on by default.
 //!
-//! - `hyper`: reads proof from the errors of hyper, hyper-util's legacy client and h2; [`Replay`] for hyper's body.
+//! - `hyper`: reads proof from the errors of hyper, hyper-util's legacy client and h2; [`Replay`] for hyper's body. Switch it off
+//!   only for clients that are not built on hyper: without it nobody sees where the errors of a request's own body begin, and one
+//!   that holds a [`NeverLeft`](call_context::NeverLeft) passes for a proof though half of the request has been sent.
 //! - `json`: [`JsonCode`].
 //! - `rate-limit`: `RateLimit` as a floor.
 
