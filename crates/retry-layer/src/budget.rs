@@ -53,7 +53,8 @@ pub(crate) use self::withdrawal::Withdrawal;
 /// One allowance for all requests stops retries to a healthy server when another one fails. [`per_origin`](Self::per_origin)
 /// gives a bounded number of origins one each, and all the others one together. An origin has a place from its first retry on. It
 /// loses the place to a newcomer only while its allowance is full, so that nothing is lost by forgetting it and nothing gained by
-/// coming back; the newcomer takes the allowance over as it is. While no place is free, newcomers share the one that is left.
+/// coming back; the newcomer takes the allowance over as it is. While no place is free, or in the instant in which another one
+/// moves in, newcomers share the one that is left: nobody waits.
 /// So names that somebody else makes up buy nobody more than `origins + 1` allowances, and the bound above holds for each of
 /// them. A place costs 16 bytes; to find one is a hash of the host's name and a few loads.
 #[derive(Clone)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use call_context::{BoxError, Class, NeverLeft, Remarked};
+use call_context::{BoxError, Class, NeverLeft, Refusal, Remarked};
 use http::{Method, Request, Response, StatusCode, Uri};
 use http_body::Body;
 
@@ -155,18 +155,16 @@ impl<R: Body> Call<R> {
         });
         let target = copy.or(kept).expect("kept where no copy was made");
         let next = self.next(&outcome, target, proof, now);
-        let stands = if proof.departed() {
-            None
-        } else {
-            self.earlier.take()
-        };
+        let earlier = self.earlier.take();
+        let stands = earlier.filter(|earlier| earlier.departed() && !proof.departed());
         match next {
             Ok(resume) => {
                 let status = outcome.as_ref().ok().map(|r| r.status().as_u16());
                 let delay_ms = resume.saturating_duration_since(now).as_millis() as u64;
                 tracing::debug!(attempt = self.attempt(), status, delay_ms, "will retry");
                 self.progress.pausing(now);
-                self.earlier = Some(stands.unwrap_or_else(|| Earlier::new(outcome)));
+                self.earlier =
+                    Some(stands.unwrap_or_else(|| Earlier::new(outcome, proof.departed())));
                 Step::Replay(resume)
             }
             Err(stop) => {
@@ -260,8 +258,8 @@ impl<R: Body> Call<R> {
         }
         match info.stop {
             None => false,
-            // It says who refused, why, and what to change.
-            Some(Stop::Refused) => NeverLeft::find(&**error).is_none(),
+            // It says who refused, why, and what to change. What another mark says is not why there was no replay.
+            Some(Stop::Refused) => NeverLeft::find(&**error) != Some(Refusal::Permanent),
             Some(_) => RetryInfo::find(&**error).is_none(),
         }
     }

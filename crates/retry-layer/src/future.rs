@@ -163,6 +163,7 @@ where
                             ready!(this.timer.as_mut().poll_until(deadline, cx));
                             // Dropped first: the attempt is over when the caller hears of it.
                             this.state.set(State::Done);
+                            *this.replay = None;
                             return Poll::Ready(call.out_of_time());
                         }
                     };
@@ -175,6 +176,8 @@ where
                     match call.judge(outcome, copy, now) {
                         Step::Return(outcome) => {
                             this.state.set(State::Done);
+                            // A future may be kept for long after its outcome, and a body keeps what it could send again.
+                            *this.replay = None;
                             return Poll::Ready(outcome);
                         }
                         Step::Replay(resume) => {

@@ -117,6 +117,9 @@ impl RetryLayer {
 
     /// Ends each call after `deadline`, over all attempts, queues and pauses.
     ///
+    /// It runs from the moment in which the service is called. What a caller waits before that for a service below that is not
+    /// ready is the caller's own time: bound it where services below are ready late (a concurrency limit, a buffer).
+    ///
     /// The earlier of this one and the deadline in the call's [`CallContext`](call_context::CallContext) counts, and the
     /// layers below read it there. An attempt that is under way by then is abandoned, and the call ends with an [earlier
     /// response](crate#what-is-returned) or with [`DeadlineExceeded`](crate::DeadlineExceeded); a pause that would not end
@@ -162,7 +165,7 @@ impl RetryLayer {
     /// The request header that carries an idempotency key.
     ///
     /// The key is never made or changed here: all attempts carry the caller's. It makes a request repeatable only where
-    /// the server is [known to honour it](Self::keys_honoured_by).
+    /// the server is [known to honour it](Self::keys_honoured_by), and only if it has a character at all.
     #[must_use]
     pub fn idempotency_header(self, name: HeaderName) -> Self {
         self.with(|settings| settings.idempotency_header = name)

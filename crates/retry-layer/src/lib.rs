@@ -97,9 +97,10 @@
 //! # What is returned
 //!
 //! The outcome of the last attempt that departed. An attempt that never left (refused by a layer below, not ready, no
-//! connection) replaces nothing: the earlier outcome stands, with its body whole. During the pause up to 64 KiB of that
+//! connection) replaces no such outcome: the earlier one stands, with its body whole. During the pause up to 64 KiB of that
 //! body, in 1024 frames at most, are read ahead, so that its connection is free again for the replay; they are put back
-//! in front of the rest ([`RetryBody`]). A replay waits for that at most 100 ms longer than its pause.
+//! in front of the rest ([`RetryBody`]). A replay waits for that at most 100 ms longer than its pause. Where no attempt
+//! has departed, the error of the last one is returned: it says why there was no other.
 //!
 //! At the call's deadline the attempt that is under way is abandoned. Nobody can tell whether the server has processed it,
 //! or will. Where that is the same to the caller, since the request may be repeated whatever becomes of it (its method, key or
@@ -172,7 +173,9 @@
 //!
 //! All are on by default.
 //!
-//! - `hyper`: reads proof from the errors of hyper, hyper-util's legacy client and h2; [`Replay`] for hyper's body.
+//! - `hyper`: reads proof from the errors of hyper, hyper-util's legacy client and h2; [`Replay`] for hyper's body. Switch it off
+//!   only for clients that are not built on hyper: without it nobody sees where the errors of a request's own body begin, and one
+//!   that holds a [`NeverLeft`](call_context::NeverLeft) passes for a proof though half of the request has been sent.
 //! - `json`: [`JsonCode`].
 //! - `rate-limit`: `RateLimit` as a floor.
 

@@ -70,6 +70,7 @@ mod tests {
         }
         assert!(!renewals.allows(Some(&wallet), now));
         assert!(renewals.allows(Some(&business), now));
+        assert!(renewals.allows(None, now));
         assert!(renewals.allows(Some(&wallet), now + Duration::from_secs(1)));
     }
 
@@ -80,6 +81,7 @@ mod tests {
         for _ in 0..10 * FRUITLESS {
             renewals.fruitless(None, now);
         }
+        assert!(renewals.allows(Some(&SlotName::from("named")), now));
         let after = |seconds| now + Duration::from_secs(seconds);
         assert!(!renewals.allows(None, after(100)));
         assert!(renewals.allows(None, after(101)));

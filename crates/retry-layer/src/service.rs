@@ -15,7 +15,9 @@ use tower_service::Service;
 use crate::call::Call;
 use crate::layer::Shared;
 use crate::settings::ClassIndex;
-use crate::{BelowRateLayer, DeadlineExceeded, Replay, ResponseFuture, RetryBody, clock, copy};
+use crate::{
+    BelowRateLayer, DeadlineExceeded, Replay, ResponseFuture, RetryBody, Stop, clock, copy,
+};
 
 /// A service that repeats requests when that is safe and useful. Made by a [`RetryLayer`](crate::RetryLayer).
 ///
@@ -75,6 +77,7 @@ where
             Entrance::BelowRateLayer => return self.refuse(BelowRateLayer::new()),
         };
         if deadline.is_some_and(|deadline| deadline <= clock::now()) {
+            self.shared.state.tally.stop(Stop::Deadline);
             return self.refuse(DeadlineExceeded::before_the_first());
         }
         let mut call = Call::new(Arc::clone(&self.shared), &request, class, own, deadline);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use call_context::{Class, Origin, Routes};
 use http::header::HeaderName;
-use http::{HeaderMap, Method, Request, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 
 use crate::backoff::Backoff;
 use crate::{ClassSettings, Classify, Standard};
@@ -152,8 +152,11 @@ impl<'a> Terms<'a> {
         keyed || is_idempotent(method) || self.own.is_some_and(|own| own.idempotent)
     }
 
+    /// A key without a character is none: a server takes the request for one without a key, and executes it again.
     fn has_key(&self, headers: &HeaderMap) -> bool {
-        headers.contains_key(&self.layer.idempotency_header)
+        let mut keys = headers.get_all(&self.layer.idempotency_header).iter();
+        let is_key = |key: &HeaderValue| !key.as_bytes().trim_ascii().is_empty();
+        keys.next().is_some_and(is_key) && keys.all(is_key)
     }
 
     fn honours_keys(&self, uri: &Uri) -> bool {

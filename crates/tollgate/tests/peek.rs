@@ -1,13 +1,15 @@
 //! The peeking layer hands on bodies as they were.
 
 use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use call_context::{BodyPrefix, CallContext};
 use futures_util::stream::{self, StreamExt};
 use http::{HeaderMap, Request, Response, StatusCode};
-use http_body::{Body, Frame};
+use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full, StreamBody};
 use tokio::time::Instant;
 use tollgate::PeekLayer;
@@ -101,6 +103,42 @@ async fn trailers_and_errors_keep_their_place() {
     assert_eq!(first.into_data().expect("data"), "half");
     let second = body.frame().await.expect("a frame");
     assert_eq!(second.err(), Some("connection lost"));
+    assert!(body.frame().await.is_none());
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_does_not_look_like_a_shorter_one() {
+    /// Four bytes of the ten that were announced.
+    struct Broken(u32);
+
+    impl Body for Broken {
+        type Data = Bytes;
+        type Error = &'static str;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
+            self.0 += 1;
+            Poll::Ready(Some(match self.0 {
+                1 => data("half"),
+                _ => Err("connection lost"),
+            }))
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            SizeHint::with_exact(if self.0 == 0 { 10 } else { 6 })
+        }
+    }
+
+    let response = peek(PeekLayer::new(), StatusCode::TOO_MANY_REQUESTS, Broken(0)).await;
+    assert_eq!(prefix(&response), Some(&b"half"[..]));
+    let mut body = Box::pin(response.into_body());
+    for left in [10, 6] {
+        assert_eq!(body.size_hint().exact(), Some(left));
+        assert!(!body.is_end_stream());
+        let _ = body.frame().await.expect("a frame");
+    }
     assert!(body.frame().await.is_none());
 }
 

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use call_context::Origin;
 use http::Uri;
@@ -22,8 +22,8 @@ const NOBODY: u64 = 0;
 pub(super) struct Origins {
     hasher: RandomState,
     places: Box<[Place]>,
-    /// Held by whoever gives a place to a newcomer; nobody else waits for it.
-    moving_in: Mutex<()>,
+    /// Whether somebody gives a place to a newcomer. Nobody waits for that.
+    moving_in: AtomicBool,
 }
 
 struct Place {
@@ -45,7 +45,7 @@ impl Origins {
         Self {
             hasher: RandomState::new(),
             places: (0..count).map(place).collect(),
-            moving_in: Mutex::new(()),
+            moving_in: AtomicBool::new(false),
         }
     }
 
@@ -112,17 +112,19 @@ impl Origins {
         self.find(key).or_else(room)
     }
 
-    /// The place that `key` has, or one that it gets now; `None` where all are taken.
+    /// The place that `key` has, or one that it gets now; `None` where all are taken, or another one is moving in.
     pub(super) fn find_or_move_in(&self, key: Key, now: i64, full: i64) -> Option<usize> {
         self.find(key).or_else(|| {
-            // One at a time, so that no origin gets two places.
-            let _moving_in = self
-                .moving_in
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            let index = self.find_room(key, now, full)?;
-            self.places[index].key.store(key.0, Relaxed);
-            Some(index)
+            // One at a time, so that no origin gets two places. Who comes second shares this once, and does not wait.
+            if self.moving_in.swap(true, Acquire) {
+                return None;
+            }
+            let room = self.find_room(key, now, full);
+            if let Some(index) = room {
+                self.places[index].key.store(key.0, Relaxed);
+            }
+            self.moving_in.store(false, Release);
+            room
         })
     }
 }
@@ -185,6 +187,18 @@ mod tests {
         assert!(taken == Some(a) || taken == Some(b));
         let gone = if taken == Some(a) { 1 } else { 2 };
         assert_eq!(origins.find(key(gone)), None);
+    }
+
+    #[test]
+    fn who_comes_while_another_one_moves_in_does_not_wait() {
+        let origins = Origins::new(2, 1);
+        origins.moving_in.store(true, Relaxed);
+        assert_eq!(origins.find_or_move_in(Key(7), 0, 1), None);
+        origins.moving_in.store(false, Relaxed);
+        let place = origins.find_or_move_in(Key(7), 0, 1);
+        assert!(place.is_some());
+        assert_eq!(origins.find_or_move_in(Key(7), 0, 1), place);
+        assert!(origins.find_or_move_in(Key(8), 0, 1).is_some());
     }
 
     #[test]

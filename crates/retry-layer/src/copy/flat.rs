@@ -14,13 +14,13 @@ const ORDINARY: usize = 64;
 /// sensitive.
 pub(super) struct Flat {
     bytes: Vec<u8>,
-    count: usize,
+    /// How many names there are. Of values there may be more than a table has room for.
+    names: usize,
 }
 
 impl Flat {
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let count = headers.len();
-        let mut bytes = Vec::with_capacity(count * ORDINARY);
+        let mut bytes = Vec::with_capacity(headers.len() * ORDINARY);
         for (name, value) in headers {
             let name = name.as_str().as_bytes();
             let lengths = Lengths {
@@ -32,11 +32,12 @@ impl Flat {
             bytes.extend_from_slice(name);
             bytes.extend_from_slice(value.as_bytes());
         }
-        Self { bytes, count }
+        let names = headers.keys_len();
+        Self { bytes, names }
     }
 
     pub(super) fn headers(&self) -> HeaderMap {
-        let mut headers = HeaderMap::with_capacity(self.count);
+        let mut headers = HeaderMap::with_capacity(self.names);
         let mut rest = self.bytes.as_slice();
         while let Some((lengths, after)) = rest.split_first_chunk() {
             let lengths = Lengths::read(*lengths);

@@ -176,6 +176,28 @@ async fn a_key_counts_only_where_the_server_honours_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_without_a_character_is_none() {
+    let layer = prompt().keys_honoured_by([origin()]);
+    for (values, calls) in [
+        (&[""][..], 1),
+        (&[" \t"], 1),
+        (&["", "k-1"], 1),
+        (&["k-1", ""], 1),
+        (&["k-1"], 2),
+        (&["k-1", "k-2"], 2),
+    ] {
+        let mut request = post();
+        for value in values {
+            let value = value.parse().expect("a value");
+            request.headers_mut().append("idempotency-key", value);
+        }
+        let script = Script::new([broken(), status(200)]);
+        let _ = run(&layer, &script, request).await;
+        assert_eq!(script.calls(), calls, "{values:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_counts_only_on_the_routes_that_honour_it() {
     let routes = || {
         Routes::new([
@@ -417,4 +439,17 @@ async fn a_body_that_cannot_be_sent_again_is_sent_once() {
     assert_eq!(outcome.expect("a response").status(), 503);
     assert_eq!(script.seen()[0].body, "an order");
     assert_eq!(layer.counters().stopped(Stop::Body), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_with_very_many_values_of_one_header_is_sent_again() {
+    let mut request = get();
+    for n in 0..30_000u32 {
+        request.headers_mut().append("x-many", n.into());
+    }
+    let headers = request.headers().clone();
+    let script = Script::new([status(503), status(200)]);
+    let outcome = run(&prompt(), &script, request).await.expect("a response");
+    assert_eq!(outcome.status(), 200);
+    assert!(script.seen().iter().all(|seen| seen.headers == headers));
 }

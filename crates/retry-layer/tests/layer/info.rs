@@ -155,6 +155,13 @@ async fn an_error_that_nobody_would_repeat_speaks_for_itself() {
     let error = run(&prompt(), &script, get()).await.expect_err("an error");
     let info = RetryInfo::find(&*error).expect("an info");
     assert_eq!((info.attempts(), info.stop()), (1, Some(Stop::Refused)));
+
+    // Nor where the attempt had not left either.
+    let script = Script::new([never_left(Refusal::Transient)]);
+    script.break_readiness_after(1, "closed");
+    let error = run(&prompt(), &script, get()).await.expect_err("an error");
+    let info = RetryInfo::find(&*error).expect("an info");
+    assert_eq!((info.attempts(), info.stop()), (1, Some(Stop::Refused)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -60,6 +60,28 @@ async fn an_attempt_that_departed_is_not_hidden_by_one_that_did_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_attempts_that_all_stayed_here_the_last_one_says_why() {
+    // A token that was not there yet, and then could not be had at all: the caller must learn of the latter.
+    let script = Script::new([
+        never_left(Refusal::Local),
+        Err(NeverLeft::wrap(Refusal::Permanent, "log in again").into()),
+    ]);
+    let error = run(&prompt(), &script, post()).await.expect_err("an error");
+    assert_eq!(script.calls(), 2);
+    assert_eq!(NeverLeft::find(&*error), Some(Refusal::Permanent));
+
+    // What departed in between stands nevertheless.
+    let script = Script::new([
+        never_left(Refusal::Transient),
+        broken(),
+        never_left(Refusal::Transient),
+    ]);
+    let error = run(&prompt(), &script, get()).await.expect_err("an error");
+    assert_eq!(script.calls(), 3);
+    assert_eq!(NeverLeft::find(&*error), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_a_refused_replay_another_one_may_follow() {
     let script = Script::new([status(503), never_left(Refusal::Local), status(200)]);
     let outcome = run(&prompt(), &script, get()).await.expect("a response");

@@ -65,3 +65,15 @@ async fn a_call_that_is_over_waits_for_no_permit() {
     assert!(is_free(&client).await);
     drop(call);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_over_keeps_nothing_that_it_could_have_sent_again() {
+    for (answer, deadline) in [(Duration::ZERO, None), (9 * SECOND, Some(SECOND))] {
+        let layer = deadline.map_or_else(prompt, |deadline| prompt().deadline(deadline));
+        let script = Script::slow([(answer, status(200))]);
+        let (alive, service) = (script.alive(), layer.layer(script.clone()));
+        let mut call = std::pin::pin!(service.oneshot(get()));
+        assert_eq!(call.as_mut().await.is_ok(), deadline.is_none());
+        assert_eq!(script.alive(), alive);
+    }
+}

@@ -388,6 +388,10 @@ impl Body for Meddled {
             Poll::Ready(Some(Ok(Frame::data(text.into()))))
         })
     }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 type Slot = Arc<Mutex<Option<ReplayBody<Meddled>>>>;
@@ -430,6 +434,37 @@ fn a_frame_beyond_the_bound_that_an_earlier_one_just_read_goes_to_the_later_one(
     for piece in ["ab", "cd", "ef"] {
         assert_eq!(text(&mut second).expect("a frame"), piece);
     }
+    let error = first.frame().now_or_never().flatten().expect("a frame");
+    assert!(error.expect_err("lost").is::<BodyLost>());
+}
+
+#[test]
+fn the_last_frame_beyond_the_bound_leaves_no_body_that_looks_whole_without_it() {
+    let slot = Slot::default();
+    let other = Arc::clone(&slot);
+    let taken_over: Meanwhile = Box::new(move || {
+        let second = other.lock().expect("no panic");
+        assert!(second.as_ref().is_some_and(Replay::take_over));
+    });
+    let frames = [
+        (Box::new(|| ()) as Meanwhile, Some("ab")),
+        (taken_over, Some("cd")),
+    ];
+    let mut first = Meddled::new(frames);
+    *slot.lock().expect("no panic") = first.replay();
+    assert_eq!(text(&mut first).as_deref(), Some(&b"ab"[..]));
+    // The body has ended, and its last frame waits for the later one.
+    for _ in 0..2 {
+        assert!(first.frame().now_or_never().is_none());
+        assert!(!first.is_end_stream());
+    }
+    let mut second = at_last(&slot);
+    for piece in ["ab", "cd"] {
+        assert!(!second.is_end_stream());
+        assert_eq!(text(&mut second).expect("a frame"), piece);
+    }
+    assert!(second.is_end_stream());
+    assert!(second.frame().now_or_never().expect("the end").is_none());
     let error = first.frame().now_or_never().flatten().expect("a frame");
     assert!(error.expect_err("lost").is::<BodyLost>());
 }

@@ -372,6 +372,7 @@ async fn a_call_whose_deadline_has_passed_is_not_sent() {
     assert_eq!(NeverLeft::find(&*error), Some(Refusal::Permanent));
     let text = "the call's deadline passed before the first attempt";
     assert_eq!(error.to_string(), text);
+    assert_eq!(layer.counters().stopped(Stop::Deadline), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -32,6 +32,9 @@ pub(super) struct Read<B: Body> {
     frames: VecDeque<Result<Frame<B::Data>, B::Error>>,
     data: usize,
     ended: bool,
+    /// What the body had yet to give when it ended: something where it failed. Without it, the length would be that of what
+    /// came, and whoever passes the body on by its length would never come to the error.
+    missing: SizeHint,
     rest: Pin<Box<B>>,
 }
 
@@ -55,6 +58,7 @@ impl<B: Body> Read<B> {
             frames: VecDeque::new(),
             data: 0,
             ended: false,
+            missing: SizeHint::with_exact(0),
             rest: Box::pin(body),
         }
     }
@@ -62,6 +66,7 @@ impl<B: Body> Read<B> {
     /// Reads on until `bytes` bytes of data are there, or the body has ended or failed, or came in too many pieces.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, bytes: usize) -> Poll<()> {
         while self.data < bytes && self.frames.len() < FRAMES && !self.ended {
+            let hint = self.rest.size_hint();
             match std::task::ready!(self.rest.as_mut().poll_frame(cx)) {
                 Some(Ok(frame)) => {
                     let data = frame.data_ref().map_or(0, Buf::remaining);
@@ -70,6 +75,7 @@ impl<B: Body> Read<B> {
                 }
                 Some(Err(error)) => {
                     self.frames.push_back(Err(error));
+                    self.missing = hint;
                     self.ended = true;
                 }
                 None => self.ended = true,
@@ -128,11 +134,8 @@ impl<B: Body> Body for PeekedBody<B> {
         };
         let held = read.frames.iter().flatten().filter_map(Frame::data_ref);
         let held = held.map(|data| data.remaining() as u64).sum::<u64>();
-        let rest = if read.ended {
-            SizeHint::with_exact(0)
-        } else {
-            read.rest.size_hint()
-        };
+        let rest = (!read.ended).then(|| read.rest.size_hint());
+        let rest = rest.as_ref().unwrap_or(&read.missing);
         let mut hint = SizeHint::new();
         hint.set_lower(rest.lower().saturating_add(held));
         if let Some(upper) = rest.upper().and_then(|upper| upper.checked_add(held)) {
