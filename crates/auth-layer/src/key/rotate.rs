@@ -5,8 +5,8 @@ use std::fmt;
 
 use call_context::{BoxError, SlotName};
 
-use super::ring::{Key, Ring};
 use super::KeySlot;
+use super::ring::{Key, Ring};
 use crate::{EventKind, Secret};
 
 /// The step at which a rotation came to an end.
