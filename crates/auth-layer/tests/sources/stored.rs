@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use auth_layer::oauth::OAuthClient;
-use auth_layer::store::{MemoryStore, Stored};
+use auth_layer::store::{MemoryStore, StoreState, Stored};
 use auth_layer::{Grant, Slot};
 use bytes::Bytes;
 use call_context::BoxError;
@@ -125,4 +125,38 @@ async fn a_renewal_from_before_a_log_out_leaves_the_next_log_in_alone() {
     let _ = call.await.expect("no panic");
     sleep(SECOND * 10).await;
     assert_eq!(send(&client).await.expect("an answer"), "Bearer n1");
+}
+
+#[tokio::test]
+async fn a_token_of_a_type_that_cannot_be_used_does_not_free_the_refresh_token_to_be_sent_again() {
+    let server = TokenServer::start(|n, _| match n {
+        1 => json(
+            200,
+            r#"{"access_token":"a","token_type":"DPoP","refresh_token":"r1"}"#,
+        ),
+        _ => json(400, r#"{"error":"invalid_grant"}"#),
+    })
+    .await;
+    let store = MemoryStore::new();
+    let process = || {
+        let stored = Stored::new(server.client().refresh_token(), store.clone());
+        let kept = stored.grant();
+        let (auth, _, client) = client(Slot::token("person", stored).origin(origin()));
+        (kept, auth, client)
+    };
+    let (kept, auth, client) = process();
+    let grant = Grant::new("n0").expires_in(3600).refresh_token("r0");
+    kept.put(grant).await.expect("kept");
+    send(&client).await.expect("the stored token");
+    auth.token("person").expect("a slot").invalidate();
+    send(&client).await.expect_err("no bearer token");
+    // The next start.
+    let (kept, auth, client) = process();
+    send(&client).await.expect("the stored token");
+    auth.token("person").expect("a slot").invalidate();
+    send(&client).await.expect_err("nobody knows about `r0`");
+    assert_eq!(kept.state(), StoreState::NeedsHuman);
+    let asked = server.asked();
+    let spent: Vec<_> = asked.iter().map(|a| &*a.form["refresh_token"]).collect();
+    assert_eq!(spent, ["r0"]);
 }
