@@ -8,7 +8,7 @@ use auth_layer::{
     Auth, AuthLayer, Fetch, Grant, GrantFuture, Reason, Slot, Source, SourceError, Tenant, Tenants,
     source_fn,
 };
-use call_context::{BoxError, CallContext};
+use call_context::{BoxError, CallContext, SlotName};
 use futures_util::future::join_all;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, Request, Response, StatusCode};
@@ -360,4 +360,29 @@ async fn a_request_that_changes_its_tenant_between_the_halves_is_refused() {
     }
     let refused = auth.gate().layer(swapped).oneshot(of("a")).await;
     assert_eq!(reason_of(refused), Reason::SlotChanged);
+}
+
+#[test]
+fn a_slot_may_not_be_named_like_a_tenant_of_another_one() {
+    let mistake = |other: Slot| {
+        let slot = Slot::tenants("customers", tenants(&Arc::default()));
+        let table = Auth::builder().slot(slot).slot(other).origin(origin());
+        table.build().expect_err("no routes, at the least")
+    };
+    let inner = Slot::tenants("customers/eu", tenants(&Arc::default()));
+    for (other, name) in [
+        // The rate window and the checks of `acme` would be this one's.
+        (Slot::key("customers/acme", "k1"), "customers/acme"),
+        // Its `a` could be the other's `eu/a`.
+        (inner, "customers/eu"),
+    ] {
+        let error = mistake(other);
+        assert_eq!(error.slot().map(SlotName::as_str), Some(name));
+        let text = error.to_string();
+        assert!(
+            text.contains("could be that of a tenant of `customers`"),
+            "{text}"
+        );
+    }
+    assert!(mistake(Slot::key("customers-eu", "k1")).slot().is_none());
 }
