@@ -16,6 +16,9 @@ impl TokenSlot {
     ///
     /// The future waits for [`Source::log_out`](crate::Source::log_out), no longer than [`Slot::fetch_timeout`](crate::Slot::fetch_timeout).
     ///
+    /// Wait for it before the grant of the next login is handed to a store or to the source: what the source forgets and gives back is
+    /// what is there when it comes to that. A login that is handed over earlier may be taken for the one that ends.
+    ///
     /// # Errors
     ///
     /// Where the server could not be told, or outside of a tokio runtime. The slot is logged out all the same; tokens that the
