@@ -32,11 +32,11 @@ impl TokenSlot {
         book.life.log_out();
         let refresh_token = book.refresh_token.take();
         let current = self.shared.current.swap(None);
+        let name = &self.shared.name;
+        self.shared.hub.tell(name, EventKind::LoggedOut);
         drop(book);
         self.shared.changed.notify_waiters();
-        let name = &self.shared.name;
         tracing::info!(slot = %name, "logged out");
-        self.shared.hub.tell(name, EventKind::LoggedOut);
 
         let token = current.and_then(|current| self.shared.scheme.secret(&current.value));
         let task = Handle::try_current().map(|runtime| {
