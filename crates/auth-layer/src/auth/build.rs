@@ -202,6 +202,9 @@ fn bind(slot: Slot, hub: &Arc<Hub>) -> Result<Bound, BuildError> {
         }
         Content::Tenants(tenants) => {
             let hub = Arc::clone(hub);
+            // What its sources are like is known when they are made.
+            let queued = checked(durations.timing(true)).map_err(|mistake| mistake.of(&name))?;
+            let timing = [timing, queued];
             let table = Table::new(name.clone(), scheme, timing, clock, hub, tenants);
             Credential::Tenants(Box::new(table))
         }

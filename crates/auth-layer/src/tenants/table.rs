@@ -27,7 +27,8 @@ pub(crate) struct Full;
 pub(crate) struct Table {
     name: SlotName,
     scheme: Scheme,
-    timing: Timing,
+    /// For sources with a client of their own, and for those that go through a stack.
+    timing: [Timing; 2],
     clock: Clock,
     hub: Arc<Hub>,
     tenants: Tenants,
@@ -52,7 +53,7 @@ impl Table {
     pub(crate) fn new(
         name: SlotName,
         scheme: Scheme,
-        timing: Timing,
+        timing: [Timing; 2],
         clock: Clock,
         hub: Arc<Hub>,
         tenants: Tenants,
@@ -122,11 +123,17 @@ impl Table {
     }
 
     fn make(&self, tenant: &Tenant) -> TokenSlot {
+        let source = (self.tenants.source)(tenant);
+        let [direct, queued] = self.timing;
+        let timing = match source.through() {
+            Some(_) => queued,
+            None => direct,
+        };
         TokenSlot::new(
             SlotName::from(format!("{}/{tenant}", self.name)),
             self.scheme,
-            (self.tenants.source)(tenant),
-            self.timing,
+            source,
+            timing,
             self.clock.clone(),
             Arc::clone(&self.hub),
         )

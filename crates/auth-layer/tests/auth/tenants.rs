@@ -386,3 +386,21 @@ fn a_slot_may_not_be_named_like_a_tenant_of_another_one() {
     }
     assert!(mistake(Slot::key("customers-eu", "k1")).slot().is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_tenants_source_that_goes_through_a_stack_has_time_to_queue() {
+    for (through, brings) in [(false, false), (true, true)] {
+        let tenants = Tenants::new(move |_: &Tenant| {
+            let source = source_fn(|_| async {
+                sleep(SECOND * 25).await;
+                Ok(Grant::new("x-1").expires_in(1000))
+            });
+            match through {
+                true => source.through("business"),
+                false => source,
+            }
+        });
+        let client = Server::default().behind(auth(tenants).layer());
+        assert_eq!(send(&client, "a").await.is_ok(), brings, "{through}");
+    }
+}
