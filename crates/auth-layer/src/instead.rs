@@ -10,6 +10,9 @@ use crate::Secret;
 /// header, is this. Nothing is kept: the next request carries the slot's own credential again, and a 401 renews nothing.
 /// A replay of the request carries it too. The gate waits for no token, so a slot whose source is down is no obstacle.
 ///
+/// What the caller has put into a header itself is another question: see [`Slot::callers_own`](crate::Slot::callers_own). Where it is kept, it
+/// stands in place of this one too, and beside [`nothing`](Self::nothing).
+///
 /// A [`Slot::none`](crate::Slot::none) that names no origin can take no secret: it would go anywhere. Where the request
 /// [passes bare](crate::Elsewhere::PassBare), since it goes elsewhere, it carries no secret either.
 ///
@@ -56,7 +59,7 @@ impl Override {
         Self { secret }
     }
 
-    /// No credential at all.
+    /// No credential of ours at all.
     #[must_use]
     pub fn nothing() -> Self {
         Self { secret: None }

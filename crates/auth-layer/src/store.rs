@@ -73,6 +73,7 @@
 //! | the stored text cannot be read, or is of a newer format | the slot is refused; nothing is written |
 //! | the store is emptied | what it held is not used: the source begins anew, or refuses |
 //! | the wall clock jumps | a stored token never lives longer than its stated lifetime from now, and an intent "from the future" is within no leeway |
+//! | ... back by less than has passed since another process was killed | that cannot be told: the intent seems younger than it is, and a declared leeway longer |
 //!
 //! # What cannot be had
 //!

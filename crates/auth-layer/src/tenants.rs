@@ -110,6 +110,9 @@ impl Tenants {
     /// Makes a source for each tenant when it is first met; a request's tenant is its [`Tenant`] extension.
     ///
     /// `source` is called with a lock held: it is to make a source, and neither to fetch nor to wait.
+    ///
+    /// Where a source goes [`through`](Source::through) the same [`Auth`](crate::Auth), that is not looked at when the `Auth` is built,
+    /// before any source is made: a fetch that waits for itself is refused when it meets its own gate.
     pub fn new<S: Source>(source: impl Fn(&Tenant) -> S + Send + Sync + 'static) -> Self {
         Self {
             tenant: Arc::new(|_, extensions| extensions.get::<Tenant>().cloned()),

@@ -35,7 +35,7 @@ use self::timing::Expiry;
 use crate::clock::{Clock, Moment, ServerTime};
 use crate::events::Hub;
 use crate::secret::Scheme;
-use crate::{Secret, Source};
+use crate::{EventKind, Secret, Source};
 
 /// A handle on one renewing token. Cloning it costs a reference count.
 #[derive(Clone)]
@@ -174,17 +174,27 @@ impl TokenSlot {
         if current.is_due(now)
             && let Ok(runtime) = Handle::try_current()
         {
-            let epoch = self
-                .shared
-                .book
-                .lock()
-                .life
-                .renew(now.mono, fastrand::f64());
+            let epoch = {
+                let mut book = self.shared.book.lock();
+                self.ask(&mut book, |life| life.renew(now.mono, fastrand::f64()))
+            };
             if let Some(epoch) = epoch {
                 self.start(epoch, &runtime);
             }
         }
         true
+    }
+
+    /// Asks what is to be done, and tells where that has found the fetch timed out whose runtime nobody drives.
+    fn ask<T>(&self, book: &mut Book, what: impl FnOnce(&mut Life) -> T) -> T {
+        let before = book.life.counts().failures;
+        let next = what(&mut book.life);
+        if book.life.counts().failures > before {
+            let name = &self.shared.name;
+            self.shared.hub.tell(name, EventKind::RenewalFailed);
+            tracing::warn!(slot = %name, "no new token: nobody drives the runtime of the fetch");
+        }
+        next
     }
 
     /// The newest token's header value and its generation, while it is usable.

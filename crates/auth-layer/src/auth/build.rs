@@ -84,13 +84,25 @@ impl AuthBuilder {
     /// # Errors
     ///
     /// Where a slot with a credential is bound to no origin; any slot to a plain-http one off this machine that is not
-    /// declared so; a key cannot stand in a header; a class has no slot, or no route has that class; names are used twice or are
-    /// unknown; a source would go through its own slot, directly or through others; or durations contradict each other.
+    /// declared so; a key cannot stand in a header; a class has no slot, or no route has that class; names are used twice, are
+    /// unknown, or could be a tenant's of another slot (`customers/acme`, beside the tenants of `customers`); a source would go through its own slot, directly or through others; or durations contradict each other.
     pub fn build(self) -> Result<Auth, BuildError> {
         let names: Vec<SlotName> = self.slots.iter().map(|slot| slot.name.clone()).collect();
         for (index, name) in names.iter().enumerate() {
             if names[..index].contains(name) {
                 return Err(Mistake::SlotTwice.of(name));
+            }
+        }
+        for slot in &self.slots {
+            let Content::Tenants(_) = slot.content else {
+                continue;
+            };
+            let below = |name: &&SlotName| {
+                let rest = name.as_str().strip_prefix(slot.name.as_str());
+                rest.is_some_and(|rest| rest.starts_with('/'))
+            };
+            if let Some(name) = names.iter().find(below) {
+                return Err(Mistake::LikeATenant(slot.name.clone()).of(name));
             }
         }
         let rule = match self.routes {
@@ -190,6 +202,9 @@ fn bind(slot: Slot, hub: &Arc<Hub>) -> Result<Bound, BuildError> {
         }
         Content::Tenants(tenants) => {
             let hub = Arc::clone(hub);
+            // What its sources are like is known when they are made.
+            let queued = checked(durations.timing(true)).map_err(|mistake| mistake.of(&name))?;
+            let timing = [timing, queued];
             let table = Table::new(name.clone(), scheme, timing, clock, hub, tenants);
             Credential::Tenants(Box::new(table))
         }

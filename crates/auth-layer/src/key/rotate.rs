@@ -5,8 +5,8 @@ use std::fmt;
 
 use call_context::{BoxError, SlotName};
 
+use super::KeySlot;
 use super::ring::{Key, Ring};
-use super::{KeySlot, Keys};
 use crate::{EventKind, Secret};
 
 /// The step at which a rotation came to an end.
@@ -90,8 +90,9 @@ impl KeySlot {
     ///
     /// `create` runs with the former key in use, `confirm` and `revoke` with the new one; requests of others carry the key in
     /// use as well. Until the new key is confirmed the former one is the overlap key: where the server refuses the new one, it
-    /// comes into use again, and the rotation ends at [`RotateStep::Confirm`]. Whatever overlap key there was before is the
-    /// overlap key again after a failure, and is forgotten after a success.
+    /// comes into use again, and the rotation ends at [`RotateStep::Confirm`]. From then on the new one stays in use, whatever servers
+    /// say; where the revocation fails, the former one is the overlap key. Whatever overlap key there was before is the overlap key
+    /// again after a failure before that, and is forgotten otherwise.
     ///
     /// ```
     /// use auth_layer::{Auth, Secret, Slot};
@@ -146,10 +147,11 @@ impl KeySlot {
             return Err(self.failed(RotateStep::Confirm, Some(created), error.into()));
         };
 
-        if let Err(error) = revoke(former.secret.clone()).await {
-            return Err(self.failed(RotateStep::Revoke, Some(former.secret), error));
+        if let Err(error) = revoke(former.clone()).await {
+            drop(undo);
+            return Err(self.failed(RotateStep::Revoke, Some(former), error));
         }
-        undo.finish(id);
+        undo.finish();
         tracing::info!(slot = %self.shared.name, "the key was exchanged");
         Ok(())
     }
@@ -168,7 +170,7 @@ impl KeySlot {
         keys.is_rotating = true;
         Ok(Undo {
             slot: self,
-            before: None,
+            step: Step::Neutral,
         })
     }
 
@@ -182,11 +184,19 @@ impl KeySlot {
     }
 }
 
-/// Puts the former keys back when it is dropped too early.
+/// Puts the former key back when it is dropped too early: into use before the new one is confirmed, and beside it afterwards.
 struct Undo<'a> {
     slot: &'a KeySlot,
+    step: Step,
+}
+
+enum Step {
+    /// Nothing is to be put back.
+    Neutral,
     /// The keys before the switch, and how often the program had changed them by then.
-    before: Option<(Ring, u64)>,
+    Switched(Ring, u64),
+    /// The key that is being revoked, and the same count.
+    Revoking(Key, u64),
 }
 
 impl Undo<'_> {
@@ -198,54 +208,54 @@ impl Undo<'_> {
         let mut keys = slot.shared.keys.lock();
         keys.last_id += 1;
         let id = keys.last_id;
-        self.before = Some((keys.ring.clone(), keys.edits));
+        self.step = Step::Switched(keys.ring.clone(), keys.edits);
         let secret = created.clone();
         keys.ring.put_first(Key { id, secret, value });
         slot.publish(&keys);
         Ok(id)
     }
 
-    /// The former key, where the new one is still in use. From here on there is no way back.
-    fn confirmed(&mut self, id: u64) -> Option<Key> {
-        let keys = self.slot.shared.keys.lock();
-        let (before, edits) = self.before.as_ref()?;
+    /// The former key, where the new one is still in use. From here on there is no way back: what a server says while the former
+    /// key is revoked must not bring that one into use again, let alone make it stick.
+    fn confirmed(&mut self, id: u64) -> Option<Secret> {
+        let mut keys = self.slot.shared.keys.lock();
+        let Step::Switched(before, edits) = &self.step else {
+            return None;
+        };
         if keys.ring.in_use.id != id || keys.edits != *edits {
             return None;
         }
         let former = before.in_use.clone();
-        self.before = None;
-        Some(former)
+        let secret = former.secret.clone();
+        self.step = Step::Revoking(former, *edits);
+        keys.ring.set_overlap(None);
+        self.slot.publish(&keys);
+        Some(secret)
     }
 
-    /// Forgets the former key, which is revoked.
-    fn finish(&self, id: u64) {
-        let mut keys = self.slot.shared.keys.lock();
-        let keys: &mut Keys = &mut keys;
-        let ring = &mut keys.ring;
-        // Where the former one came into use during its revocation, the new one is all that is left.
-        if ring.in_use.id != id && ring.other.as_ref().is_some_and(|key| key.id == id) {
-            ring.switch();
-        }
-        if ring.in_use.id == id {
-            ring.set_overlap(None);
-        }
-        self.slot.publish(keys);
+    /// The former key is revoked, and forgotten.
+    fn finish(mut self) {
+        self.step = Step::Neutral;
     }
 }
 
 impl Drop for Undo<'_> {
     fn drop(&mut self) {
-        let mut keys = self.slot.shared.keys.lock();
+        let slot = self.slot;
+        let mut keys = slot.shared.keys.lock();
         keys.is_rotating = false;
-        let Some((before, edits)) = self.before.take() else {
-            return;
-        };
-        if keys.edits == edits {
-            keys.ring = before;
-            self.slot.publish(&keys);
-            drop(keys);
-            let hub = &self.slot.shared.hub;
-            hub.tell(self.slot.name(), EventKind::KeySwitched);
+        match std::mem::replace(&mut self.step, Step::Neutral) {
+            Step::Switched(before, edits) if keys.edits == edits => {
+                keys.ring = before;
+                slot.publish(&keys);
+                drop(keys);
+                slot.shared.hub.tell(slot.name(), EventKind::KeySwitched);
+            }
+            Step::Revoking(former, edits) if keys.edits == edits => {
+                keys.ring.set_overlap(Some(former));
+                slot.publish(&keys);
+            }
+            _ => {}
         }
     }
 }

@@ -16,6 +16,8 @@ pub struct SourceError {
     retry_after: Option<Duration>,
     invalid_grant: bool,
     unspent: bool,
+    /// Permanent, and yet an answer that may have used up the refresh token.
+    unclear: bool,
     error: BoxError,
 }
 
@@ -46,6 +48,7 @@ impl SourceError {
             retry_after: None,
             invalid_grant: false,
             unspent: false,
+            unclear: false,
             error,
         }
     }
@@ -68,6 +71,14 @@ impl SourceError {
         self
     }
 
+    /// Takes back what a permanent failure says of the refresh token: the server has answered with success, and with what cannot be
+    /// used.
+    #[cfg(feature = "oauth2")]
+    pub(crate) fn unclear(mut self) -> Self {
+        self.unclear = true;
+        self
+    }
+
     /// Whether the refusal is for good.
     pub fn is_permanent(&self) -> bool {
         self.permanent
@@ -80,7 +91,8 @@ impl SourceError {
 
     /// Whether the refresh token that went with the fetch can still be sent.
     pub(crate) fn is_unspent(&self) -> bool {
-        self.unspent || self.permanent || NeverLeft::find(self).is_some()
+        let refused = self.permanent && !self.unclear;
+        self.unspent || refused || NeverLeft::find(self).is_some()
     }
 
     pub(crate) fn pause(&self) -> Option<Duration> {

@@ -61,9 +61,7 @@ impl Session {
                 return Err(SourceError::permanent(NeedsHuman::new(place, intent.at)));
             }
         };
-        if standing.is_none() {
-            self.write_intent().await?;
-        }
+        self.write_intent(standing).await?;
         let mut fetch = fetch.clone();
         fetch.refresh_token = self
             .record()

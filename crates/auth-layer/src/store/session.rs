@@ -75,10 +75,17 @@ impl Session {
     }
 
     /// Writes down that the refresh token is about to be sent. Where that fails, it is not sent.
-    pub(super) async fn write_intent(&mut self) -> Result<(), StoreError> {
+    ///
+    /// An intent that is `standing` keeps its time, since the first use counts, and gets another name: whoever knew it as never sent
+    /// knows so no longer.
+    pub(super) async fn write_intent(
+        &mut self,
+        standing: Option<Intent>,
+    ) -> Result<(), StoreError> {
         let now = self.shared.now();
         let was_unsaved = self.is_unsaved();
         let unsent = self.work.unsent;
+        let opened = self.work.opened;
         let Some(held) = self.work.held.as_mut() else {
             return Ok(());
         };
@@ -96,11 +103,17 @@ impl Session {
         record.intent = Some(Intent {
             id,
             refresh_token: Fingerprint::of(refresh_token),
-            at: now.wall,
+            at: standing.map_or(now.wall, |standing| standing.at),
         });
-        self.work.opened = Some((id, now.mono));
-        // Before anything can be dropped or fail: it may stand there all the same.
-        self.work.unsent = Some(id);
+        let since = match (standing, opened) {
+            (Some(standing), Some((id, since))) if standing.id == id => since,
+            _ => now.mono,
+        };
+        self.work.opened = Some((id, since));
+        if standing.is_none() {
+            // Before anything can be dropped or fail: it may stand there all the same.
+            self.work.unsent = Some(id);
+        }
         match self.save().await {
             // The store still has the intent of the refresh token before this one, so that nobody else goes on from it. This
             // process may: it loses nothing by it that is not lost with it anyway.
@@ -158,7 +171,11 @@ impl Session {
         {
             record.intent = standing;
         }
-        if reloaded.is_err() || self.save().await.is_err() {
+        if let (Some(standing), Some((_, since))) = (standing, self.work.opened) {
+            // Under either name, it was sent no later than that.
+            self.work.opened = Some((standing.id, since));
+        }
+        if (reloaded.is_err() || self.save().await.is_err()) && standing.is_none() {
             self.work.unsent = written.map(|intent| intent.id);
         }
         false

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use call_context::SlotName;
 
-use super::shared::{Settings, Shared};
+use super::shared::{Settings, Shared, joined};
 use super::{GrantStore, StoreState, StoredGrant};
 use crate::clock::Clock;
 use crate::{Fetch, GrantFuture, LogOut, LogOutFuture, Source, SourceError};
@@ -115,27 +115,17 @@ impl Source for Stored {
     }
 
     /// Forgets what is kept, and has the source inside give it back; it is told also where the store cannot be emptied.
+    ///
+    /// Where a renewal keeps the store longer than the slot waits, that is still done, in a task of its own.
     fn log_out(&self, log_out: LogOut) -> LogOutFuture<'_> {
-        let grant = self.grant();
+        if log_out.is_late() {
+            return self.shared.source.log_out(log_out);
+        }
+        let (grant, shared) = (self.grant(), Arc::clone(&self.shared));
         Box::pin(async move {
-            if log_out.is_late() {
-                return self.shared.source.log_out(log_out).await;
-            }
-            let (kept, emptied) = match grant.clear().await {
-                Ok(kept) => (kept, Ok(())),
-                Err(error) => (None, Err(SourceError::temporary(error))),
-            };
-            let (token, refresh_token) = match kept {
-                Some(kept) => (Some(kept.access_token), kept.refresh_token),
-                None => (None, None),
-            };
-            let told = self.shared.source.log_out(LogOut {
-                token: token.or(log_out.token),
-                refresh_token: refresh_token.or(log_out.refresh_token),
-                ..log_out
-            });
-            let told = told.await;
-            emptied.and(told)
+            let task = tokio::spawn(async move { give_back(&shared, &grant, log_out).await });
+            let dropped = || SourceError::temporary("the logout was dropped with its runtime");
+            joined(task.await).unwrap_or_else(|| Err(dropped()))
         })
     }
 
@@ -143,6 +133,28 @@ impl Source for Stored {
     fn can_be_forgotten(&self, slot_has_refresh_token: bool) -> bool {
         !slot_has_refresh_token && self.grant().state() != StoreState::Unsaved
     }
+}
+
+async fn give_back(
+    shared: &Shared,
+    grant: &StoredGrant,
+    log_out: LogOut,
+) -> Result<(), SourceError> {
+    let (kept, emptied) = match grant.clear().await {
+        Ok(kept) => (kept, Ok(())),
+        Err(error) => (None, Err(SourceError::temporary(error))),
+    };
+    let (token, refresh_token) = match kept {
+        Some(kept) => (Some(kept.access_token), kept.refresh_token),
+        None => (None, None),
+    };
+    let told = shared.source.log_out(LogOut {
+        token: token.or(log_out.token),
+        refresh_token: refresh_token.or(log_out.refresh_token),
+        ..log_out
+    });
+    let told = told.await;
+    emptied.and(told)
 }
 
 impl fmt::Debug for Stored {

@@ -27,7 +27,8 @@ pub(crate) struct Full;
 pub(crate) struct Table {
     name: SlotName,
     scheme: Scheme,
-    timing: Timing,
+    /// For sources with a client of their own, and for those that go through a stack.
+    timing: [Timing; 2],
     clock: Clock,
     hub: Arc<Hub>,
     tenants: Tenants,
@@ -52,7 +53,7 @@ impl Table {
     pub(crate) fn new(
         name: SlotName,
         scheme: Scheme,
-        timing: Timing,
+        timing: [Timing; 2],
         clock: Clock,
         hub: Arc<Hub>,
         tenants: Tenants,
@@ -122,24 +123,32 @@ impl Table {
     }
 
     fn make(&self, tenant: &Tenant) -> TokenSlot {
+        let source = (self.tenants.source)(tenant);
+        let [direct, queued] = self.timing;
+        let timing = match source.through() {
+            Some(_) => queued,
+            None => direct,
+        };
         TokenSlot::new(
             SlotName::from(format!("{}/{tenant}", self.name)),
             self.scheme,
-            (self.tenants.source)(tenant),
-            self.timing,
+            source,
+            timing,
             self.clock.clone(),
             Arc::clone(&self.hub),
         )
     }
 
-    /// Looks at a few tenants: forgets those that are idle, and one that was not used since the last look where its room is
-    /// needed.
+    /// Looks at a few tenants: forgets those that are idle, and one more where its room is needed. That is one that was not used
+    /// since the last look, or else the one of them that was used least lately.
     fn make_room(&self, known: &mut Known, now: Instant, forgotten: &mut Vec<Entry>) {
+        let most = self.tenants.most.get();
+        let mut kept = 0;
         for _ in 0..LOOKS.min(known.round.len()) {
             let Some(tenant) = known.round.pop_front() else {
-                return;
+                break;
             };
-            let is_full = known.slots.len() >= self.tenants.most.get();
+            let is_full = known.slots.len() >= most;
             let Some(entry) = known.slots.get_mut(&tenant) else {
                 continue;
             };
@@ -149,8 +158,25 @@ impl Table {
                 forgotten.extend(known.slots.remove(&tenant));
             } else {
                 known.round.push_back(tenant);
+                kept += 1;
             }
         }
+        if known.slots.len() >= most {
+            forgotten.extend(known.forget_one_of_the_last(kept, now));
+        }
+    }
+}
+
+impl Known {
+    /// Forgets the one that was used least lately, of the `looked` tenants at the end of the round.
+    fn forget_one_of_the_last(&mut self, looked: usize, now: Instant) -> Option<Entry> {
+        let start = self.round.len().saturating_sub(looked);
+        let last = self.round.iter().enumerate().skip(start);
+        let entries = last.filter_map(|(at, tenant)| Some((at, self.slots.get(tenant)?)));
+        let free = entries.filter(|(_, entry)| entry.slot.can_be_forgotten(now, false));
+        let (at, _) = free.min_by_key(|(_, entry)| entry.used)?;
+        let tenant = self.round.remove(at)?;
+        self.slots.remove(&tenant)
     }
 }
 

@@ -43,10 +43,10 @@ impl TokenSlot {
             .reject(accepted, current.published, now.mono, fastrand::f64());
         book.learn(headers, now);
         self.shared.current.store(None);
+        self.shared.hub.tell(&self.shared.name, EventKind::Rejected);
         drop(book);
         self.shared.changed.notify_waiters();
         tracing::debug!(slot = %self.shared.name, generation, accepted, "the server refused the token");
-        self.shared.hub.tell(&self.shared.name, EventKind::Rejected);
     }
 
     /// Plans the end of a token anew that was planned by a clock that may have been off, now that the server's is known.

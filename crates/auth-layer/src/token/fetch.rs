@@ -129,9 +129,10 @@ impl Landing {
             published: token.now.mono,
             accepted: AtomicBool::new(false),
         })));
+        // Under the lock, here and elsewhere, so that events come in the order in which things happen.
+        shared.hub.tell(&shared.name, EventKind::Renewed);
         drop(book);
         tracing::debug!(slot = %shared.name, generation, "a new token is in use");
-        shared.hub.tell(&shared.name, EventKind::Renewed);
         None
     }
 
@@ -143,22 +144,27 @@ impl Landing {
             true => EventKind::NeedsHuman,
             false => EventKind::RenewalFailed,
         };
-        let counted = shared
-            .book
-            .lock()
-            .life
-            .fail(self.epoch, why, now, fastrand::f64());
+        let mut book = shared.book.lock();
+        let counted = book.life.fail(self.epoch, why, now, fastrand::f64());
         if counted {
-            tracing::warn!(slot = %shared.name, outcome, "no new token");
             shared.hub.tell(&shared.name, kind);
+            drop(book);
+            tracing::warn!(slot = %shared.name, outcome, "no new token");
         }
     }
 }
 
 impl Drop for Landing {
     fn drop(&mut self) {
-        if !self.landed && self.slot.shared.book.lock().life.lose(self.epoch) {
-            self.slot.shared.changed.notify_waiters();
+        if self.landed {
+            return;
+        }
+        let shared = &*self.slot.shared;
+        let mut book = shared.book.lock();
+        if book.life.lose(self.epoch) {
+            shared.hub.tell(&shared.name, EventKind::RenewalFailed);
+            drop(book);
+            shared.changed.notify_waiters();
         }
     }
 }

@@ -80,7 +80,7 @@ impl TokenSlot {
         if !in_demand && book.life.may_start(now.mono) {
             return Step::End;
         }
-        match book.life.next(now.mono, None, fastrand::f64()) {
+        match self.ask(&mut book, |life| life.next(now.mono, None, fastrand::f64())) {
             Next::Start(epoch) => Step::Start(epoch),
             Next::Fetching(until) | Next::BackingOff(until, _) => Step::Until(until),
             Next::Refused(_) | Next::LoggedOut => Step::UntilChanged,

@@ -16,6 +16,9 @@ impl TokenSlot {
     ///
     /// The future waits for [`Source::log_out`](crate::Source::log_out), no longer than [`Slot::fetch_timeout`](crate::Slot::fetch_timeout).
     ///
+    /// Wait for it before the grant of the next login is handed to a store or to the source: what the source forgets and gives back is
+    /// what is there when it comes to that. A login that is handed over earlier may be taken for the one that ends.
+    ///
     /// # Errors
     ///
     /// Where the server could not be told, or outside of a tokio runtime. The slot is logged out all the same; tokens that the
@@ -29,11 +32,11 @@ impl TokenSlot {
         book.life.log_out();
         let refresh_token = book.refresh_token.take();
         let current = self.shared.current.swap(None);
+        let name = &self.shared.name;
+        self.shared.hub.tell(name, EventKind::LoggedOut);
         drop(book);
         self.shared.changed.notify_waiters();
-        let name = &self.shared.name;
         tracing::info!(slot = %name, "logged out");
-        self.shared.hub.tell(name, EventKind::LoggedOut);
 
         let token = current.and_then(|current| self.shared.scheme.secret(&current.value));
         let task = Handle::try_current().map(|runtime| {

@@ -76,7 +76,7 @@ impl TokenSlot {
         {
             return Step::Ready;
         }
-        match book.life.next(now.mono, mine, fastrand::f64()) {
+        match self.ask(&mut book, |life| life.next(now.mono, mine, fastrand::f64())) {
             Next::Start(epoch) => Step::Start(epoch),
             Next::Fetching(until) => Step::Fetching(until),
             Next::BackingOff(until, why) => Step::BackingOff(until, why),

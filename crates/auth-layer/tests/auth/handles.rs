@@ -317,3 +317,35 @@ fn logging_out_outside_of_a_runtime_is_done_here_and_says_that_the_server_was_no
     let told = futures_util::FutureExt::now_or_never(telling);
     told.expect("at once").expect_err("not told");
 }
+
+#[test]
+fn a_fetch_that_is_lost_with_its_runtime_or_frozen_on_it_is_told_of_too() {
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_time().start_paused(true).build()
+    };
+    for frozen in [false, true] {
+        let supply = Supply::default();
+        let slot = supply.slot(|n, _| match n {
+            1 => never(),
+            _ => at_once(Ok(token(n).expires_in(100))),
+        });
+        let (auth, _, client) = client(slot.backoff(SECOND, SECOND));
+        let mut events = auth.subscribe();
+        let first = runtime().expect("a runtime");
+        first.block_on(async {
+            let leader = client.clone();
+            tokio::spawn(async move { send(&leader).await });
+            sleep(SECOND).await;
+        });
+        let first = frozen.then_some(first);
+        runtime().expect("a runtime").block_on(async {
+            assert_eq!(send(&client).await.expect("a token"), "Bearer t2");
+            for expected in [EventKind::RenewalFailed, EventKind::Renewed] {
+                let event = events.next().await.expect("an event");
+                assert_eq!(event.kind, expected, "frozen: {frozen}");
+            }
+        });
+        drop(first);
+    }
+}

@@ -2,8 +2,14 @@
 
 use std::sync::Mutex;
 
-use auth_layer::store::{MemoryStore, Stored};
+use auth_layer::oauth::OAuthClient;
+use auth_layer::store::{MemoryStore, StoreState, Stored};
 use auth_layer::{Grant, Slot};
+use bytes::Bytes;
+use call_context::BoxError;
+use http::{Request, Response};
+use http_body_util::Full;
+use tokio::time::sleep;
 
 use crate::support::{SECOND, client, origin, send};
 use crate::token_server::{TokenServer, json, token};
@@ -78,4 +84,79 @@ async fn a_log_out_gives_back_what_the_server_takes() {
         .map(|asked| &*asked.form["token"])
         .collect();
     assert_eq!(given, ["r1", "t1"]);
+}
+
+#[tokio::test]
+async fn a_log_out_gives_back_what_the_source_alone_knows() {
+    let server = TokenServer::start(|_, _| json(200, "")).await;
+    let oauth = server.client().revocation_url(&server.url("/revoke"));
+    let source = oauth.expect("a loopback URL").refresh_token();
+    let slot = Slot::token("person", source.clone()).origin(origin());
+    let (auth, ..) = client(slot);
+    let slot = auth.token("person").expect("a slot");
+    // Logged in, and out again before any request has taken the grant over.
+    source.adopt(Grant::new("n1").expires_in(3600).refresh_token("s1"));
+    slot.log_out().await.expect("given back");
+    let asked = server.asked();
+    let given: Vec<_> = asked.iter().map(|asked| &*asked.form["token"]).collect();
+    assert_eq!(given, ["s1", "n1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_from_before_a_log_out_leaves_the_next_log_in_alone() {
+    let slow = tower::service_fn(|_: Request<Full<Bytes>>| async {
+        sleep(SECOND * 5).await;
+        let body = r#"{"access_token":"a1","token_type":"Bearer","refresh_token":"r1"}"#;
+        Ok::<_, BoxError>(Response::new(Full::new(Bytes::from(body))))
+    });
+    let oauth = OAuthClient::new("https://id.example.com/token", "id", slow);
+    let source = oauth.expect("an https URL").refresh_token();
+    let source = source.starting_with("r0");
+    let slot = Slot::token("person", source.clone()).origin(origin());
+    let (auth, _, client) = client(slot);
+    let slot = auth.token("person").expect("a slot");
+    let calling = client.clone();
+    let call = tokio::spawn(async move { send(&calling).await });
+    sleep(SECOND).await;
+    slot.log_out().await.expect("nothing to give back");
+    // Another person, before the answer to the first one's token.
+    source.adopt(Grant::new("n1").expires_in(3600).refresh_token("s1"));
+    slot.changed();
+    let _ = call.await.expect("no panic");
+    sleep(SECOND * 10).await;
+    assert_eq!(send(&client).await.expect("an answer"), "Bearer n1");
+}
+
+#[tokio::test]
+async fn a_token_of_a_type_that_cannot_be_used_does_not_free_the_refresh_token_to_be_sent_again() {
+    let server = TokenServer::start(|n, _| match n {
+        1 => json(
+            200,
+            r#"{"access_token":"a","token_type":"DPoP","refresh_token":"r1"}"#,
+        ),
+        _ => json(400, r#"{"error":"invalid_grant"}"#),
+    })
+    .await;
+    let store = MemoryStore::new();
+    let process = || {
+        let stored = Stored::new(server.client().refresh_token(), store.clone());
+        let kept = stored.grant();
+        let (auth, _, client) = client(Slot::token("person", stored).origin(origin()));
+        (kept, auth, client)
+    };
+    let (kept, auth, client) = process();
+    let grant = Grant::new("n0").expires_in(3600).refresh_token("r0");
+    kept.put(grant).await.expect("kept");
+    send(&client).await.expect("the stored token");
+    auth.token("person").expect("a slot").invalidate();
+    send(&client).await.expect_err("no bearer token");
+    // The next start.
+    let (kept, auth, client) = process();
+    send(&client).await.expect("the stored token");
+    auth.token("person").expect("a slot").invalidate();
+    send(&client).await.expect_err("nobody knows about `r0`");
+    assert_eq!(kept.state(), StoreState::NeedsHuman);
+    let asked = server.asked();
+    let spent: Vec<_> = asked.iter().map(|a| &*a.form["refresh_token"]).collect();
+    assert_eq!(spent, ["r0"]);
 }

@@ -8,7 +8,7 @@ use call_context::{NeverLeft, Refusal};
 use tokio::time::sleep;
 
 use crate::commons::{Issuer, Process, Saving, Shelf, scripted};
-use crate::support::{Answer, SECOND, after, at_once, never, reason, refused, send};
+use crate::support::{Answer, SECOND, after, at_once, never, reason, refused, send, wall};
 
 /// The issuer takes the first refresh token, and its answer is lost in the given way; then all goes well.
 fn losing(
@@ -313,4 +313,46 @@ fn a_runtime_that_ends_during_the_commit_loses_nothing_while_the_process_lives()
         (issuer.seen(), issuer.reuses()),
         (vec!["r1".into(), "r2".into()], 0)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_intent_that_another_process_has_sent_under_is_no_longer_known_as_never_sent() {
+    let (issuer, shelf) = (Issuer::default(), Shelf::default());
+    let never = Process::of(
+        Stored::new(
+            scripted(|_, _| at_once(Err(SourceError::temporary("refused").unspent()))),
+            shelf.clone(),
+        )
+        .reuse_leeway(SECOND * 60)
+        .wall_clock(wall().1),
+    );
+    never.log_in().await;
+    never.send().await;
+    let take = issuer.clone();
+    let loses = Process::of(
+        Stored::new(
+            scripted(move |_, fetch| {
+                let _ = take.take(&fetch);
+                at_once(Err(SourceError::temporary("reset")))
+            }),
+            shelf.clone(),
+        )
+        .reuse_leeway(SECOND * 60)
+        .wall_clock(wall().1),
+    );
+    loses.send().await;
+    // The first one's intent cannot be taken back: it alone knows that nothing was sent.
+    shelf.script([Saving::Works, Saving::Fails, Saving::Works]);
+    never.token().invalidate();
+    let wait = tokio::time::timeout(SECOND / 2, send(&never.client)).await;
+    wait.expect_err("backing off");
+    assert!(shelf.has("intent") && issuer.seen().is_empty());
+    // Within the leeway the other one sends all the same, and its answer is lost.
+    loses.token().invalidate();
+    let wait = tokio::time::timeout(SECOND / 2, send(&loses.client)).await;
+    wait.expect_err("backing off");
+    assert_eq!(issuer.seen(), ["r1"]);
+    sleep(SECOND * 600).await;
+    assert_eq!(reason(&never.client).await, Reason::Refused);
+    assert_eq!(never.grant.state(), StoreState::NeedsHuman);
 }

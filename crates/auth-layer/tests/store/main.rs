@@ -7,6 +7,7 @@ mod commons;
 mod file;
 mod life;
 mod login;
+mod logout;
 mod lost;
 #[expect(dead_code, reason = "shared with the other tests")]
 #[path = "../auth/support.rs"]

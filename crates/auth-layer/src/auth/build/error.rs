@@ -19,6 +19,7 @@ pub(super) enum Mistake {
     NotOneSlot,
     ClassesWithoutRoutes,
     SlotTwice,
+    LikeATenant(SlotName),
     ClassTwice(Class),
     ClassWithoutRoute(Class),
     ClassWithoutSlot(Class),
@@ -70,6 +71,10 @@ impl fmt::Display for BuildError {
                 f.write_str("classes are given slots, but there are no routes to tell a class")
             }
             Mistake::SlotTwice => f.write_str("the name is used twice"),
+            Mistake::LikeATenant(tenants) => write!(
+                f,
+                "the name could be that of a tenant of `{tenants}`; give it one that does not begin with `{tenants}/`"
+            ),
             Mistake::ClassTwice(class) => write!(f, "the class `{class}` has a slot already"),
             Mistake::ClassWithoutRoute(class) => write!(f, "no route has the class `{class}`"),
             Mistake::ClassWithoutSlot(class) => write!(

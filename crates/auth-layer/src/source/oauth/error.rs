@@ -165,12 +165,14 @@ impl OAuthError {
         }
     }
 
-    /// Whether the server has answered in a way that leaves a refresh token as it was. After a 5xx, a 408 or an answer that cannot be
-    /// read nobody knows.
+    /// Whether the server has answered in a way that leaves a refresh token as it was. After a 5xx, a 408, a redirection to another
+    /// page (RFC 9110, section 15.4.4) or an answer that cannot be read nobody knows.
     fn is_unspent(&self) -> bool {
-        let refused = self.status.is_some_and(|status| {
-            (status.is_client_error() || status.is_redirection())
-                && status != StatusCode::REQUEST_TIMEOUT
+        let refused = self.status.is_some_and(|status| match status {
+            StatusCode::REQUEST_TIMEOUT => false,
+            // Of the redirections these ask for the same request elsewhere; the others may point to a page about what was done.
+            StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => true,
+            status => status.is_client_error(),
         });
         match self.why {
             Why::Code(code) if code.name == "server_error" => false,
@@ -182,6 +184,7 @@ impl OAuthError {
 
     pub(super) fn into_source_error(self, retry_after: Option<Duration>) -> SourceError {
         let unspent = self.is_unspent();
+        let unclear = matches!(self.why, Why::TokenType);
         let mut error = match (self.is_permanent(), self.code()) {
             (true, Some(INVALID_GRANT)) => SourceError::invalid_grant(self),
             (true, _) => SourceError::permanent(self),
@@ -189,6 +192,9 @@ impl OAuthError {
         };
         if unspent {
             error = error.unspent();
+        }
+        if unclear {
+            error = error.unclear();
         }
         match retry_after {
             Some(pause) => error.retry_after(pause),
@@ -256,10 +262,13 @@ mod tests {
             let got = unspent(Why::of_code(code), Some(status));
             assert_eq!(got, expected, "{code} {status}");
         }
-        for status in [302, 403, 404, 429] {
+        for status in [307, 308, 403, 404, 429] {
             assert!(unspent(Why::Status, Some(status)), "{status}");
         }
-        for status in [201, 408, 500, 502, 503, 504] {
+        assert!(!unspent(Why::Redirect, Some(303)));
+        assert!(!unspent(Why::TokenType, Some(200)));
+        assert!(unspent(Why::NoRefreshToken, None));
+        for status in [201, 301, 302, 303, 408, 500, 502, 503, 504] {
             assert!(!unspent(Why::Status, Some(status)), "{status}");
         }
         assert!(!unspent(Why::Malformed, Some(200)));

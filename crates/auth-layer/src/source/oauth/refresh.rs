@@ -56,7 +56,8 @@ impl RefreshToken {
 
     /// Uses `token` as long as the slot has no refresh token of its own: one from a settings page of the server, say.
     ///
-    /// Behind a store that several processes share, give it to the store instead: each of them would begin with it.
+    /// Behind a store, give it to the store instead: each process that shares it would begin with this one, and one that is killed
+    /// before the first answer is kept would begin with it again, since of a token that is not in the store no intent is written.
     #[must_use]
     pub fn starting_with(self, token: impl Into<Secret>) -> Self {
         self.known.lock().start_with(token.into());
@@ -75,7 +76,7 @@ impl RefreshToken {
     /// Forgets what this source knows beside the slot: for a log-out. What the slot and a store keep is theirs to forget; to give the
     /// tokens back, see [`OAuthClient::revoke`].
     pub fn forget(&self) {
-        *self.known.lock() = Known::default();
+        let _ = self.known.lock().forget(None);
     }
 
     /// Asks for `scope`, which must lie within what was granted. May be called several times. Without it, all that was granted.
@@ -94,7 +95,10 @@ impl RefreshToken {
 
     async fn grant(&self, fetch: Fetch) -> Result<Grant, SourceError> {
         let slots = fetch.refresh_token();
-        let step = self.known.lock().next(slots, Instant::now());
+        let (step, era) = {
+            let mut known = self.known.lock();
+            (known.next(slots, Instant::now()), known.era())
+        };
         let spent = match step {
             Step::Hand(grant) => return Ok(grant),
             Step::Ask(token) => token,
@@ -112,7 +116,7 @@ impl RefreshToken {
         let answer = read(request.request_async(self.client.transport()).await);
         let newest = answer.refresh_token.clone();
         if let Some(newest) = &newest {
-            self.known.lock().replaced(slots, newest);
+            self.known.lock().replaced(era, slots, newest);
         }
         let mut grant = answer.grant?;
         // The slot judges the token itself, once the refresh token is safe. Where the server omits a new one, the slot may not
@@ -127,14 +131,17 @@ impl Source for RefreshToken {
         Box::pin(self.grant(fetch))
     }
 
+    /// Gives back what the slot had, and what this source alone knows: a newer refresh token, or a log-in that was not taken yet.
     fn log_out(&self, log_out: LogOut) -> LogOutFuture<'_> {
-        if !log_out.is_late() {
-            self.forget();
-        }
+        let (newest, login) = match log_out.is_late() {
+            true => (log_out.refresh_token.clone(), None),
+            false => self.known.lock().forget(log_out.refresh_token()),
+        };
         Box::pin(async move {
-            self.client
-                .revoke(log_out.refresh_token(), log_out.token())
-                .await
+            let given = self.client.revoke(newest.as_ref(), log_out.token()).await;
+            let Some(login) = login else { return given };
+            let (refresh_token, token) = (login.refresh_token.as_ref(), &login.token);
+            given.and(self.client.revoke(refresh_token, Some(token)).await)
         })
     }
 

@@ -49,14 +49,11 @@ impl Listener {
         let listener = TcpListener::bind(address)
             .await
             .map_err(LoginError::Listen)?;
-        let host = listener
-            .local_addr()
-            .map_err(LoginError::Listen)?
-            .to_string();
+        let host = authority(listener.local_addr().map_err(LoginError::Listen)?);
         Ok(Self { listener, host })
     }
 
-    /// The literal address and port.
+    /// The literal address, and the port where it is not 80.
     pub(super) fn host(&self) -> &str {
         &self.host
     }
@@ -106,6 +103,15 @@ impl Listener {
                 })
         })
         .await
+    }
+}
+
+/// What a browser names as the host of that address: without the port where it is the scheme's own.
+fn authority(address: SocketAddr) -> String {
+    let text = address.to_string();
+    match text.strip_suffix(":80") {
+        Some(host) if address.port() == 80 => host.to_owned(),
+        _ => text,
     }
 }
 
@@ -207,6 +213,19 @@ mod tests {
         };
         let ((outcome, took), answer) = tokio::join!(talk, browse);
         (outcome, answer, took)
+    }
+
+    #[test]
+    fn the_schemes_own_port_is_left_out_as_browsers_do() {
+        for (address, host) in [
+            ("127.0.0.1:4000", "127.0.0.1:4000"),
+            ("127.0.0.1:8080", "127.0.0.1:8080"),
+            ("127.0.0.1:80", "127.0.0.1"),
+            ("[::1]:80", "[::1]"),
+            ("[::1]:4080", "[::1]:4080"),
+        ] {
+            assert_eq!(authority(address.parse().expect("an address")), host);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -11,6 +11,8 @@ pub(super) struct Known {
     first: Option<Secret>,
     login: Option<Login>,
     replaced: Option<Replaced>,
+    /// How often a log-in or a log-out has begun anew. What a request of an earlier era brings is nothing to this one.
+    era: u64,
 }
 
 /// The grant of a log-in, until the slot has it.
@@ -19,6 +21,19 @@ struct Login {
     since: Instant,
     /// What the slot had when it was handed over.
     handed: Option<Option<Secret>>,
+}
+
+impl Login {
+    /// Whether a slot whose newest refresh token is `slots` has it, or has had it.
+    fn is_adopted(&self, slots: Option<&Secret>) -> bool {
+        match (&self.handed, &self.grant.refresh_token) {
+            (_, Some(token)) if same(slots, Some(token)) => true,
+            // Handed over, and the slot still has what it had before: it was not taken.
+            (Some(before), Some(_)) => !same(slots, before.as_ref()),
+            (Some(_), None) => true,
+            (None, _) => false,
+        }
+    }
 }
 
 /// What the server gave for a token, until the slot has it.
@@ -47,6 +62,7 @@ impl Known {
     }
 
     pub(super) fn adopt(&mut self, grant: Grant, now: Instant) {
+        self.era += 1;
         self.replaced = None;
         self.login = Some(Login {
             grant,
@@ -59,14 +75,7 @@ impl Known {
     pub(super) fn next(&mut self, slots: Option<&Secret>, now: Instant) -> Step {
         if let Some(mut login) = self.login.take() {
             let token = login.grant.refresh_token.clone();
-            let adopted = match (&login.handed, &token) {
-                (_, Some(token)) if same(slots, Some(token)) => true,
-                // Handed over, and the slot still has what it had before: it was not taken.
-                (Some(before), Some(_)) => !same(slots, before.as_ref()),
-                (Some(_), None) => true,
-                (None, _) => false,
-            };
-            if !adopted {
+            if !login.is_adopted(slots) {
                 let left = left(&login, now);
                 match (left, token) {
                     (Some(grant), _) => {
@@ -82,24 +91,51 @@ impl Known {
                 }
             }
         }
-        match &self.replaced {
-            Some(replaced) if same(slots, replaced.slot_had.as_ref()) => {
-                Step::Ask(replaced.newest.clone())
-            }
-            _ => match slots.or(self.first.as_ref()) {
-                Some(token) => Step::Ask(token.clone()),
-                None => Step::Nothing,
-            },
+        match self.newest(slots) {
+            Some(token) => Step::Ask(token),
+            None => Step::Nothing,
         }
     }
 
-    /// Notes that the server has given `newest`, while the slot had `slots`.
-    pub(super) fn replaced(&mut self, slots: Option<&Secret>, newest: &Secret) {
+    /// The newest refresh token but for a log-in's.
+    fn newest(&self, slots: Option<&Secret>) -> Option<Secret> {
+        match &self.replaced {
+            Some(replaced) if same(slots, replaced.slot_had.as_ref()) => {
+                Some(replaced.newest.clone())
+            }
+            _ => slots.or(self.first.as_ref()).cloned(),
+        }
+    }
+
+    /// What a request belongs to that is sent now.
+    pub(super) fn era(&self) -> u64 {
+        self.era
+    }
+
+    /// Notes that the server has given `newest` in answer to a request of `era`, while the slot had `slots`.
+    pub(super) fn replaced(&mut self, era: u64, slots: Option<&Secret>, newest: &Secret) {
+        if era != self.era {
+            return;
+        }
         self.login = None;
+        // The server has replaced it, or what came after it.
+        self.first = None;
         self.replaced = Some(Replaced {
             slot_had: slots.cloned(),
             newest: newest.clone(),
         });
+    }
+
+    /// Forgets all of it, and what is still under way. Gives the newest refresh token, which may be the slot's own, and the grant of
+    /// a log-in that the slot has not taken.
+    pub(super) fn forget(&mut self, slots: Option<&Secret>) -> (Option<Secret>, Option<Grant>) {
+        let newest = self.newest(slots);
+        let login = self.login.take().filter(|login| !login.is_adopted(slots));
+        *self = Self {
+            era: self.era + 1,
+            ..Self::default()
+        };
+        (newest, login.map(|login| login.grant))
     }
 }
 
@@ -130,6 +166,10 @@ mod tests {
         }
     }
 
+    fn replaced(known: &mut Known, slots: Option<&Secret>, newest: &Secret) {
+        known.replaced(known.era(), slots, newest);
+    }
+
     fn login(token: &str) -> Grant {
         Grant::new("a").expires_in(60).refresh_token(token)
     }
@@ -149,11 +189,11 @@ mod tests {
         let now = Instant::now();
         let mut known = Known::default();
         known.start_with("r0".into());
-        known.replaced(None, &"r1".into());
+        replaced(&mut known, None, &"r1".into());
         assert_eq!(next(&mut known, None, now), "ask r1");
-        known.replaced(Some(&"r1".into()), &"r2".into());
+        replaced(&mut known, Some(&"r1".into()), &"r2".into());
         assert_eq!(next(&mut known, Some("r1"), now), "ask r2");
-        known.replaced(Some(&"r1".into()), &"r3".into());
+        replaced(&mut known, Some(&"r1".into()), &"r3".into());
         assert_eq!(next(&mut known, Some("r1"), now), "ask r3");
         // The slot has caught up, or knows better.
         assert_eq!(next(&mut known, Some("r3"), now), "ask r3");
@@ -164,7 +204,7 @@ mod tests {
     fn a_log_in_goes_before_all_else_until_the_slot_has_it() {
         let now = Instant::now();
         let mut known = Known::default();
-        known.replaced(Some(&"r1".into()), &"r2".into());
+        replaced(&mut known, Some(&"r1".into()), &"r2".into());
         known.adopt(login("n1"), now);
         assert_eq!(next(&mut known, Some("r1"), now), "hand a Some(60s)");
         // It did not take it.
@@ -196,7 +236,7 @@ mod tests {
         assert_eq!(next(&mut known, Some("r1"), now + SECOND * 61), "ask n1");
         // That failed for now.
         assert_eq!(next(&mut known, Some("r1"), now + SECOND * 61), "ask n1");
-        known.replaced(Some(&"r1".into()), &"n2".into());
+        replaced(&mut known, Some(&"r1".into()), &"n2".into());
         assert_eq!(next(&mut known, Some("r1"), now + SECOND * 61), "ask n2");
         assert_eq!(next(&mut known, Some("n2"), now + SECOND * 61), "ask n2");
     }
@@ -208,5 +248,53 @@ mod tests {
         known.adopt(Grant::new("a"), now);
         assert_eq!(next(&mut known, None, now), "hand a None");
         assert_eq!(next(&mut known, None, now), "nothing");
+    }
+
+    #[test]
+    fn the_first_token_is_not_sent_again_once_it_was_replaced_though_the_slot_has_forgotten_all() {
+        let now = Instant::now();
+        let mut known = Known::default();
+        known.start_with("r0".into());
+        replaced(&mut known, None, &"r1".into());
+        replaced(&mut known, Some(&"r1".into()), &"r2".into());
+        assert_eq!(next(&mut known, None, now), "nothing");
+    }
+
+    #[test]
+    fn what_an_earlier_era_brings_neither_ends_a_log_in_nor_follows_a_log_out() {
+        let now = Instant::now();
+        let mut known = Known::default();
+        known.start_with("r0".into());
+        let before = known.era();
+        known.adopt(login("n1"), now);
+        known.replaced(before, None, &"r1".into());
+        assert_eq!(next(&mut known, None, now), "hand a Some(60s)");
+        let before = known.era();
+        known.forget(None);
+        known.replaced(before, None, &"n2".into());
+        assert_eq!(next(&mut known, None, now), "nothing");
+    }
+
+    #[test]
+    fn forgetting_hands_over_the_newest_token_and_a_log_in_that_was_not_taken() {
+        let forget = |known: &mut Known, slots: Option<&str>| {
+            let (newest, login) = known.forget(slots.map(Secret::from).as_ref());
+            let newest = newest.map(|token| token.expose().to_owned());
+            let login = login.and_then(|grant| grant.refresh_token);
+            (newest, login.map(|token| token.expose().to_owned()))
+        };
+        let some = |token: &str| Some(token.to_owned());
+        let mut known = Known::default();
+        known.start_with("r0".into());
+        assert_eq!(forget(&mut known, None), (some("r0"), None));
+        assert_eq!(forget(&mut known, None), (None, None));
+        known.start_with("r0".into());
+        assert_eq!(forget(&mut known, Some("r7")), (some("r7"), None));
+        replaced(&mut known, Some(&"r7".into()), &"r8".into());
+        assert_eq!(forget(&mut known, Some("r7")), (some("r8"), None));
+        known.adopt(login("n1"), Instant::now());
+        assert_eq!(forget(&mut known, Some("r7")), (some("r7"), some("n1")));
+        known.adopt(login("n1"), Instant::now());
+        assert_eq!(forget(&mut known, Some("n1")), (some("n1"), None));
     }
 }

@@ -1,0 +1,112 @@
+//! A slot is logged out whose grant is kept in a store.
+
+use std::sync::{Arc, Mutex};
+
+use auth_layer::store::{GrantStore, Stored};
+use auth_layer::{
+    Fetch, Grant, GrantFuture, LogOut, LogOutFuture, Reason, Secret, Source, SourceError,
+};
+use tokio::time::sleep;
+
+use crate::commons::{Issuer, Process, Shelf};
+use crate::support::{SECOND, reason};
+
+type Given = Arc<Mutex<Vec<String>>>;
+
+/// Answers after so many seconds, and notes what it is given back.
+struct Slow {
+    issuer: Issuer,
+    seconds: u32,
+    given: Given,
+}
+
+impl Source for Slow {
+    fn fetch(&self, fetch: Fetch) -> GrantFuture<'_> {
+        Box::pin(async move {
+            let answer = self.issuer.take(&fetch);
+            sleep(SECOND * self.seconds).await;
+            answer
+        })
+    }
+
+    fn log_out(&self, log_out: LogOut) -> LogOutFuture<'_> {
+        let tokens = [log_out.refresh_token(), log_out.token()];
+        let mut given = self.given.lock().expect("not poisoned");
+        let texts = tokens.into_iter().flatten().map(Secret::expose);
+        given.extend(texts.map(str::to_owned));
+        Box::pin(std::future::ready(Ok::<_, SourceError>(())))
+    }
+}
+
+fn process(shelf: &Shelf, seconds: u32) -> (Process, Given) {
+    let given = Given::default();
+    let source = Slow {
+        issuer: Issuer::default(),
+        seconds,
+        given: Arc::clone(&given),
+    };
+    let process = Process::of(Stored::new(source, shelf.clone()));
+    (process, given)
+}
+
+fn given(given: &Given) -> Vec<String> {
+    given.lock().expect("not poisoned").clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn logging_out_empties_the_store_and_gives_back_what_was_in_it() {
+    let shelf = Shelf::default();
+    let (process, back) = process(&shelf, 0);
+    process.log_in().await;
+    assert_eq!(process.send().await, 1);
+    process.token().log_out().await.expect("told");
+    assert_eq!(given(&back), ["r1", "t1"]);
+    assert_eq!(shelf.text(), None);
+    assert_eq!(reason(&process.client).await, Reason::LoggedOut);
+    process.log_in_anew().await;
+    process.token().changed();
+    assert_eq!(process.send().await, 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_outlasts_a_logout_fills_nothing_and_what_it_brings_is_given_back() {
+    // The second one outlasts the slot's patience with both.
+    for (seconds, told) in [(3, true), (25, false)] {
+        let shelf = Shelf::default();
+        let (process, back) = process(&shelf, seconds);
+        process.log_in().await;
+        process.send().await;
+        process.token().invalidate();
+        let client = process.client.clone();
+        let call = tokio::spawn(async move { crate::support::send(&client).await });
+        sleep(SECOND).await;
+        assert_eq!(process.token().log_out().await.is_ok(), told, "{seconds} s");
+        call.await.expect("no panic").expect_err("logged out");
+        sleep(SECOND * 60).await;
+        assert_eq!(shelf.text(), None, "{seconds} s");
+        assert_eq!(given(&back), ["r2", "t2"], "{seconds} s");
+        assert_eq!(reason(&process.client).await, Reason::LoggedOut);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_logout_that_is_still_waiting_does_not_take_the_next_login_with_it() {
+    let shelf = Shelf::default();
+    let (process, back) = process(&shelf, 25);
+    process.log_in().await;
+    process.send().await;
+    process.token().invalidate();
+    let client = process.client.clone();
+    let call = tokio::spawn(async move { crate::support::send(&client).await });
+    sleep(SECOND).await;
+    let telling = process.token().log_out();
+    telling.await.expect_err("the renewal holds the store");
+    let grant = Grant::new("t7").refresh_token("r7").expires_in(100);
+    process.grant.put(grant).await.expect("stored");
+    process.token().changed();
+    assert_eq!(process.send().await, 7);
+    let _ = call.await;
+    assert_eq!(given(&back), ["r2", "t2"]);
+    assert!(shelf.has("r7"));
+    drop(shelf.lock().await.expect("free"));
+}
