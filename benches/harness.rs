@@ -9,4 +9,13 @@ pub trait Harness {
 
     /// Measures one request's way through `client`, which is made within the runtime that drives it.
     fn request<C: Client>(&mut self, group: &str, function: &str, client: impl FnOnce() -> C);
+
+    /// Measures `send` with one of the requests that `make` makes beforehand. Both run within a runtime.
+    fn call<Q>(
+        &mut self,
+        group: &str,
+        function: &str,
+        make: impl Fn() -> Q,
+        send: impl AsyncFnMut(Q),
+    );
 }

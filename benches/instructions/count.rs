@@ -52,6 +52,21 @@ impl Harness for Counted<'_> {
         let mut kept = Vec::with_capacity(ROUNDS);
         counted_requests(&self.runtime, &mut client, &mut requests(ROUNDS), &mut kept);
     }
+
+    fn call<Q>(
+        &mut self,
+        group: &str,
+        function: &str,
+        make: impl Fn() -> Q,
+        mut send: impl AsyncFnMut(Q),
+    ) {
+        if name(group, function) != self.case {
+            return;
+        }
+        let made = |count| (0..count).map(|_| make()).collect();
+        self.runtime.block_on(send_each(made(WARM_UP), &mut send));
+        counted_calls(&self.runtime, made(ROUNDS), &mut send);
+    }
 }
 
 #[inline(never)]
@@ -71,6 +86,17 @@ fn counted_requests<C: Client>(
     runtime.block_on(send_all(client, requests, kept));
 }
 
+#[inline(never)]
+fn counted_calls<Q>(runtime: &Runtime, requests: Vec<Q>, send: &mut impl AsyncFnMut(Q)) {
+    runtime.block_on(send_each(requests, send));
+}
+
+async fn send_each<Q>(requests: Vec<Q>, send: &mut impl AsyncFnMut(Q)) {
+    for request in requests {
+        send(request).await;
+    }
+}
+
 /// Notes what cases there are.
 #[derive(Default)]
 pub(crate) struct Names(pub(crate) Vec<String>);
@@ -81,6 +107,10 @@ impl Harness for Names {
     }
 
     fn request<C: Client>(&mut self, group: &str, function: &str, _: impl FnOnce() -> C) {
+        self.0.push(name(group, function));
+    }
+
+    fn call<Q>(&mut self, group: &str, function: &str, _: impl Fn() -> Q, _: impl AsyncFnMut(Q)) {
         self.0.push(name(group, function));
     }
 }

@@ -1,7 +1,7 @@
 //! How many instructions a decision and a layer take: steadier than any clock on a busy machine.
 //!
 //! `cargo bench -p benches --bench instructions [-- --json] [NAME]` runs itself under valgrind's callgrind, once for each
-//! case of `limiter` that needs no threads. Without valgrind it says so, and measures nothing.
+//! case of `limiter` and `retry` that needs no threads. Without valgrind it says so, and measures nothing.
 //!
 //! What it cannot see: caches and predictions, and what a clock read costs. Under valgrind a read is a system call, whose
 //! instructions are the kernel's and are not counted; `governor_quanta`'s is one instruction instead.
@@ -28,6 +28,8 @@ mod count;
 mod layer;
 #[path = "../limiter/pair.rs"]
 mod pair;
+#[path = "../retry/passing.rs"]
+mod passing;
 #[path = "../limiter/reject.rs"]
 mod reject;
 
@@ -88,4 +90,5 @@ fn measure(harness: &mut impl Harness) {
     reject::measure(harness);
     pair::measure(harness);
     layer::measure(harness);
+    passing::measure(harness);
 }

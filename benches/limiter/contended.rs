@@ -1,77 +1,30 @@
 //! Two threads at one limiter.
 
-use std::hint::black_box;
 use std::num::NonZeroU32;
-use std::sync::Barrier;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use benches::{Pace, limiters};
 use criterion::Criterion;
 
+use crate::hammered::hammered;
+
+const GROUP: &str = "contended";
+
 pub(crate) fn measure(criterion: &mut Criterion) {
     let window = limiters::tollgate(Pace::OPEN);
-    hammered(criterion, "tollgate", || {
+    hammered(criterion, GROUP, "tollgate", || {
         window.try_admit(NonZeroU32::MIN).map(|mut place| {
             place.depart();
             place.answered();
         })
     });
     let limiter = limiters::governor(Pace::OPEN);
-    hammered(criterion, "governor", || limiter.check());
+    hammered(criterion, GROUP, "governor", || limiter.check());
     let limiter = limiters::governor_quanta(Pace::OPEN);
-    hammered(criterion, "governor_quanta", || limiter.check());
+    hammered(criterion, GROUP, "governor_quanta", || limiter.check());
     let limiter = limiters::leaky_bucket(Pace::OPEN);
-    hammered(criterion, "leaky_bucket", || limiter.try_acquire(1));
+    hammered(criterion, GROUP, "leaky_bucket", || limiter.try_acquire(1));
     let limiter = limiters::ratelimit(Pace::OPEN);
-    hammered(criterion, "ratelimit", || limiter.try_wait());
+    hammered(criterion, GROUP, "ratelimit", || limiter.try_wait());
     let limiter = limiters::throttle_net(Pace::OPEN);
-    hammered(criterion, "throttle_net", || limiter.try_acquire());
-}
-
-/// Has this thread and one other do half of the work each. `op` must not panic.
-fn hammered<T>(criterion: &mut Criterion, function: &str, op: impl Fn() -> T + Sync) {
-    let half = AtomicU64::new(0);
-    let (begin, end) = (Barrier::new(2), Barrier::new(2));
-    let work = |count: u64| {
-        for _ in 0..count {
-            black_box(op());
-        }
-    };
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            loop {
-                begin.wait();
-                match half.load(Ordering::Relaxed) {
-                    0 => break,
-                    count => work(count),
-                }
-                end.wait();
-            }
-        });
-        let mut group = criterion.benchmark_group("contended");
-        group.bench_function(function, |bencher| {
-            bencher.iter_custom(|iterations| {
-                let count = iterations.div_ceil(2);
-                half.store(count, Ordering::Relaxed);
-                let both = together(&begin, &end, || work(count));
-                // Where they are odd, one more was done.
-                both.mul_f64(iterations as f64 / (2 * count) as f64)
-            });
-        });
-        group.finish();
-        half.store(0, Ordering::Relaxed);
-        begin.wait();
-    });
-}
-
-/// The time from when both begin until both have ended.
-#[expect(clippy::disallowed_methods, reason = "measures")]
-fn together(begin: &Barrier, end: &Barrier, work: impl FnOnce()) -> Duration {
-    begin.wait();
-    let start = Instant::now();
-    work();
-    end.wait();
-    start.elapsed()
+    hammered(criterion, GROUP, "throttle_net", || limiter.try_acquire());
 }

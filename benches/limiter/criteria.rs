@@ -45,6 +45,45 @@ impl Harness for Criteria<'_> {
         });
         group.finish();
     }
+
+    fn call<Q>(
+        &mut self,
+        group: &str,
+        function: &str,
+        make: impl Fn() -> Q,
+        mut send: impl AsyncFnMut(Q),
+    ) {
+        let runtime = &self.runtime;
+        let mut group = self.criterion.benchmark_group(group);
+        group.bench_function(function, |bencher| {
+            bencher.iter_custom(|iterations| {
+                runtime.block_on(send_each(&make, &mut send, iterations))
+            });
+        });
+        group.finish();
+    }
+}
+
+/// The time that `count` requests take, without that in which they are made.
+#[expect(clippy::disallowed_methods, reason = "measures")]
+async fn send_each<Q>(
+    make: &impl Fn() -> Q,
+    send: &mut impl AsyncFnMut(Q),
+    count: u64,
+) -> Duration {
+    let mut spent = Duration::ZERO;
+    let mut left = count;
+    while left > 0 {
+        let batch = left.min(BATCH);
+        left -= batch;
+        let requests: Vec<Q> = (0..batch).map(|_| make()).collect();
+        let start = Instant::now();
+        for request in requests {
+            send(request).await;
+        }
+        spent += start.elapsed();
+    }
+    spent
 }
 
 /// The time that `count` requests take, without that in which they are made and freed.

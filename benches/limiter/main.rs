@@ -28,6 +28,7 @@
 mod admit;
 mod contended;
 mod criteria;
+mod hammered;
 mod keyed;
 mod layer;
 mod pair;

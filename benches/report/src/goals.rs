@@ -1,4 +1,4 @@
-//! What is to be reached, as data: a bench that comes later adds its lines to [`GOALS`].
+//! What is to be reached, as data: a bench that comes later adds a list of its own.
 
 use crate::measured::Measured;
 use crate::waiting::Waiting;
@@ -19,20 +19,23 @@ pub(crate) struct Goal {
 pub(crate) enum Quantity {
     /// The time of one case over that of another.
     Time { of: Case, to: Case },
-    /// The same, with the time of a third taken off both: what they add to it.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for benches of layers that add to something")
-    )]
-    Added { of: Case, to: Case, bare: Case },
+    /// What one case adds to what it stands on, over what another one adds to what that stands on.
+    Added { of: Added, to: Added },
     /// The CPU time that a waiter costs, over that of another limiter.
     Cpu { of: &'static str, to: &'static str },
     /// How often a waiter is polled.
     Polls { of: &'static str },
 }
 
-/// All goals, in the order of the page.
-pub(crate) const GOALS: &[Goal] = &[
+/// A case, and the same without what is measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Added {
+    pub(crate) case: Case,
+    pub(crate) bare: Case,
+}
+
+/// Of the limiters, in the order of the page.
+pub(crate) const LIMITER: &[Goal] = &[
     time(("pair", "tollgate"), ("admit", "governor"), 2.0),
     time(("reject", "tollgate"), ("reject", "governor"), 1.2),
     time(("layer", "tollgate"), ("layer", "tower_resilience"), 0.65),
@@ -54,6 +57,53 @@ pub(crate) const GOALS: &[Goal] = &[
         at_most: 3.0,
     },
 ];
+
+/// Of the layers that retry, in the order of the page.
+pub(crate) const RETRY: &[Goal] = &[
+    time(
+        ("get_empty", "tollgate"),
+        ("get_empty", "tower_retry_clone"),
+        1.15,
+    ),
+    time(
+        ("post_1k", "tollgate"),
+        ("post_1k", "tower_retry_clone"),
+        1.15,
+    ),
+    time(
+        ("get_empty", "tollgate_off"),
+        ("get_empty", "tower_retry_no_clone"),
+        1.1,
+    ),
+    time(
+        ("post_1k", "tollgate_off"),
+        ("post_1k", "tower_retry_no_clone"),
+        1.1,
+    ),
+    added_over_the_client("get_empty", 0.7),
+    added_over_the_client("post_1k", 0.7),
+    time(("budget", "tollgate"), ("budget", "tower_tps"), 0.25),
+    time(
+        ("budget_2_threads", "tollgate"),
+        ("budget_2_threads", "tower_tps"),
+        0.25,
+    ),
+];
+
+const fn added_over_the_client(group: &'static str, at_most: f64) -> Goal {
+    let of = Added {
+        case: (group, "tollgate"),
+        bare: (group, "bare"),
+    };
+    let to = Added {
+        case: (group, "reqwest_retry"),
+        bare: (group, "reqwest_bare"),
+    };
+    Goal {
+        quantity: Quantity::Added { of, to },
+        at_most,
+    }
+}
 
 const fn time(of: Case, to: Case, at_most: f64) -> Goal {
     Goal {
@@ -86,9 +136,9 @@ impl Quantity {
         let wait = |limiter: &str| waiting?.limiter(limiter);
         Some(match *self {
             Self::Time { of, to } => ns(of)? / ns(to)?,
-            Self::Added { of, to, bare } => {
-                let bare = ns(bare)?;
-                (ns(of)? - bare) / (ns(to)? - bare)
+            Self::Added { of, to } => {
+                let added = |Added { case, bare }| Some(ns(case)? - ns(bare)?);
+                added(of)? / added(to)?
             }
             Self::Cpu { of, to } => wait(of)?.cpu_us_per_grant / wait(to)?.cpu_us_per_grant,
             Self::Polls { of } => wait(of)?.polls_per_grant,
@@ -99,10 +149,12 @@ impl Quantity {
     pub(crate) fn describe(&self) -> String {
         match self {
             Self::Time { of, to } => format!("`{}/{}` ÷ `{}/{}`", of.0, of.1, to.0, to.1),
-            Self::Added { of, to, bare } => format!(
-                "`{}/{}` ÷ `{}/{}`, each less `{}/{}`",
-                of.0, of.1, to.0, to.1, bare.0, bare.1
-            ),
+            Self::Added { of, to } => {
+                let added = |Added { case, bare }: &Added| {
+                    format!("(`{}/{}` − `{}/{}`)", case.0, case.1, bare.0, bare.1)
+                };
+                format!("{} ÷ {}", added(of), added(to))
+            }
             Self::Cpu { of, to } => format!("CPU a waiter, `{of}` ÷ `{to}`"),
             Self::Polls { of } => format!("polls a waiter, `{of}`"),
         }
@@ -118,6 +170,8 @@ mod tests {
             ("g", "ours", 60.0),
             ("g", "peer", 100.0),
             ("g", "bare", 20.0),
+            ("h", "peer", 150.0),
+            ("h", "bare", 50.0),
         ]
         .into_iter()
         .collect()
@@ -137,14 +191,30 @@ mod tests {
         assert_eq!(judge(quantity, 0.59), Verdict::Missed(0.6));
     }
 
+    fn added(group: &'static str, function: &'static str) -> Added {
+        Added {
+            case: (group, function),
+            bare: (group, "bare"),
+        }
+    }
+
     #[test]
-    fn what_is_bare_is_taken_off_both() {
-        let quantity = Quantity::Added {
-            of: ("g", "ours"),
-            to: ("g", "peer"),
-            bare: ("g", "bare"),
-        };
-        assert_eq!(judge(quantity, 1.0), Verdict::Met(0.5));
+    fn what_each_stands_on_is_taken_off() {
+        let of = added("g", "ours");
+        let to = added("g", "peer");
+        assert_eq!(judge(Quantity::Added { of, to }, 1.0), Verdict::Met(0.5));
+        let to = added("h", "peer");
+        assert_eq!(judge(Quantity::Added { of, to }, 0.3), Verdict::Missed(0.4));
+    }
+
+    #[test]
+    fn what_is_added_is_described_as_two_differences() {
+        let of = added("g", "ours");
+        let to = added("h", "peer");
+        assert_eq!(
+            Quantity::Added { of, to }.describe(),
+            "(`g/ours` − `g/bare`) ÷ (`h/peer` − `h/bare`)"
+        );
     }
 
     #[test]

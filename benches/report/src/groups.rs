@@ -1,4 +1,6 @@
 //! What the groups measure, and whom they compare with, as data. A group that is not named here comes last, without words.
+//!
+//! Each list is in the order of the page.
 
 /// A group of criterion's.
 #[derive(Clone, Copy, Debug)]
@@ -10,8 +12,8 @@ pub(crate) struct Group {
     pub(crate) peer: &'static str,
 }
 
-/// The groups that are known, in the order of the page.
-pub(crate) const GROUPS: &[Group] = &[
+/// Those of `limiter`.
+pub(crate) const LIMITER: &[Group] = &[
     group(
         "admit",
         "A place is taken, where there is always one.",
@@ -47,6 +49,26 @@ pub(crate) const GROUPS: &[Group] = &[
         "contended",
         "`pair` on one limiter from two threads at once; time over operations.",
         "governor",
+    ),
+];
+
+/// Those of `retry`.
+pub(crate) const RETRY: &[Group] = &[
+    group(
+        "get_empty",
+        "A GET without a body passes through the layer to a service that answers at once.",
+        "tower_retry_clone",
+    ),
+    group(
+        "post_1k",
+        "The same for a POST of 1 KiB, without an idempotency key.",
+        "tower_retry_clone",
+    ),
+    group("budget", "One deposit and one withdrawal.", "tower_tps"),
+    group(
+        "budget_2_threads",
+        "The same on one budget from two threads at once; time over operations.",
+        "tower_tps",
     ),
 ];
 

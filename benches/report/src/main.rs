@@ -8,6 +8,7 @@
 //! | `groups` | what the groups measure, and whom they compare with; data |
 //! | `measured` | reads criterion's estimates |
 //! | `waiting` | reads the report of `waiters` |
+//! | `sections` | which goals and groups are whose; data |
 //! | `machine` | where it was measured |
 //! | `page` | the page |
 
@@ -16,6 +17,7 @@ mod groups;
 mod machine;
 mod measured;
 mod page;
+mod sections;
 mod waiting;
 
 use std::error::Error;

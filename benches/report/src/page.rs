@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
-use crate::goals::{GOALS, Verdict};
-use crate::groups::{GROUPS, Group};
+use crate::goals::{Goal, Verdict};
+use crate::groups::Group;
 use crate::machine::Machine;
 use crate::measured::{Instructions, Measured};
+use crate::sections::SECTIONS;
 use crate::waiting::Waiting;
 
 /// All that goes onto the page.
@@ -39,17 +40,34 @@ impl Page {
         let mut page = String::from(HEAD);
         self.machine(&mut page);
         page.push_str(COMMANDS);
-        self.goals(&mut page);
-        for group in GROUPS {
-            self.group(&mut page, group.name, Some(group));
-        }
-        for name in self.measured.groups() {
-            if GROUPS.iter().all(|group| group.name != name) {
-                self.group(&mut page, name, None);
+        for section in SECTIONS {
+            line(&mut page, &format!("\n## `{}`\n", section.bench));
+            line(&mut page, section.what);
+            self.goals(&mut page, section.goals);
+            for group in section.groups {
+                self.group(&mut page, group.name, Some(group));
+            }
+            if section.waiters {
+                self.waiting(&mut page);
             }
         }
-        self.waiting(&mut page);
+        self.others(&mut page);
         page
+    }
+
+    /// Groups that no section knows.
+    fn others(&self, page: &mut String) {
+        let known = SECTIONS.iter().flat_map(|section| section.groups);
+        let others = self
+            .measured
+            .groups()
+            .filter(|name| known.clone().all(|group| group.name != *name));
+        for (number, name) in others.enumerate() {
+            if number == 0 {
+                line(page, "\n## Others");
+            }
+            self.group(page, name, None);
+        }
     }
 
     fn machine(&self, page: &mut String) {
@@ -65,12 +83,12 @@ impl Page {
         );
     }
 
-    fn goals(&self, page: &mut String) {
+    fn goals(&self, page: &mut String, goals: &[Goal]) {
         line(
             page,
-            "\n## Goals\n\n| ratio | at most | measured | |\n| --- | ---: | ---: | --- |",
+            "\n### Goals\n\n| ratio | at most | measured | |\n| --- | ---: | ---: | --- |",
         );
-        for goal in GOALS {
+        for goal in goals {
             let (measured, verdict) = match goal.judge(&self.measured, self.waiting.as_ref()) {
                 Verdict::Met(value) => (format!("{value:.3}"), "met"),
                 Verdict::Missed(value) => (format!("{value:.3}"), "**missed**"),
@@ -89,7 +107,7 @@ impl Page {
         if functions.is_empty() {
             return;
         }
-        line(page, &format!("\n## `{name}`\n"));
+        line(page, &format!("\n### `{name}`\n"));
         if let Some(group) = group {
             line(page, &format!("{}\n", group.what));
         }
@@ -141,7 +159,7 @@ impl Page {
         line(
             page,
             &format!(
-                "\n## `waiters`\n\n{waiters} requests wait at once, and {limit} are let through every {window_ms} ms. CPU time and \
+                "\n### `waiters`\n\n{waiters} requests wait at once, and {limit} are let through every {window_ms} ms. CPU time and \
                  polls for each; the last column is the share\nthat was let through more than a window's worth out of order.\n\n\
                  | | µs | polls | out of order |\n| --- | ---: | ---: | ---: |"
             ),
@@ -178,6 +196,10 @@ mod tests {
             ("pair", "tollgate", 60.0),
             ("pair", "governor", 40.0),
             ("a_new_one", "something", 7.0),
+            ("get_empty", "tollgate", 700.0),
+            ("get_empty", "bare", 100.0),
+            ("get_empty", "reqwest_retry", 2000.0),
+            ("get_empty", "reqwest_bare", 1000.0),
         ];
         let waiting = r#"{"waiters": 4000, "limit": 100, "window_ms": 200, "limiters": [
             {"limiter": "tollgate", "cpu_us_per_grant": 5.0, "polls_per_grant": 2.5, "out_of_order": 0.0},
@@ -204,6 +226,7 @@ mod tests {
             "| `layer/tollgate` ÷ `layer/throttle_net` | 0.35 | – | not measured |",
             "| CPU a waiter, `tollgate` ÷ `tower_buffer_rate_limit` | 0.90 | 1.250 | **missed** |",
             "| polls a waiter, `tollgate` | 3.00 | 2.500 | met |",
+            "| (`get_empty/tollgate` − `get_empty/bare`) ÷ (`get_empty/reqwest_retry` − `get_empty/reqwest_bare`) | 0.70 | 0.600 | met |",
         ] {
             assert!(page.contains(expected), "no {expected} in:\n{page}");
         }
@@ -222,18 +245,23 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_group_comes_after_the_known_ones_and_before_the_waiters() {
+    fn each_bench_has_a_section_and_an_unknown_group_comes_last() {
         let page = page().render();
         let headings: Vec<_> = page
             .lines()
-            .filter(|line| line.starts_with("## "))
+            .filter(|line| line.starts_with("## ") || line.starts_with("### "))
             .collect();
         let expected = [
-            "## Goals",
-            "## `admit`",
-            "## `pair`",
-            "## `a_new_one`",
-            "## `waiters`",
+            "## `limiter`",
+            "### Goals",
+            "### `admit`",
+            "### `pair`",
+            "### `waiters`",
+            "## `retry`",
+            "### Goals",
+            "### `get_empty`",
+            "## Others",
+            "### `a_new_one`",
         ];
         assert_eq!(headings, expected);
     }

@@ -13,7 +13,8 @@ use tokio::time::{Sleep, sleep_until};
 use tower_service::Service;
 
 use crate::call::{Call, Step};
-use crate::{Replay, RetryBody, Stop, clock, copy};
+use crate::copy::Copy;
+use crate::{Replay, RetryBody, Stop, clock};
 
 /// How long after an outcome a replay waits at most for the outcome's connection to become free.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -39,8 +40,8 @@ pin_project! {
         state: State<S::Future>,
         #[pin]
         timer: Timer,
-        // What may be replayed: the service, which is asked for readiness anew, and the request.
-        replay: Option<(S, Request<B>)>,
+        // What may be replayed: the service, which is asked for readiness anew, and the request's copy.
+        replay: Option<(S, Copy<B>)>,
         // Nothing for calls that only pass through.
         call: Option<Call<R>>,
     }
@@ -103,11 +104,7 @@ where
     S: Service<Request<B>>,
     R: Body,
 {
-    fn new(
-        state: State<S::Future>,
-        replay: Option<(S, Request<B>)>,
-        call: Option<Call<R>>,
-    ) -> Self {
+    fn new(state: State<S::Future>, replay: Option<(S, Copy<B>)>, call: Option<Call<R>>) -> Self {
         Self {
             state,
             timer: Timer {
@@ -130,7 +127,7 @@ where
 
     pub(crate) fn attempting(
         future: S::Future,
-        replay: Option<(S, Request<B>)>,
+        replay: Option<(S, Copy<B>)>,
         call: Call<R>,
     ) -> Self {
         Self::new(State::Attempt { future }, replay, Some(call))
@@ -225,17 +222,12 @@ where
                         let earlier = call.give_up(stop, clock::now());
                         return Poll::Ready(earlier.expect("kept when the replay was decided on"));
                     }
-                    let (mut service, mut request) =
-                        this.replay.take().expect("decided on with a copy");
+                    let (mut service, copy) = this.replay.take().expect("decided on with a copy");
                     call.replaying();
-                    let next = if call.may_go_on() {
-                        copy::of(&request)
-                    } else {
-                        None
-                    };
+                    let (mut request, next) = copy.into_request(call.may_go_on());
                     CallContext::of(request.extensions_mut()).set_attempt(call.attempt());
                     let future = service.call(request);
-                    *this.replay = next.map(|request| (service, request));
+                    *this.replay = next.map(|copy| (service, copy));
                     this.state.set(State::Attempt { future });
                 }
                 StateProj::Refused { error } => {
