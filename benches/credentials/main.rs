@@ -1,0 +1,39 @@
+//! What it costs to put a credential on a request.
+//!
+//! `cargo bench -p benches --bench credentials`. The absolute times are the machine's; what compares is the ratio of two
+//! functions in one run, each less `bare`.
+//!
+//! | group | what is measured |
+//! | --- | --- |
+//! | `static_key` | a GET passes through the layer, with a key that does not change, to a service that answers at once |
+//! | `fresh_token` | the same with a token that renews itself, and is fresh |
+//! | `credentials_contended` | `fresh_token` from two threads at once; time over requests |
+//! | `soft_window` | a token that is fresh, and one that is due while its renewal runs behind the calls |
+//!
+//! # What is fair
+//!
+//! - Requests are made while the clock stands still, with eight headers each. They carry no context yet: to make it is part of
+//!   what our layers cost. The service frees the request while the clock runs.
+//! - `tollgate` is gate and attacher in one layer, `attach_only` the attacher alone: both check origin, host and the headers that
+//!   are there already, and both look at the clocks for a token.
+//! - `add_authorization` knows no origin and no end; it stands in both groups, since it has nothing else for a token.
+//! - `lock_and_format` is written after kube's client: an asynchronous filter that locks what holds the token, looks whether it
+//!   has ended, and makes the header value anew.
+
+#[path = "../limiter/criteria.rs"]
+mod criteria;
+#[path = "../limiter/hammered.rs"]
+mod hammered;
+mod passing;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+
+use crate::criteria::Criteria;
+
+fn credentials(criterion: &mut Criterion) {
+    passing::measure(&mut Criteria::new(criterion));
+    passing::contended(criterion);
+}
+
+criterion_group!(benches, credentials);
+criterion_main!(benches);

@@ -1,0 +1,85 @@
+//! A request passes through the layer, and is answered at once.
+
+use std::hint::black_box;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use benches::Harness;
+use benches::calls;
+use benches::credentials::{self, Wallet};
+use benches::retries::Caller;
+use criterion::Criterion;
+use tower::ServiceExt;
+
+use crate::hammered::hammered;
+
+pub(crate) fn measure(harness: &mut impl Harness) {
+    let mut through = Through(harness, "static_key");
+    through.layer("bare", credentials::bare());
+    through.layer("tollgate", credentials::static_key());
+    through.layer("attach_only", credentials::attach_key());
+    through.layer("add_authorization", credentials::add_authorization());
+    through.layer("lock_and_format", credentials::lock_and_format());
+
+    let wallet = wallet();
+    let mut through = Through(harness, "fresh_token");
+    through.layer("bare", credentials::bare());
+    through.layer("tollgate", wallet.client());
+    through.layer("attach_only", wallet.attached());
+    through.layer("add_authorization", credentials::add_authorization());
+    through.layer("lock_and_format", credentials::lock_and_format());
+
+    let mut through = Through(harness, "soft_window");
+    through.layer("fresh", wallet.client());
+    wallet.age();
+    through.layer("soft", wallet.client());
+}
+
+pub(crate) fn contended(criterion: &mut Criterion) {
+    let wallet = wallet();
+    shared(criterion, "bare", &credentials::bare());
+    shared(criterion, "tollgate", &wallet.client());
+    let peer = credentials::add_authorization();
+    shared(criterion, "add_authorization", &peer);
+    let peer = credentials::lock_and_format();
+    shared(criterion, "lock_and_format", &peer);
+}
+
+/// Two threads send at once, each through a clone.
+fn shared(criterion: &mut Criterion, function: &str, client: &(impl Caller + Sync)) {
+    hammered(criterion, "credentials_contended", function, || {
+        let mut outcome = pin!(client.clone().oneshot(calls::get_empty()));
+        loop {
+            let mut context = Context::from_waker(Waker::noop());
+            // Pending where the other thread holds a lock.
+            if let Poll::Ready(outcome) = outcome.as_mut().poll(&mut context) {
+                break outcome.is_ok();
+            }
+            std::hint::spin_loop();
+        }
+    });
+}
+
+/// Its fetch has ended before the runtime goes; what is due finds no runtime that could renew it where there is none.
+fn wallet() -> Wallet {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(Wallet::fresh())
+}
+
+struct Through<'a, H>(&'a mut H, &'a str);
+
+impl<H: Harness> Through<'_, H> {
+    fn layer(&mut self, function: &str, mut client: impl Caller) {
+        let send = async |request| {
+            let ready = client.ready().await;
+            let ready = ready.unwrap_or_else(|_| panic!("not ready"));
+            // Pinned where it is made, as a box would be: an `.await` by itself moves a future about.
+            let outcome = pin!(ready.call(request)).await;
+            let _ = black_box(outcome.unwrap_or_else(|_| panic!("no answer")));
+        };
+        self.0.call(self.1, function, calls::get_empty, send);
+    }
+}
