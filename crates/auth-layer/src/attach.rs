@@ -79,6 +79,18 @@ where
 }
 
 impl<S> Attach<S> {
+    /// Sends a request that carries its credential already.
+    pub(crate) fn send<B>(
+        &mut self,
+        request: Request<B>,
+        sent: Option<Sent>,
+    ) -> AttachFuture<S::Future>
+    where
+        S: Service<Request<B>>,
+    {
+        AttachFuture::sent(self.inner.call(request), sent)
+    }
+
     fn put_on<B>(&self, request: &mut Request<B>) -> Result<Option<Sent>, AuthError> {
         let found = self.auth.find(request)?;
         let context = CallContext::of(request.extensions_mut());

@@ -11,10 +11,11 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 pub use self::future::GateFuture;
+use crate::attach::Sent;
 use crate::auth::Load;
 use crate::error::not_ready;
 use crate::token::Wait;
-use crate::{Auth, AuthError, Reason};
+use crate::{Attach, AttachFuture, Auth, AuthError, Reason};
 
 /// Makes [`Gate`]: chooses the slot of each request, and waits for a usable token.
 ///
@@ -100,6 +101,23 @@ where
                 GateFuture::waiting(wait, inner, request, deadline)
             }
         }
+    }
+}
+
+impl<S> Gate<Attach<S>> {
+    /// Sends a request that carries its credential already.
+    pub(crate) fn call_attached<B>(
+        &mut self,
+        request: Request<B>,
+        sent: Option<Sent>,
+    ) -> GateFuture<Attach<S>, Request<B>>
+    where
+        Attach<S>: Service<Request<B>, Future = AttachFuture<S::Future>>,
+        S: Service<Request<B>>,
+    {
+        let deadline = CallContext::get(request.extensions()).and_then(CallContext::deadline);
+        let future = self.inner.send(request, sent);
+        GateFuture::calling(future, deadline.map(Instant::from_std))
     }
 }
 

@@ -165,11 +165,20 @@ impl TokenSlot {
     /// Whether the token can be used now. Where it is due, starts a renewal behind it; outside of a runtime that is left
     /// to a later request.
     pub(crate) fn is_ready(&self) -> bool {
+        self.with_ready(|_| ()).is_some()
+    }
+
+    /// The same, and the token's header value and generation.
+    pub(crate) fn ready_value(&self) -> Option<(HeaderValue, u64)> {
+        self.with_ready(|current| (current.value.clone(), current.generation))
+    }
+
+    fn with_ready<T>(&self, read: impl FnOnce(&Current) -> T) -> Option<T> {
         let now = self.shared.clock.now();
         let current = self.shared.current.load();
-        let Some(current) = current.as_deref().filter(|current| current.is_usable(now)) else {
-            return false;
-        };
+        let current = current
+            .as_deref()
+            .filter(|current| current.is_usable(now))?;
         if current.is_due(now)
             && let Ok(runtime) = Handle::try_current()
         {
@@ -183,7 +192,7 @@ impl TokenSlot {
                 self.start(epoch, &runtime);
             }
         }
-        true
+        Some(read(current))
     }
 
     /// The newest token's header value and its generation, while it is usable.
