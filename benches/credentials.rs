@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use auth_layer::{Auth, Grant, GrantFuture, Slot, Source, source_fn};
+use call_context::CallContext;
 use futures_util::future::BoxFuture;
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Request};
 use tokio::sync::Mutex;
 use tower::filter::{AsyncFilterLayer, AsyncPredicate};
+use tower::util::MapRequestLayer;
 use tower::{BoxError, Layer, service_fn};
 use tower_http::auth::AddAuthorizationLayer;
 
@@ -27,6 +29,15 @@ const DUE: Duration = Duration::from_secs(9_900);
 /// No credential: what the others add to.
 pub fn bare() -> impl Caller {
     service_fn(answer_call)
+}
+
+/// The one context that a layer of ours leaves on a request, and nothing else: no credential, no question.
+pub fn context_alone() -> impl Caller {
+    let noted = |mut request: Request<Body>| {
+        CallContext::of(request.extensions_mut());
+        request
+    };
+    MapRequestLayer::new(noted).layer(service_fn(answer_call))
 }
 
 /// Our gate and attacher, with a static key.

@@ -20,6 +20,7 @@
 //! - `lock_and_format` is written after kube's client: an asynchronous filter that locks what holds the token, looks whether it
 //!   has ended, and makes the header value anew.
 
+mod contended;
 #[path = "../limiter/criteria.rs"]
 mod criteria;
 #[path = "../limiter/hammered.rs"]
@@ -32,7 +33,7 @@ use crate::criteria::Criteria;
 
 fn credentials(criterion: &mut Criterion) {
     passing::measure(&mut Criteria::new(criterion));
-    passing::contended(criterion);
+    contended::measure(criterion);
 }
 
 criterion_group!(benches, credentials);

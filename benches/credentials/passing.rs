@@ -2,20 +2,17 @@
 
 use std::hint::black_box;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
 
 use benches::Harness;
 use benches::calls;
 use benches::credentials::{self, Wallet};
 use benches::retries::Caller;
-use criterion::Criterion;
 use tower::ServiceExt;
-
-use crate::hammered::hammered;
 
 pub(crate) fn measure(harness: &mut impl Harness) {
     let mut through = Through(harness, "static_key");
     through.layer("bare", credentials::bare());
+    through.layer("context_alone", credentials::context_alone());
     through.layer("tollgate", credentials::static_key());
     through.layer("attach_only", credentials::attach_key());
     through.layer("add_authorization", credentials::add_authorization());
@@ -35,33 +32,8 @@ pub(crate) fn measure(harness: &mut impl Harness) {
     through.layer("soft", wallet.client());
 }
 
-pub(crate) fn contended(criterion: &mut Criterion) {
-    let wallet = wallet();
-    shared(criterion, "bare", &credentials::bare());
-    shared(criterion, "tollgate", &wallet.client());
-    let peer = credentials::add_authorization();
-    shared(criterion, "add_authorization", &peer);
-    let peer = credentials::lock_and_format();
-    shared(criterion, "lock_and_format", &peer);
-}
-
-/// Two threads send at once, each through a clone.
-fn shared(criterion: &mut Criterion, function: &str, client: &(impl Caller + Sync)) {
-    hammered(criterion, "credentials_contended", function, || {
-        let mut outcome = pin!(client.clone().oneshot(calls::get_empty()));
-        loop {
-            let mut context = Context::from_waker(Waker::noop());
-            // Pending where the other thread holds a lock.
-            if let Poll::Ready(outcome) = outcome.as_mut().poll(&mut context) {
-                break outcome.is_ok();
-            }
-            std::hint::spin_loop();
-        }
-    });
-}
-
 /// Its fetch has ended before the runtime goes; what is due finds no runtime that could renew it where there is none.
-fn wallet() -> Wallet {
+pub(crate) fn wallet() -> Wallet {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
