@@ -11,7 +11,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 pub use self::future::GateFuture;
-use crate::attach::Sent;
+use crate::attach::Departure;
 use crate::auth::Load;
 use crate::error::not_ready;
 use crate::token::Wait;
@@ -106,18 +106,18 @@ where
 
 impl<S> Gate<Attach<S>> {
     /// Sends a request that carries its credential already.
+    #[inline]
     pub(crate) fn call_attached<B>(
         &mut self,
         request: Request<B>,
-        sent: Option<Sent>,
+        departure: Departure,
     ) -> GateFuture<Attach<S>, Request<B>>
     where
         Attach<S>: Service<Request<B>, Future = AttachFuture<S::Future>>,
         S: Service<Request<B>>,
     {
-        let deadline = CallContext::get(request.extensions()).and_then(CallContext::deadline);
-        let future = self.inner.send(request, sent);
-        GateFuture::calling(future, deadline.map(Instant::from_std))
+        let deadline = departure.deadline.map(Instant::from_std);
+        GateFuture::calling(self.inner.send(request, departure.sent), deadline)
     }
 }
 

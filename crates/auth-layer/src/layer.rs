@@ -2,13 +2,12 @@
 
 use std::task::{Context, Poll};
 
-use call_context::{BoxError, CallContext, Guard};
+use call_context::BoxError;
 use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::attach::Sent;
-use crate::auth::Load;
+use crate::attach::Halves;
 use crate::{Attach, Auth, Gate, GateFuture};
 
 /// Makes [`Authorize`], a [`Gate`] right above an [`Attach`], for stacks without a rate layer.
@@ -62,55 +61,9 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        match put_on_at_once(&self.auth, &mut request) {
-            Some(sent) => self.halves.call_attached(request, sent),
+        match self.auth.put_on_plain(&mut request, Halves::Both) {
+            Some(departure) => self.halves.call_attached(request, departure),
             None => self.halves.call(request),
         }
     }
-}
-
-/// Puts on what can be put on without a wait or a word.
-///
-/// `None` leaves the request untouched, for the halves to look at: they know how to wait, and what to say.
-#[expect(
-    clippy::option_option,
-    reason = "the inner one is what the attacher keeps of a request"
-)]
-fn put_on_at_once<B>(auth: &Auth, request: &mut Request<B>) -> Option<Option<Sent>> {
-    let guards = [Guard::Place, Guard::Rate, Guard::Gate, Guard::Attach];
-    let is_marked = |context: &CallContext| guards.iter().any(|guard| context.inside(*guard));
-    if CallContext::get(request.extensions()).is_some_and(is_marked) {
-        return None;
-    }
-    let found = auth.find(request).ok()?;
-    if found.is_foreign() {
-        return None;
-    }
-    let chosen = auth.choose(&found, request).ok()?;
-    if !chosen.strip.is_empty() {
-        return None;
-    }
-    let (credential, sent) = match &chosen.load {
-        Load::Nothing => (None, None),
-        Load::Given(header, value) => (Some((*header, value.clone())), None),
-        Load::Key(header, key) => {
-            let (value, id) = key.value();
-            let sent = id.map(|id| Sent::Key((*key).clone(), id));
-            (Some((*header, value)), sent)
-        }
-        Load::Token(_, slot) if slot.is_fetching_here() => return None,
-        Load::Token(header, slot) => {
-            let (value, generation) = slot.ready_value()?;
-            let sent = Sent::Token((**slot).clone(), generation);
-            (Some((*header, value)), Some(sent))
-        }
-    };
-    let context = CallContext::of(request.extensions_mut());
-    auth.note(&chosen, context);
-    context.enter(Guard::Gate);
-    context.enter(Guard::Attach);
-    if let Some((header, value)) = credential {
-        request.headers_mut().insert(header, value);
-    }
-    Some(sent)
 }

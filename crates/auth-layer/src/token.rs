@@ -13,7 +13,7 @@ mod wait;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
@@ -31,6 +31,7 @@ pub(crate) use self::wait::Wait;
 
 use self::life::Life;
 use self::timing::Expiry;
+use crate::attach::Sent;
 use crate::clock::{Clock, Moment, ServerTime};
 use crate::events::Hub;
 use crate::secret::Scheme;
@@ -168,9 +169,9 @@ impl TokenSlot {
         self.with_ready(|_| ()).is_some()
     }
 
-    /// The same, and the token's header value and generation.
-    pub(crate) fn ready_value(&self) -> Option<(HeaderValue, u64)> {
-        self.with_ready(|current| (current.value.clone(), current.generation))
+    /// The same, and the token's header value, and what goes out with it.
+    pub(crate) fn ready_value(&self) -> Option<(HeaderValue, Sent)> {
+        self.with_ready(|current| self.send(current))
     }
 
     fn with_ready<T>(&self, read: impl FnOnce(&Current) -> T) -> Option<T> {
@@ -195,13 +196,21 @@ impl TokenSlot {
         Some(read(current))
     }
 
-    /// The newest token's header value and its generation, while it is usable.
-    pub(crate) fn value(&self) -> Option<(HeaderValue, u64)> {
+    /// The newest token's header value, and what goes out with it, while it is usable.
+    pub(crate) fn value(&self) -> Option<(HeaderValue, Sent)> {
         let current = self.shared.current.load();
         let current = current.as_deref()?;
         current
             .is_usable(self.shared.clock.now())
-            .then(|| (current.value.clone(), current.generation))
+            .then(|| self.send(current))
+    }
+
+    fn send(&self, current: &Current) -> (HeaderValue, Sent) {
+        let sent = match current.accepted.load(Ordering::Relaxed) {
+            true => Sent::Known(self.clone(), current.generation),
+            false => Sent::Token(self.clone(), current.generation),
+        };
+        (current.value.clone(), sent)
     }
 }
 
