@@ -59,7 +59,7 @@ fn auth(slot: Slot) -> Auth {
     Auth::single(slot).expect("a valid slot")
 }
 
-/// A slot of ours whose token can be made to be due.
+/// A slot of ours with a token.
 pub struct Wallet {
     auth: Auth,
     /// Seconds by which the wall clock is ahead.
@@ -67,27 +67,37 @@ pub struct Wallet {
 }
 
 impl Wallet {
-    /// A slot with a fresh token. The first renewal never comes to an end.
+    /// A slot with a fresh token, and the clocks that everybody has.
     ///
     /// # Panics
     ///
     /// If the token does not come.
     pub async fn fresh() -> Self {
-        let ahead = Arc::new(AtomicU64::new(0));
+        Self::with(Slot::token("wallet", Once::default()), Arc::default()).await
+    }
+
+    /// A slot whose token is fresh, and can be [made to be due](Self::age). The first renewal never comes to an end.
+    ///
+    /// # Panics
+    ///
+    /// If the token does not come.
+    pub async fn ageing() -> Self {
+        let ahead = Arc::<AtomicU64>::default();
         let read = Arc::clone(&ahead);
-        let slot = Slot::token("wallet", Once::default()).wall_clock(move || {
-            #[expect(clippy::disallowed_methods, reason = "a clock of a bench")]
-            let now = SystemTime::now();
-            now + Duration::from_secs(read.load(Ordering::Relaxed))
-        });
-        let slot = slot.fetch_timeout(Duration::from_secs(100_000));
+        let slot = Slot::token("wallet", Once::default())
+            .wall_clock(move || now() + Duration::from_secs(read.load(Ordering::Relaxed)))
+            .fetch_timeout(Duration::from_secs(100_000));
+        Self::with(slot, ahead).await
+    }
+
+    async fn with(slot: Slot, ahead: Arc<AtomicU64>) -> Self {
         let auth = auth(slot);
         let token = auth.token("wallet").expect("a renewing token");
         token.usable_token().await.expect("a token");
         Self { auth, ahead }
     }
 
-    /// Makes the token due.
+    /// Makes the token of one that is [ageing](Self::ageing) due.
     pub fn age(&self) {
         self.ahead.store(DUE.as_secs(), Ordering::Relaxed);
     }

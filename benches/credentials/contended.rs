@@ -4,16 +4,16 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use benches::calls;
-use benches::credentials;
+use benches::credentials::{self, Wallet};
 use benches::retries::Caller;
 use criterion::Criterion;
 use tower::ServiceExt;
 
 use crate::hammered::hammered;
-use crate::passing::wallet;
+use crate::passing::made;
 
 pub(crate) fn measure(criterion: &mut Criterion) {
-    let wallet = wallet();
+    let wallet = made(Wallet::fresh());
     shared(criterion, "bare", &credentials::bare());
     shared(criterion, "tollgate", &wallet.client());
     let peer = credentials::add_authorization();
