@@ -86,10 +86,12 @@ struct Current {
 }
 
 impl Current {
+    #[inline]
     fn is_usable(&self, now: Moment) -> bool {
         !self.expiry.is_some_and(|expiry| expiry.hard.reached(now))
     }
 
+    #[inline]
     fn is_due(&self, now: Moment) -> bool {
         self.expiry.is_some_and(|expiry| expiry.soft.reached(now))
     }
@@ -170,10 +172,12 @@ impl TokenSlot {
     }
 
     /// The same, and the token's header value, and what goes out with it.
+    #[inline]
     pub(crate) fn ready_value(&self) -> Option<(HeaderValue, Sent)> {
         self.with_ready(|current| self.send(current))
     }
 
+    #[inline]
     fn with_ready<T>(&self, read: impl FnOnce(&Current) -> T) -> Option<T> {
         let now = self.shared.clock.now();
         let current = self.shared.current.load();
@@ -197,6 +201,7 @@ impl TokenSlot {
     }
 
     /// The newest token's header value, and what goes out with it, while it is usable.
+    #[inline]
     pub(crate) fn value(&self) -> Option<(HeaderValue, Sent)> {
         let current = self.shared.current.load();
         let current = current.as_deref()?;
@@ -205,6 +210,7 @@ impl TokenSlot {
             .then(|| self.send(current))
     }
 
+    #[inline]
     fn send(&self, current: &Current) -> (HeaderValue, Sent) {
         let sent = match current.accepted.load(Ordering::Relaxed) {
             true => Sent::Known(self.clone(), current.generation),

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use call_context::{CallContext, Guard};
 use http::Request;
+use http::header::AUTHORIZATION;
 
 use super::Sent;
 use crate::Auth;
@@ -69,7 +70,12 @@ impl Auth {
         context.enter(Guard::Attach);
         context.depart();
         let deadline = context.deadline();
-        request.headers_mut().insert(&slot.header, value);
+        let headers = request.headers_mut();
+        match slot.header == AUTHORIZATION {
+            // The constant is hashed in half the time that a name takes which might be any.
+            true => headers.insert(AUTHORIZATION, value),
+            false => headers.insert(&slot.header, value),
+        };
         Some(Departure { sent, deadline })
     }
 }

@@ -77,6 +77,7 @@ const DONE: &str = "polled after completion";
 enum Next<F, R> {
     Call(F),
     Answer(R),
+    Fail(BoxError),
 }
 
 impl<S, Q, R> GateFuture<S, Q>
@@ -88,12 +89,20 @@ where
     fn poll_pause(
         pause: &mut Option<Box<Pause<S, Q, Response<R>>>>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Next<S::Future, Response<R>>, BoxError>> {
+    ) -> Poll<Next<S::Future, Response<R>>> {
         loop {
             match pause.as_deref_mut().expect(DONE) {
                 Pause::Refused(_) => {}
-                Pause::Waiting(wait, ..) => ready!(wait.as_mut().poll(cx))?,
-                Pause::Readying(inner, _) => ready!(inner.poll_ready(cx)).map_err(not_ready)?,
+                Pause::Waiting(wait, ..) => {
+                    if let Err(error) = ready!(wait.as_mut().poll(cx)) {
+                        return Poll::Ready(Next::Fail(error.into()));
+                    }
+                }
+                Pause::Readying(inner, _) => {
+                    if let Err(error) = ready!(inner.poll_ready(cx)) {
+                        return Poll::Ready(Next::Fail(not_ready(error)));
+                    }
+                }
                 Pause::Renewing(wait, slot, response) => {
                     // Without a newer token the 401 itself is the answer.
                     if ready!(wait.as_mut().poll(cx)).is_ok() {
@@ -102,14 +111,14 @@ where
                 }
             }
             match *pause.take().expect(DONE) {
-                Pause::Refused(error) => return Poll::Ready(Err(error.into())),
+                Pause::Refused(error) => return Poll::Ready(Next::Fail(error.into())),
                 Pause::Waiting(_, inner, request) => {
                     *pause = Some(Box::new(Pause::Readying(inner, request)));
                 }
                 Pause::Readying(mut inner, request) => {
-                    return Poll::Ready(Ok(Next::Call(inner.call(request))));
+                    return Poll::Ready(Next::Call(inner.call(request)));
                 }
-                Pause::Renewing(_, _, response) => return Poll::Ready(Ok(Next::Answer(response))),
+                Pause::Renewing(_, _, response) => return Poll::Ready(Next::Answer(response)),
             }
         }
     }
@@ -126,9 +135,10 @@ where
         let mut this = self.project();
         loop {
             let Some(future) = this.calling.as_mut().as_pin_mut() else {
-                match ready!(Self::poll_pause(this.pause, cx))? {
+                match ready!(Self::poll_pause(this.pause, cx)) {
                     Next::Call(future) => this.calling.set(Some(future)),
                     Next::Answer(response) => return Poll::Ready(Ok(response)),
+                    Next::Fail(error) => return Poll::Ready(Err(error)),
                 }
                 continue;
             };
