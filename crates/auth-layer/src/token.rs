@@ -184,20 +184,26 @@ impl TokenSlot {
         let current = current
             .as_deref()
             .filter(|current| current.is_usable(now))?;
-        if current.is_due(now)
-            && let Ok(runtime) = Handle::try_current()
-        {
-            let epoch = self
-                .shared
-                .book
-                .lock()
-                .life
-                .renew(now.mono, fastrand::f64());
-            if let Some(epoch) = epoch {
-                self.start(epoch, &runtime);
-            }
+        if current.is_due(now) {
+            self.renew_behind(now);
         }
         Some(read(current))
+    }
+
+    /// Starts a renewal, where none runs and it is time for one.
+    fn renew_behind(&self, now: Moment) {
+        // The look alone is what each request does while a renewal runs, and all that it does.
+        if !self.shared.book.lock().life.may_renew(now.mono) {
+            return;
+        }
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        let jitter = fastrand::f64();
+        let epoch = self.shared.book.lock().life.renew(now.mono, jitter);
+        if let Some(epoch) = epoch {
+            self.start(epoch, &runtime);
+        }
     }
 
     /// The newest token's header value, and what goes out with it, while it is usable.
