@@ -13,6 +13,7 @@
 //! | `retries` | each layer that retries in front of a service that answers at once |
 
 pub mod calls;
+pub mod credentials;
 mod flags;
 mod harness;
 pub mod layers;

@@ -1,7 +1,7 @@
 //! How many instructions a decision and a layer take: steadier than any clock on a busy machine.
 //!
 //! `cargo bench -p benches --bench instructions [-- --json] [NAME]` runs itself under valgrind's callgrind, once for each
-//! case of `limiter` and `retry` that needs no threads. Without valgrind it says so, and measures nothing.
+//! case of `limiter`, `retry` and `credentials` that needs no threads. Without valgrind it says so, and measures nothing.
 //!
 //! What it cannot see: caches and predictions, and what a clock read costs. Under valgrind a read is a system call, whose
 //! instructions are the kernel's and are not counted; `governor_quanta`'s is one instruction instead.
@@ -24,6 +24,8 @@
 mod admit;
 mod callgrind;
 mod count;
+#[path = "../credentials/passing.rs"]
+mod credentials;
 #[path = "../limiter/layer.rs"]
 mod layer;
 #[path = "../limiter/pair.rs"]
@@ -91,4 +93,5 @@ fn measure(harness: &mut impl Harness) {
     pair::measure(harness);
     layer::measure(harness);
     passing::measure(harness);
+    credentials::measure(harness);
 }

@@ -1,5 +1,6 @@
 //! What is to be reached, as data: a bench that comes later adds a list of its own.
 
+use crate::callers::Callers;
 use crate::measured::Measured;
 use crate::waiting::Waiting;
 
@@ -25,6 +26,17 @@ pub(crate) enum Quantity {
     Cpu { of: &'static str, to: &'static str },
     /// How often a waiter is polled.
     Polls { of: &'static str },
+    /// How many token requests the callers on an empty slot cause, in the worst round.
+    TokenRequests,
+    /// How long after the token the last of these callers has its answer, in milliseconds.
+    LastCaller,
+}
+
+/// The reports of the benches that are not criterion's.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reports<'a> {
+    pub(crate) waiting: Option<&'a Waiting>,
+    pub(crate) callers: Option<&'a Callers>,
 }
 
 /// A case, and the same without what is measured.
@@ -90,6 +102,40 @@ pub(crate) const RETRY: &[Goal] = &[
     ),
 ];
 
+/// Of what puts a credential on, in the order of the page.
+pub(crate) const CREDENTIALS: &[Goal] = &[
+    added_over("static_key", "attach_only", "add_authorization", 1.6),
+    added_over("fresh_token", "attach_only", "add_authorization", 1.6),
+    added_over("static_key", "tollgate", "lock_and_format", 0.35),
+    added_over("fresh_token", "tollgate", "lock_and_format", 0.35),
+    time(("soft_window", "soft"), ("soft_window", "fresh"), 1.1),
+    Goal {
+        quantity: Quantity::TokenRequests,
+        at_most: 1.0,
+    },
+    Goal {
+        quantity: Quantity::LastCaller,
+        at_most: 3.0,
+    },
+];
+
+/// Both stand on the `bare` of their group.
+const fn added_over(group: &'static str, of: &'static str, to: &'static str, at_most: f64) -> Goal {
+    let bare = (group, "bare");
+    let of = Added {
+        case: (group, of),
+        bare,
+    };
+    let to = Added {
+        case: (group, to),
+        bare,
+    };
+    Goal {
+        quantity: Quantity::Added { of, to },
+        at_most,
+    }
+}
+
 const fn added_over_the_client(group: &'static str, at_most: f64) -> Goal {
     let of = Added {
         case: (group, "tollgate"),
@@ -121,8 +167,8 @@ pub(crate) enum Verdict {
 }
 
 impl Goal {
-    pub(crate) fn judge(&self, measured: &Measured, waiting: Option<&Waiting>) -> Verdict {
-        match self.quantity.value(measured, waiting) {
+    pub(crate) fn judge(&self, measured: &Measured, reports: Reports<'_>) -> Verdict {
+        match self.quantity.value(measured, reports) {
             None => Verdict::NotMeasured,
             Some(value) if value <= self.at_most => Verdict::Met(value),
             Some(value) => Verdict::Missed(value),
@@ -131,9 +177,9 @@ impl Goal {
 }
 
 impl Quantity {
-    fn value(&self, measured: &Measured, waiting: Option<&Waiting>) -> Option<f64> {
+    fn value(&self, measured: &Measured, reports: Reports<'_>) -> Option<f64> {
         let ns = |case: Case| measured.figure(case.0, case.1).map(|figure| figure.ns);
-        let wait = |limiter: &str| waiting?.limiter(limiter);
+        let wait = |limiter: &str| reports.waiting?.limiter(limiter);
         Some(match *self {
             Self::Time { of, to } => ns(of)? / ns(to)?,
             Self::Added { of, to } => {
@@ -142,6 +188,8 @@ impl Quantity {
             }
             Self::Cpu { of, to } => wait(of)?.cpu_us_per_grant / wait(to)?.cpu_us_per_grant,
             Self::Polls { of } => wait(of)?.polls_per_grant,
+            Self::TokenRequests => f64::from(reports.callers?.token_requests),
+            Self::LastCaller => reports.callers?.last_caller_late_ms,
         })
     }
 
@@ -157,6 +205,8 @@ impl Quantity {
             }
             Self::Cpu { of, to } => format!("CPU a waiter, `{of}` ÷ `{to}`"),
             Self::Polls { of } => format!("polls a waiter, `{of}`"),
+            Self::TokenRequests => "token requests, callers on an empty slot".to_owned(),
+            Self::LastCaller => "last of these callers, ms after the token".to_owned(),
         }
     }
 }
@@ -178,7 +228,7 @@ mod tests {
     }
 
     fn judge(quantity: Quantity, at_most: f64) -> Verdict {
-        Goal { quantity, at_most }.judge(&measured(), None)
+        Goal { quantity, at_most }.judge(&measured(), Reports::default())
     }
 
     #[test]
@@ -218,6 +268,23 @@ mod tests {
     }
 
     #[test]
+    fn the_callers_are_judged_by_their_own_report() {
+        let callers = Callers {
+            callers: 1000,
+            rounds: 21,
+            token_requests: 2,
+            last_caller_late_ms: 2.5,
+        };
+        let reports = Reports {
+            callers: Some(&callers),
+            ..Reports::default()
+        };
+        let judge = |quantity, at_most| Goal { quantity, at_most }.judge(&measured(), reports);
+        assert_eq!(judge(Quantity::TokenRequests, 1.0), Verdict::Missed(2.0));
+        assert_eq!(judge(Quantity::LastCaller, 3.0), Verdict::Met(2.5));
+    }
+
+    #[test]
     fn what_was_not_measured_is_neither_met_nor_missed() {
         for quantity in [
             Quantity::Time {
@@ -225,6 +292,8 @@ mod tests {
                 to: ("g", "nobody"),
             },
             Quantity::Polls { of: "ours" },
+            Quantity::TokenRequests,
+            Quantity::LastCaller,
         ] {
             assert_eq!(judge(quantity, 1.0), Verdict::NotMeasured);
         }

@@ -72,6 +72,35 @@ pub(crate) const RETRY: &[Group] = &[
     ),
 ];
 
+/// Those of `credentials`.
+pub(crate) const CREDENTIALS: &[Group] = &[
+    group(
+        "static_key",
+        "A GET passes through the layer, with a key that does not change, to a service that answers at once.",
+        "add_authorization",
+    ),
+    group(
+        "fresh_token",
+        "The same with a token that renews itself, and is fresh.",
+        "add_authorization",
+    ),
+    group(
+        "within_a_stack",
+        "`fresh_token` for requests that have their context already.",
+        "add_authorization",
+    ),
+    group(
+        "soft_window",
+        "A token that is fresh, and one that is due while its renewal runs behind the calls.",
+        "fresh",
+    ),
+    group(
+        "credentials_contended",
+        "`fresh_token` from two threads at once, the making of the requests included; time over requests.",
+        "add_authorization",
+    ),
+];
+
 const fn group(name: &'static str, what: &'static str, peer: &'static str) -> Group {
     Group { name, what, peer }
 }

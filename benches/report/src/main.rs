@@ -8,10 +8,12 @@
 //! | `groups` | what the groups measure, and whom they compare with; data |
 //! | `measured` | reads criterion's estimates |
 //! | `waiting` | reads the report of `waiters` |
+//! | `callers` | reads the report of `callers` |
 //! | `sections` | which goals and groups are whose; data |
 //! | `machine` | where it was measured |
 //! | `page` | the page |
 
+mod callers;
 mod goals;
 mod groups;
 mod machine;
@@ -25,6 +27,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs, io};
 
+use crate::callers::Callers;
 use crate::machine::Machine;
 use crate::measured::{Instructions, Measured};
 use crate::page::Page;
@@ -73,6 +76,9 @@ fn run() -> Result<(), Box<dyn Error>> {
             .transpose()?,
         waiting: optional(&target.join("waiters.json"))?
             .map(|text| Waiting::parse(&text))
+            .transpose()?,
+        callers: optional(&target.join("callers.json"))?
+            .map(|text| Callers::parse(&text))
             .transpose()?,
         machine: Machine::here(),
     };

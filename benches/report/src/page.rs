@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::goals::{Goal, Verdict};
+use crate::callers::Callers;
+use crate::goals::{Goal, Reports, Verdict};
 use crate::groups::Group;
 use crate::machine::Machine;
 use crate::measured::{Instructions, Measured};
@@ -14,6 +15,7 @@ pub(crate) struct Page {
     pub(crate) measured: Measured,
     pub(crate) instructions: Option<Instructions>,
     pub(crate) waiting: Option<Waiting>,
+    pub(crate) callers: Option<Callers>,
     pub(crate) machine: Machine,
 }
 
@@ -30,6 +32,7 @@ const COMMANDS: &str = "
 ```sh
 cargo bench -p benches                                                        # all of criterion's, into target/criterion
 cargo bench -p benches --bench waiters -- --json > target/waiters.json            # a minute, in real time
+cargo bench -p benches --bench callers -- --json > target/callers.json            # two seconds, in real time
 cargo bench -p benches --bench instructions -- --json > target/instructions.json  # needs valgrind
 cargo run -p benchmarks                                                       # this page
 ```
@@ -49,6 +52,9 @@ impl Page {
             }
             if section.waiters {
                 self.waiting(&mut page);
+            }
+            if section.callers {
+                self.callers(&mut page);
             }
         }
         self.others(&mut page);
@@ -88,8 +94,12 @@ impl Page {
             page,
             "\n### Goals\n\n| ratio | at most | measured | |\n| --- | ---: | ---: | --- |",
         );
+        let reports = Reports {
+            waiting: self.waiting.as_ref(),
+            callers: self.callers.as_ref(),
+        };
         for goal in goals {
-            let (measured, verdict) = match goal.judge(&self.measured, self.waiting.as_ref()) {
+            let (measured, verdict) = match goal.judge(&self.measured, reports) {
                 Verdict::Met(value) => (format!("{value:.3}"), "met"),
                 Verdict::Missed(value) => (format!("{value:.3}"), "**missed**"),
                 Verdict::NotMeasured => ("–".to_owned(), "not measured"),
@@ -177,6 +187,24 @@ impl Page {
             );
         }
     }
+
+    fn callers(&self, page: &mut String) {
+        let Some(report) = &self.callers else { return };
+        let Callers {
+            callers,
+            rounds,
+            token_requests,
+            last_caller_late_ms,
+        } = report;
+        line(
+            page,
+            &format!(
+                "\n### `callers`\n\n{callers} callers come to a slot without a token, which takes 50 ms to fetch. Late is the time from when the \
+                 source hands it over until\nthe last caller has its answer; the median of {rounds} rounds.\n\n\
+                 | token requests | last caller late by |\n| ---: | ---: |\n| {token_requests} | {last_caller_late_ms:.2} ms |"
+            ),
+        );
+    }
 }
 
 const TAKES_ALL: &str = "a string takes everything";
@@ -200,15 +228,21 @@ mod tests {
             ("get_empty", "bare", 100.0),
             ("get_empty", "reqwest_retry", 2000.0),
             ("get_empty", "reqwest_bare", 1000.0),
+            ("static_key", "bare", 100.0),
+            ("static_key", "attach_only", 180.0),
+            ("static_key", "add_authorization", 150.0),
         ];
         let waiting = r#"{"waiters": 4000, "limit": 100, "window_ms": 200, "limiters": [
             {"limiter": "tollgate", "cpu_us_per_grant": 5.0, "polls_per_grant": 2.5, "out_of_order": 0.0},
             {"limiter": "tower_buffer_rate_limit", "cpu_us_per_grant": 4.0, "polls_per_grant": 2.0, "out_of_order": 0.5}
         ]}"#;
+        let callers =
+            r#"{"callers": 1000, "rounds": 21, "token_requests": 1, "last_caller_late_ms": 3.5}"#;
         Page {
             measured: figures.into_iter().collect(),
             instructions: Some(Instructions::parse(r#"{"pair/tollgate": 300}"#).unwrap()),
             waiting: Some(Waiting::parse(waiting).unwrap()),
+            callers: Some(Callers::parse(callers).unwrap()),
             machine: Machine {
                 cpu: "some CPU".to_owned(),
                 cores: 2,
@@ -227,6 +261,9 @@ mod tests {
             "| CPU a waiter, `tollgate` ÷ `tower_buffer_rate_limit` | 0.90 | 1.250 | **missed** |",
             "| polls a waiter, `tollgate` | 3.00 | 2.500 | met |",
             "| (`get_empty/tollgate` − `get_empty/bare`) ÷ (`get_empty/reqwest_retry` − `get_empty/reqwest_bare`) | 0.70 | 0.600 | met |",
+            "| (`static_key/attach_only` − `static_key/bare`) ÷ (`static_key/add_authorization` − `static_key/bare`) | 1.60 | 1.600 | met |",
+            "| token requests, callers on an empty slot | 1.00 | 1.000 | met |",
+            "| last of these callers, ms after the token | 3.00 | 3.500 | **missed** |",
         ] {
             assert!(page.contains(expected), "no {expected} in:\n{page}");
         }
@@ -260,6 +297,10 @@ mod tests {
             "## `retry`",
             "### Goals",
             "### `get_empty`",
+            "## `credentials`",
+            "### Goals",
+            "### `static_key`",
+            "### `callers`",
             "## Others",
             "### `a_new_one`",
         ];

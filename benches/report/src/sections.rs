@@ -13,6 +13,8 @@ pub(crate) struct Section {
     pub(crate) groups: &'static [Group],
     /// Whether the report of `waiters` belongs here.
     pub(crate) waiters: bool,
+    /// Whether the report of `callers` belongs here.
+    pub(crate) callers: bool,
 }
 
 /// In the order of the page.
@@ -23,6 +25,7 @@ pub(crate) const SECTIONS: &[Section] = &[
         goals: goals::LIMITER,
         groups: groups::LIMITER,
         waiters: true,
+        callers: false,
     },
     Section {
         bench: "retry",
@@ -30,5 +33,14 @@ pub(crate) const SECTIONS: &[Section] = &[
         goals: goals::RETRY,
         groups: groups::RETRY,
         waiters: false,
+        callers: false,
+    },
+    Section {
+        bench: "credentials",
+        what: "Layers that put a credential on each request; and what a layer that notes the one context adds by itself.",
+        goals: goals::CREDENTIALS,
+        groups: groups::CREDENTIALS,
+        waiters: false,
+        callers: true,
     },
 ];

@@ -1,6 +1,7 @@
 //! The inner half: the last hand on a request.
 
 mod future;
+mod plain;
 
 use std::task::{Context, Poll};
 
@@ -11,6 +12,7 @@ use tower_service::Service;
 
 pub use self::future::AttachFuture;
 pub(crate) use self::future::Sent;
+pub(crate) use self::plain::{Departure, Halves};
 use crate::auth::Load;
 use crate::error::not_ready;
 use crate::{Auth, AuthError, Reason};
@@ -67,6 +69,9 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        if let Some(departure) = self.auth.put_on_plain(&mut request, Halves::Attacher) {
+            return self.send(request, departure.sent);
+        }
         match self.put_on(&mut request) {
             Ok(sent) => AttachFuture::sent(self.inner.call(request), sent),
             Err(error) => {
@@ -79,10 +84,25 @@ where
 }
 
 impl<S> Attach<S> {
+    /// Sends a request that carries its credential already.
+    #[inline]
+    pub(crate) fn send<B>(
+        &mut self,
+        request: Request<B>,
+        sent: Option<Sent>,
+    ) -> AttachFuture<S::Future>
+    where
+        S: Service<Request<B>>,
+    {
+        AttachFuture::sent(self.inner.call(request), sent)
+    }
+
+    /// Looks at all that a request may say, and says why it is refused.
+    #[inline(never)]
     fn put_on<B>(&self, request: &mut Request<B>) -> Result<Option<Sent>, AuthError> {
         let found = self.auth.find(request)?;
-        let context = CallContext::of(request.extensions_mut());
-        let attached = context.inside(Guard::Attach);
+        let inside = |context: &CallContext| context.inside(Guard::Attach);
+        let attached = CallContext::get(request.extensions()).is_some_and(inside);
         if attached && !found.is_foreign() {
             return Err(AuthError::new(Reason::AttachedTwice));
         }
@@ -109,17 +129,17 @@ impl<S> Attach<S> {
             Load::Key(header, key) => {
                 let (value, id) = key.value();
                 headers.insert(*header, value);
-                return Ok(id.map(|id| Sent::Key((*key).clone(), id)));
+                return Ok(id.map(|id| Sent::key(key, id)));
             }
             Load::Given(header, value) => {
                 headers.insert(*header, value.clone());
             }
             Load::Token(header, slot) => {
-                let Some((value, generation)) = slot.value() else {
+                let Some((value, sent)) = slot.value() else {
                     return Err(AuthError::not_usable(gated).of(name));
                 };
                 headers.insert(*header, value);
-                return Ok(Some(Sent::Token((**slot).clone(), generation)));
+                return Ok(Some(sent));
             }
         }
         Ok(None)

@@ -10,7 +10,7 @@ use call_context::{Class, Origin, Routes, SlotName};
 use http::HeaderName;
 
 pub use self::build::{AuthBuilder, BuildError};
-pub(crate) use self::choose::Load;
+pub(crate) use self::choose::{Load, has_override};
 use crate::events::Hub;
 use crate::secret::Scheme;
 use crate::tenants::Table;
@@ -53,22 +53,24 @@ struct Shared {
     slots: Vec<Bound>,
     /// The headers in which a caller may have put a credential: `Authorization`, and those that slots set.
     watched: Vec<HeaderName>,
+    /// Those of them that are not `Authorization`.
+    named: Vec<HeaderName>,
     rule: Rule,
     elsewhere: Elsewhere,
     hub: Arc<Hub>,
 }
 
 /// A slot as requests meet it.
-struct Bound {
-    name: SlotName,
+pub(crate) struct Bound {
+    pub(crate) name: SlotName,
     origins: Vec<Origin>,
-    header: HeaderName,
+    pub(crate) header: HeaderName,
     scheme: Scheme,
     callers_own: CallersOwn,
-    credential: Credential,
+    pub(crate) credential: Credential,
 }
 
-enum Credential {
+pub(crate) enum Credential {
     Nothing,
     Key(KeySlot),
     Token(TokenSlot),

@@ -1,11 +1,19 @@
 //! Where a request really goes, as far as its head tells: pure checks over URI and headers.
 
 use call_context::Origin;
-use http::header::HOST;
+use http::header::{AUTHORIZATION, HOST};
 use http::uri::{Authority, Scheme};
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, HeaderName, Uri};
 
 use crate::Reason;
+
+/// Whether `headers` has neither `Host` nor `Authorization` nor one of `others`.
+#[inline]
+pub(crate) fn is_plain(headers: &HeaderMap, others: &[HeaderName]) -> bool {
+    !headers.contains_key(HOST)
+        && !headers.contains_key(AUTHORIZATION)
+        && !others.iter().any(|other| headers.contains_key(other))
+}
 
 /// Refuses a URI with user information, and a `Host` header that names another server than the URI.
 pub(crate) fn destination(uri: &Uri, headers: &HeaderMap) -> Result<(), Reason> {

@@ -37,6 +37,7 @@ impl Moment {
     }
 
     /// Whether `now` is at or past this moment on either clock.
+    #[inline]
     pub(crate) fn reached(self, now: Self) -> bool {
         now.mono >= self.mono || now.wall >= self.wall
     }
@@ -56,6 +57,7 @@ impl Clock {
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the clock module")]
+    #[inline]
     pub(crate) fn now(&self) -> Moment {
         Moment {
             mono: Instant::now(),

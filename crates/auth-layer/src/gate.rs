@@ -11,10 +11,11 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 pub use self::future::GateFuture;
+use crate::attach::Departure;
 use crate::auth::Load;
 use crate::error::not_ready;
 use crate::token::Wait;
-use crate::{Auth, AuthError, Reason};
+use crate::{Attach, AttachFuture, Auth, AuthError, Reason};
 
 /// Makes [`Gate`]: chooses the slot of each request, and waits for a usable token.
 ///
@@ -100,6 +101,23 @@ where
                 GateFuture::waiting(wait, inner, request, deadline)
             }
         }
+    }
+}
+
+impl<S> Gate<Attach<S>> {
+    /// Sends a request that carries its credential already.
+    #[inline]
+    pub(crate) fn call_attached<B>(
+        &mut self,
+        request: Request<B>,
+        departure: Departure,
+    ) -> GateFuture<Attach<S>, Request<B>>
+    where
+        Attach<S>: Service<Request<B>, Future = AttachFuture<S::Future>>,
+        S: Service<Request<B>>,
+    {
+        let deadline = departure.deadline.map(Instant::from_std);
+        GateFuture::calling(self.inner.send(request, departure.sent), deadline)
     }
 }
 

@@ -179,6 +179,7 @@ impl KeySlot {
     }
 
     /// The header value in use, and the key's number where a server's answer to it matters.
+    #[inline]
     pub(crate) fn value(&self) -> (HeaderValue, Option<u64>) {
         let current = self.shared.current.load();
         let id = current.is_watched.then_some(current.id);

@@ -113,7 +113,7 @@ pub use gate::{Gate, GateFuture, GateLayer};
 pub use grant::Grant;
 pub use instead::Override;
 pub use key::{KeySlot, RotateError, RotateStep};
-pub use layer::AuthLayer;
+pub use layer::{AuthLayer, Authorize};
 pub use secret::{Secret, Unsendable};
 pub use slot::{CallersOwn, Slot};
 #[cfg(feature = "oauth2")]

@@ -13,7 +13,7 @@ mod wait;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
@@ -32,6 +32,7 @@ pub(crate) use self::wait::Wait;
 
 use self::life::Life;
 use self::timing::Expiry;
+use crate::attach::Sent;
 use crate::clock::{Clock, Moment, ServerTime};
 use crate::events::Hub;
 use crate::secret::Scheme;
@@ -86,10 +87,12 @@ struct Current {
 }
 
 impl Current {
+    #[inline]
     fn is_usable(&self, now: Moment) -> bool {
         !self.expiry.is_some_and(|expiry| expiry.hard.reached(now))
     }
 
+    #[inline]
     fn is_due(&self, now: Moment) -> bool {
         self.expiry.is_some_and(|expiry| expiry.soft.reached(now))
     }
@@ -166,23 +169,45 @@ impl TokenSlot {
     /// Whether the token can be used now. Where it is due, starts a renewal behind it; outside of a runtime that is left
     /// to a later request.
     pub(crate) fn is_ready(&self) -> bool {
+        self.with_ready(|_| ()).is_some()
+    }
+
+    /// The same, and the token's header value, and what goes out with it.
+    #[inline]
+    pub(crate) fn ready_value(&self) -> Option<(HeaderValue, Sent)> {
+        self.with_ready(|current| self.send(current))
+    }
+
+    #[inline]
+    fn with_ready<T>(&self, read: impl FnOnce(&Current) -> T) -> Option<T> {
         let now = self.shared.clock.now();
         let current = self.shared.current.load();
-        let Some(current) = current.as_deref().filter(|current| current.is_usable(now)) else {
-            return false;
-        };
-        if current.is_due(now)
-            && let Ok(runtime) = Handle::try_current()
-        {
-            let epoch = {
-                let mut book = self.shared.book.lock();
-                self.ask(&mut book, |life| life.renew(now.mono, fastrand::f64()))
-            };
-            if let Some(epoch) = epoch {
-                self.start(epoch, &runtime);
-            }
+        let current = current
+            .as_deref()
+            .filter(|current| current.is_usable(now))?;
+        if current.is_due(now) {
+            self.renew_behind(now);
         }
-        true
+        Some(read(current))
+    }
+
+    /// Starts a renewal, where none runs and it is time for one.
+    fn renew_behind(&self, now: Moment) {
+        // The look alone is what each request does while a renewal runs, and all that it does.
+        if !self.shared.book.lock().life.may_renew(now.mono) {
+            return;
+        }
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        let jitter = fastrand::f64();
+        let epoch = {
+            let mut book = self.shared.book.lock();
+            self.ask(&mut book, |life| life.renew(now.mono, jitter))
+        };
+        if let Some(epoch) = epoch {
+            self.start(epoch, &runtime);
+        }
     }
 
     /// Asks what is to be done, and tells where that has found the fetch timed out whose runtime nobody drives.
@@ -197,13 +222,23 @@ impl TokenSlot {
         next
     }
 
-    /// The newest token's header value and its generation, while it is usable.
-    pub(crate) fn value(&self) -> Option<(HeaderValue, u64)> {
+    /// The newest token's header value, and what goes out with it, while it is usable.
+    #[inline]
+    pub(crate) fn value(&self) -> Option<(HeaderValue, Sent)> {
         let current = self.shared.current.load();
         let current = current.as_deref()?;
         current
             .is_usable(self.shared.clock.now())
-            .then(|| (current.value.clone(), current.generation))
+            .then(|| self.send(current))
+    }
+
+    #[inline]
+    fn send(&self, current: &Current) -> (HeaderValue, Sent) {
+        let sent = match current.accepted.load(Ordering::Relaxed) {
+            true => Sent::Known(self.clone(), current.generation),
+            false => Sent::Token(self.clone(), current.generation),
+        };
+        (current.value.clone(), sent)
     }
 }
 

@@ -47,11 +47,13 @@ impl Default for CallContext {
 
 impl CallContext {
     /// The call's context, inserted empty where there is none yet.
+    #[inline]
     pub fn of(extensions: &mut Extensions) -> &mut Self {
         extensions.get_or_insert_default()
     }
 
     /// The call's context, where a layer has made one.
+    #[inline]
     pub fn get(extensions: &Extensions) -> Option<&Self> {
         extensions.get()
     }
@@ -67,11 +69,13 @@ impl CallContext {
     }
 
     /// The slot that the call's credential comes from, once a gate has resolved it.
+    #[inline]
     pub fn slot(&self) -> Option<&SlotName> {
         self.slot.as_ref()
     }
 
     /// Replaces the slot.
+    #[inline]
     pub fn set_slot(&mut self, slot: SlotName) {
         self.slot = Some(slot);
     }
@@ -94,6 +98,7 @@ impl CallContext {
     /// When the caller stops to be interested, over all attempts, queues and pauses.
     ///
     /// An instant of the clock that the layers run on: under tokio, `tokio::time::Instant::into_std` of it.
+    #[inline]
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
@@ -111,11 +116,13 @@ impl CallContext {
     }
 
     /// Notes that the call departs: drops the mark that was held until now.
+    #[inline]
     pub fn depart(&mut self) {
         self.until_departure = None;
     }
 
     /// Notes that the call has passed `guard`, and says whether this was the first time.
+    #[inline]
     pub fn enter(&mut self, guard: Guard) -> bool {
         let bit = guard.bit();
         let first = self.guards & bit == 0;
@@ -129,6 +136,7 @@ impl CallContext {
     }
 
     /// Whether the call has passed `guard`.
+    #[inline]
     pub fn inside(&self, guard: Guard) -> bool {
         self.guards & guard.bit() != 0
     }

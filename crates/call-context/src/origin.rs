@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use http::Uri;
-use http::uri::Scheme;
+use http::uri::{Authority, Scheme};
 
 pub use self::error::OriginError;
 
@@ -29,7 +29,10 @@ pub use self::error::OriginError;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
     https: bool,
-    host: Box<str>,
+    /// The host, and the port where it is not the default one.
+    authority: Box<str>,
+    /// How much of it is the host.
+    host: usize,
     port: u16,
 }
 
@@ -45,18 +48,34 @@ impl Origin {
         if is_rewritten(host) {
             return Err(OriginError::Host);
         }
+        let mut authority = host.to_ascii_lowercase();
+        if port != default_port(https) {
+            authority = format!("{authority}:{port}");
+        }
         Ok(Self {
             https,
-            host: host.to_ascii_lowercase().into(),
+            authority: authority.into(),
+            host: host.len(),
             port,
         })
     }
 
-    /// Whether `uri` is absolute and belongs to this origin. Does not allocate.
+    /// Whether `uri` is absolute, without user information, and belongs to this origin. Does not allocate.
     pub fn matches(&self, uri: &Uri) -> bool {
-        parts(uri).is_ok_and(|(https, host, port)| {
-            https == self.https && port == self.port && host.eq_ignore_ascii_case(&self.host)
-        })
+        self.is_written_in(uri)
+            || parts(uri).is_ok_and(|(https, host, port)| {
+                https == self.https && port == self.port && host.eq_ignore_ascii_case(self.host())
+            })
+    }
+
+    /// Whether `uri` has this origin as it is shown: what almost every request has that belongs to it, told by one comparison.
+    fn is_written_in(&self, uri: &Uri) -> bool {
+        let scheme = match self.https {
+            true => &Scheme::HTTPS,
+            false => &Scheme::HTTP,
+        };
+        let written = |authority: &Authority| authority.as_str() == &*self.authority;
+        uri.scheme() == Some(scheme) && uri.authority().is_some_and(written)
     }
 
     /// Whether the scheme is `https`.
@@ -66,18 +85,16 @@ impl Origin {
 
     /// Whether the host is this machine: `localhost`, an address in 127.0.0.0/8, or `[::1]`.
     pub fn is_loopback(&self) -> bool {
-        let v6 = self
-            .host
-            .strip_prefix('[')
-            .and_then(|h| h.strip_suffix(']'));
-        &*self.host == "localhost"
-            || self.host.parse::<Ipv4Addr>().is_ok_and(|a| a.is_loopback())
+        let host = self.host();
+        let v6 = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+        host == "localhost"
+            || host.parse::<Ipv4Addr>().is_ok_and(|a| a.is_loopback())
             || v6.is_some_and(|h| h.parse::<Ipv6Addr>().is_ok_and(|a| a.is_loopback()))
     }
 
     /// The host, in lower case; an IPv6 address in brackets.
     pub fn host(&self) -> &str {
-        &self.host
+        &self.authority[..self.host]
     }
 
     /// The port, also where it is the scheme's default.
@@ -105,11 +122,14 @@ fn parts(uri: &Uri) -> Result<(bool, &str, u16), OriginError> {
         return Err(OriginError::Host);
     }
     let port = match &authority.as_str()[host.len()..] {
-        "" if https => 443,
-        "" => 80,
+        "" => default_port(https),
         rest => port(rest).ok_or(OriginError::Port)?,
     };
     Ok((https, host, port))
+}
+
+const fn default_port(https: bool) -> u16 {
+    if https { 443 } else { 80 }
 }
 
 /// The number in `:443`. `http::Uri` also takes `:+443`, and has no port at all for `:` and `:65536`; none of these may
@@ -164,11 +184,7 @@ impl FromStr for Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.https { "https" } else { "http" };
-        write!(f, "{scheme}://{}", self.host)?;
-        match (self.https, self.port) {
-            (true, 443) | (false, 80) => Ok(()),
-            (_, port) => write!(f, ":{port}"),
-        }
+        write!(f, "{scheme}://{}", self.authority)
     }
 }
 
@@ -198,6 +214,18 @@ mod tests {
         }
         assert_eq!(api.to_string(), "https://api.example.com");
         assert_eq!(origin("http://[::1]:3000").to_string(), "http://[::1]:3000");
+        let local = origin("http://LOCALHOST:3000");
+        assert_eq!((local.host(), local.port()), ("localhost", 3000));
+        for uri in ["http://localhost:3000/a", "http://localhost:03000/a"] {
+            assert!(local.matches(&uri.parse().expect(uri)), "{uri}");
+        }
+        for uri in [
+            "http://localhost/a",
+            "https://localhost:3000/a",
+            "http://localhost:3001/a",
+        ] {
+            assert!(!local.matches(&uri.parse().expect(uri)), "{uri}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What becomes of a request that carries a credential.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use call_context::BoxError;
 use http::{HeaderMap, Response, StatusCode};
@@ -11,19 +11,13 @@ use crate::{AuthError, KeySlot, TokenSlot, challenge};
 
 pin_project! {
     /// The future of [`Attach`](crate::Attach).
+    // Side by side and not one of several states: so the inner service writes its future where it stays.
     #[must_use = "futures do nothing unless polled"]
-    #[project = Projection]
     pub struct AttachFuture<F> {
         #[pin]
-        state: State<F>,
-    }
-}
-
-pin_project! {
-    #[project = StateProjection]
-    enum State<F> {
-        Refused { error: Option<AuthError> },
-        Sent { #[pin] future: F, sent: Option<Sent> },
+        future: Option<F>,
+        sent: Option<Sent>,
+        refused: Option<BoxError>,
     }
 }
 
@@ -32,14 +26,21 @@ pin_project! {
 pub(crate) enum Sent {
     /// The token of that generation.
     Token(TokenSlot, u64),
+    /// The same, where it is no news that a server accepts it.
+    Known(TokenSlot, u64),
     /// The key of that number.
     Key(KeySlot, u64),
 }
 
 impl Sent {
+    pub(crate) fn key(slot: &KeySlot, id: u64) -> Self {
+        Self::Key(slot.clone(), id)
+    }
+
     fn accept(&self, headers: &HeaderMap) {
         match self {
             Self::Token(slot, generation) => slot.accept(*generation, headers),
+            Self::Known(..) => {}
             Self::Key(slot, id) => slot.accept(*id),
         }
     }
@@ -47,7 +48,7 @@ impl Sent {
     /// Whether something better is in use, or may be soon.
     fn reject(&self, headers: &HeaderMap) -> bool {
         match self {
-            Self::Token(slot, generation) => {
+            Self::Token(slot, generation) | Self::Known(slot, generation) => {
                 slot.reject(*generation, headers);
                 true
             }
@@ -58,15 +59,19 @@ impl Sent {
 
 impl<F> AttachFuture<F> {
     pub(super) fn refused(error: AuthError) -> Self {
-        let error = Some(error);
         Self {
-            state: State::Refused { error },
+            future: None,
+            sent: None,
+            refused: Some(error.into()),
         }
     }
 
+    #[inline]
     pub(super) fn sent(future: F, sent: Option<Sent>) -> Self {
         Self {
-            state: State::Sent { future, sent },
+            future: Some(future),
+            sent,
+            refused: None,
         }
     }
 }
@@ -78,15 +83,19 @@ where
 {
     type Output = Result<Response<R>, BoxError>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
-            StateProjection::Refused { error } => {
-                let error = error.take().expect("polled after completion");
-                Poll::Ready(Err(error.into()))
-            }
-            StateProjection::Sent { future, sent } => {
-                let mut response = ready!(future.poll(cx)).map_err(Into::into)?;
-                if let Some(sent) = sent.take() {
+        let this = self.project();
+        let Some(future) = this.future.as_pin_mut() else {
+            let error = this.refused.take().expect("polled after completion");
+            return Poll::Ready(Err(error));
+        };
+        // Spelled out, and not by `?`: an answer is large, and is moved less often so.
+        match future.poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
+            Poll::Ready(Ok(mut response)) => {
+                if let Some(sent) = this.sent.take() {
                     judge(&mut response, sent);
                 }
                 Poll::Ready(Ok(response))

@@ -126,10 +126,12 @@ impl AuthBuilder {
                 watched.push(slot.header.clone());
             }
         }
+        let named = watched[1..].to_vec();
         Ok(Auth {
             shared: Arc::new(Shared {
                 slots,
                 watched,
+                named,
                 rule,
                 elsewhere: self.elsewhere,
                 hub,

@@ -3,16 +3,18 @@
 use std::ops::Deref;
 
 use call_context::{CallContext, Class, Guard, SlotName};
-use http::{HeaderName, HeaderValue, Request};
+use http::{HeaderName, HeaderValue, Request, Uri};
 
 use super::{Auth, Bound, Credential, Elsewhere, Rule};
-use crate::tenants::Full;
+use crate::tenants::{Full, Table};
 use crate::{AuthError, CallersOwn, KeySlot, Override, Reason, TokenSlot, check};
 
 /// Where a request belongs, before a look at what it carries.
 pub(crate) struct Found<'a> {
     class: Option<&'a Class>,
     slot: Option<&'a Bound>,
+    /// Whether no header of it asks for a closer look, and it is bound to where it goes.
+    is_plain: bool,
 }
 
 impl Found<'_> {
@@ -70,21 +72,52 @@ impl Chosen<'_> {
 
 impl Auth {
     /// Finds the slot of `request`, or refuses it. Gate and attacher ask the same question.
+    #[inline]
     pub(crate) fn find<B>(&self, request: &Request<B>) -> Result<Found<'_>, AuthError> {
+        match self.plain(request) {
+            Some((class, slot)) => Ok(Found {
+                class,
+                slot: Some(slot),
+                is_plain: true,
+            }),
+            None => self.find_closely(request),
+        }
+    }
+
+    /// The class and the slot of a request that goes where its slot is bound to, and on which no header asks for a closer look.
+    #[inline]
+    pub(crate) fn plain<B>(&self, request: &Request<B>) -> Option<(Option<&Class>, &Bound)> {
+        if !check::is_plain(request.headers(), &self.shared.named) {
+            return None;
+        }
+        let (class, slot) = match &self.shared.rule {
+            Rule::Single => (None, &self.shared.slots[0]),
+            Rule::Routed { .. } => self.slot_for(request).ok()?,
+        };
+        // An origin matches no URI with user information.
+        slot.is_bound_to(request.uri()).then_some((class, slot))
+    }
+
+    fn find_closely<B>(&self, request: &Request<B>) -> Result<Found<'_>, AuthError> {
         let uri = request.uri();
+        let found = |class, slot| {
+            Ok(Found {
+                class,
+                slot,
+                is_plain: false,
+            })
+        };
         check::destination(uri, request.headers()).map_err(AuthError::new)?;
         let pass_bare = self.shared.elsewhere == Elsewhere::PassBare;
-        if pass_bare && self.is_foreign(request) {
-            let (class, slot) = (None, None);
-            return Ok(Found { class, slot });
+        if pass_bare && self.is_foreign(uri) {
+            return found(None, None);
         }
         let (class, slot) = self.slot_for(request)?;
-        if slot.is_at_home(request) {
-            let slot = Some(slot);
-            return Ok(Found { class, slot });
+        if slot.is_at_home(uri) {
+            return found(class, Some(slot));
         }
         if pass_bare {
-            return Ok(Found { class, slot: None });
+            return found(class, None);
         }
         let error = match check::misplaced(uri, &slot.origins) {
             Reason::Elsewhere => AuthError::elsewhere(uri, &slot.origins),
@@ -94,7 +127,24 @@ impl Auth {
     }
 
     /// Chooses what `request` is to carry, or refuses it for what it carries already.
+    #[inline]
     pub(crate) fn choose<'a, B>(
+        &'a self,
+        found: &Found<'a>,
+        request: &Request<B>,
+    ) -> Result<Chosen<'a>, AuthError> {
+        match found.slot {
+            Some(slot) if found.is_plain && !has_override(request) => Ok(Chosen {
+                class: found.class,
+                slot: Some(&slot.name),
+                strip: Vec::new(),
+                load: slot.load(request)?,
+            }),
+            _ => self.choose_closely(found, request),
+        }
+    }
+
+    fn choose_closely<'a, B>(
         &'a self,
         found: &Found<'a>,
         request: &Request<B>,
@@ -170,10 +220,10 @@ impl Auth {
     }
 
     /// Whether the request goes to an origin that no slot is bound to.
-    fn is_foreign<B>(&self, request: &Request<B>) -> bool {
+    fn is_foreign(&self, uri: &Uri) -> bool {
         let slots = self.shared.slots.iter();
         let mut bound = slots.filter(|slot| !slot.origins.is_empty()).peekable();
-        bound.peek().is_some() && !bound.any(|slot| slot.is_at_home(request))
+        bound.peek().is_some() && !bound.any(|slot| slot.is_bound_to(uri))
     }
 
     /// Whether the class comes from routes, so that it belongs into a request's context.
@@ -210,26 +260,36 @@ impl Auth {
     }
 }
 
+/// Whether the caller gave a credential for this request alone.
+pub(crate) fn has_override<B>(request: &Request<B>) -> bool {
+    request.extensions().get::<Override>().is_some()
+}
+
 /// Whether an attacher has put a credential on the request.
 fn has_been_attached<B>(request: &Request<B>) -> bool {
     CallContext::get(request.extensions()).is_some_and(|context| context.inside(Guard::Attach))
 }
 
 impl Bound {
+    #[inline]
     fn load<B>(&self, request: &Request<B>) -> Result<Load<'_>, AuthError> {
-        let token = match &self.credential {
-            Credential::Nothing => return Ok(Load::Nothing),
-            Credential::Key(key) => return Ok(Load::Key(&self.header, key)),
-            Credential::Token(token) => Held::Of(token),
+        Ok(match &self.credential {
+            Credential::Nothing => Load::Nothing,
+            Credential::Key(key) => Load::Key(&self.header, key),
+            Credential::Token(token) => Load::Token(&self.header, Held::Of(token)),
             Credential::Tenants(table) => {
-                let refused = |reason| AuthError::new(reason).of(&self.name);
-                let tenant = table.tenant_of(request);
-                let tenant = tenant.ok_or_else(|| refused(Reason::NoTenant))?;
-                let slot = table.slot(tenant);
-                Held::Tenant(slot.map_err(|Full| refused(Reason::TooManyTenants))?)
+                let slot = self.tenant(table, request)?;
+                Load::Token(&self.header, Held::Tenant(slot))
             }
-        };
-        Ok(Load::Token(&self.header, token))
+        })
+    }
+
+    fn tenant<B>(&self, table: &Table, request: &Request<B>) -> Result<TokenSlot, AuthError> {
+        let refused = |reason| AuthError::new(reason).of(&self.name);
+        let tenant = table.tenant_of(request);
+        let tenant = tenant.ok_or_else(|| refused(Reason::NoTenant))?;
+        let slot = table.slot(tenant);
+        slot.map_err(|Full| refused(Reason::TooManyTenants))
     }
 
     /// What a request carries instead of the slot's own credential.
@@ -247,7 +307,12 @@ impl Bound {
     }
 
     /// Whether the slot is meant for where the request goes. A slot without credential and origins is at home anywhere.
-    fn is_at_home<B>(&self, request: &Request<B>) -> bool {
-        self.origins.is_empty() || self.origins.iter().any(|o| o.matches(request.uri()))
+    fn is_at_home(&self, uri: &Uri) -> bool {
+        self.origins.is_empty() || self.is_bound_to(uri)
+    }
+
+    /// Whether the request goes to one of the slot's origins.
+    fn is_bound_to(&self, uri: &Uri) -> bool {
+        self.origins.iter().any(|origin| origin.matches(uri))
     }
 }

@@ -128,6 +128,14 @@ impl Life {
         }
     }
 
+    /// Whether [`renew`](Self::renew) would change anything now.
+    pub(super) fn may_renew(&self, now: Instant) -> bool {
+        match self.phase {
+            Phase::Fetching { until } => until <= now,
+            _ => self.may_start(now),
+        }
+    }
+
     /// Whether nothing is lost with this state: no fetch runs, and no pause, refusal or logout stands that a new slot would not
     /// know of. A refusal and a logout are forgotten by a slot that has been `idle` for long.
     pub(super) fn can_be_forgotten(&self, now: Instant, idle: bool) -> bool {

@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use super::TokenSlot;
 use super::failure::Failure;
 use super::life::Next;
+use crate::clock::Moment;
 use crate::{AuthError, Reason};
 
 /// The slow path of a gate: it holds the slot and neither request nor inner service.
@@ -40,6 +41,10 @@ impl TokenSlot {
         let deadline = deadline.map_or(longest, |deadline| deadline.min(longest));
         let mut mine = None;
         loop {
+            // Without the lock, and without a place in the queue of listeners: all who have waited come by here at once.
+            if self.has_newer(newer_than, self.shared.clock.now()) {
+                return Ok(());
+            }
             // Listening begins before the look: what changes in between is not missed.
             let mut changed = pin!(self.shared.changed.notified());
             changed.as_mut().enable();
@@ -69,11 +74,7 @@ impl TokenSlot {
     fn step(&self, newer_than: u64, mine: Option<u64>) -> Step {
         let now = self.shared.clock.now();
         let mut book = self.shared.book.lock();
-        let current = self.shared.current.load();
-        if current
-            .as_deref()
-            .is_some_and(|c| c.generation > newer_than && c.is_usable(now))
-        {
+        if self.has_newer(newer_than, now) {
             return Step::Ready;
         }
         match self.ask(&mut book, |life| life.next(now.mono, mine, fastrand::f64())) {
@@ -84,6 +85,14 @@ impl TokenSlot {
             Next::LoggedOut => Step::GiveUp(self.error(Reason::LoggedOut)),
             Next::Lost => Step::GiveUp(self.error(Reason::FetchLost)),
         }
+    }
+
+    /// Whether a token newer than the generation `newer_than` can be used.
+    fn has_newer(&self, newer_than: u64, now: Moment) -> bool {
+        let current = self.shared.current.load();
+        current
+            .as_deref()
+            .is_some_and(|current| current.generation > newer_than && current.is_usable(now))
     }
 
     fn now(&self) -> Instant {

@@ -81,6 +81,18 @@ async fn a_gate_below_a_rate_layer_is_refused() {
 }
 
 #[tokio::test]
+async fn both_halves_below_a_rate_layer_are_refused_also_where_nothing_has_to_wait() {
+    let auth = Auth::single(Slot::key("business", "k1").origin(origin())).expect("a valid slot");
+    for guard in [Guard::Place, Guard::Rate] {
+        let mut limited = request();
+        CallContext::of(limited.extensions_mut()).enter(guard);
+        let client = auth.layer().layer(echo());
+        let error = outcome(client, limited).await.expect_err("below");
+        assert_eq!(refused(&error).reason(), Reason::BelowRateLayer);
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_is_changed_between_the_halves_gets_no_other_credential() {
     let routes = Routes::new([
         Route::new(Method::GET, "/read", "read"),
@@ -176,6 +188,31 @@ async fn an_attacher_without_a_gate_says_what_is_missing() {
          gate above"
     );
     assert_eq!(supply.fetches(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_runs_into_its_own_gate_is_refused_although_the_token_is_usable() {
+    let through = Arc::new(OnceLock::<Client>::new());
+    let own = Arc::clone(&through);
+    let refusals = Arc::new(OnceLock::new());
+    let said = Arc::clone(&refusals);
+    let source = source_fn(move |_| {
+        let (own, said) = (Arc::clone(&own), Arc::clone(&said));
+        async move {
+            if let Some(client) = own.get() {
+                let error = send(client).await.expect_err("through itself");
+                let _ = said.set(refused(&error).reason());
+            }
+            Ok(token(1).expires_in(100))
+        }
+    });
+    let (_, _, client) = client(Slot::token("wallet", source).origin(origin()));
+    send(&client).await.expect("a fresh token");
+    assert!(through.set(client.clone()).is_ok());
+    tokio::time::advance(90 * SECOND).await;
+    send(&client).await.expect("a token that is due");
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(refusals.get(), Some(&Reason::OwnFetch));
 }
 
 #[tokio::test(start_paused = true)]
