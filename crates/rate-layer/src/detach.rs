@@ -100,6 +100,10 @@ pin_project! {
     }
 }
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "every call begins with the large one; whether it is noticed depends on features"
+)]
 enum Stage<S, B, R> {
     /// Turned away, or answered.
     Over,
