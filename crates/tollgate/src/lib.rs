@@ -46,6 +46,39 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Tenants
+//!
+//! A slot of [tenants](auth_layer::Slot::tenants) has a slot for each tenant: a request of the tenant `acme` has the slot
+//! `customers/acme`, and none has `customers`. So a rate layer by slot cannot limit them by that name, and a stack in which one tries is
+//! not built. What holds for each of them is said by `otherwise`; a tenant that is known beforehand may be named.
+//!
+//! ```
+//! use tollgate::auth::{Grant, Slot, Tenant, Tenants, source_fn};
+//! use tollgate::rate::{Keyed, key};
+//! use tollgate::{MINUTE, Quota, RateLayer, Stack};
+//!
+//! let tenants = Tenants::new(|tenant: &Tenant| {
+//!     let token = format!("token-of-{tenant}");
+//!     source_fn(move |_| std::future::ready(Ok(Grant::new(token.clone()).expires_in(3600))))
+//! });
+//! let limits = RateLayer::by_slot()
+//!     .slot("customers/acme", Quota::rolling(1000, MINUTE))
+//!     .otherwise(Keyed::new(Quota::rolling(100, MINUTE), key::slot));
+//! let stack = Stack::new("https://api.example.com".parse()?)
+//!     .slot(Slot::tenants("customers", tenants))
+//!     .rate(limits)
+//!     .build()?;
+//! # let api = tower::service_fn(|request: http::Request<String>| async move {
+//! #     assert_eq!(request.headers()["authorization"], "Bearer token-of-zeta");
+//! #     Ok::<_, std::io::Error>(http::Response::new(String::new()))
+//! # });
+//! # let request = http::Request::get("https://api.example.com/").extension(Tenant::from("zeta")).body(String::new())?;
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! # use tower::{Layer, ServiceExt};
+//! # assert_eq!(runtime.block_on(stack.layer(api).oneshot(request)).map_err(|e| e.to_string())?.status(), 200);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # When a call fails
 //!
 //! The error of a call is a box; what is in its chain is found with [`find`], through whatever wraps it on the way:

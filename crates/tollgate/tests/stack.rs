@@ -3,7 +3,8 @@
 use std::error::Error;
 
 use http::Method;
-use tollgate::auth::Slot;
+use tollgate::auth::{Grant, Slot, Tenants, source_fn};
+use tollgate::rate::{Keyed, Limit, key};
 use tollgate::{MINUTE, Quota, RateLayer, Route, Stack, StackBuilder};
 
 fn stack() -> StackBuilder {
@@ -95,4 +96,42 @@ fn a_slot_keeps_an_origin_of_its_own() {
     let shown = format!("{:?}", built.expect("a stack").auth());
     assert!(shown.contains("https://other.example"), "{shown}");
     assert!(!shown.contains("https://api.example.com"), "{shown}");
+}
+
+#[test]
+fn a_limit_by_the_name_of_a_slot_of_tenants_is_refused_with_what_works() {
+    let tenants = |rate| {
+        let none = Tenants::new(|_| source_fn(|_| std::future::ready(Ok(Grant::new("token")))));
+        stack().slot(Slot::tenants("customers", none)).rate(rate)
+    };
+    let by_slot = RateLayer::by_slot;
+    let each = || by_slot().otherwise(Keyed::new(minute(), key::slot));
+    let advice = "give each of them a window by `.otherwise(Keyed::new(quota, key::slot))`, or say `.otherwise(Limit::Unlimited)`";
+    let named = format!(
+        "the slot `customers` has a slot for each tenant, such as `customers/acme`, and the rate layer's `slot` and `unlimited` \
+         would hold for `customers` alone, which no request has; {advice}"
+    );
+    let silent = format!(
+        "the rate layer would turn away all requests of the slot `customers`, which has a slot for each tenant, such as \
+         `customers/acme`; {advice}"
+    );
+    let misspelt = "the rate layer names the slot `custom/acme`, which the stack does not have; is it misspelt?";
+    for (rate, expected) in [
+        (by_slot().slot("customers", minute()), &*named),
+        (by_slot().unlimited("customers"), &named),
+        (each().slot("customers", minute()), &named),
+        (by_slot(), &silent),
+        (by_slot().slot("customers/acme", minute()), &silent),
+        (each().slot("custom/acme", minute()), misspelt),
+    ] {
+        assert_eq!(refusal(tenants(rate)), expected);
+    }
+    for rate in [
+        each(),
+        each().slot("customers/acme", minute()),
+        by_slot().otherwise(Limit::Unlimited),
+        RateLayer::new(minute()),
+    ] {
+        tenants(rate).build().expect("a stack");
+    }
 }

@@ -112,7 +112,7 @@ impl StackBuilder {
     ///
     /// Where two routes match the same requests; slots, classes and routes do not fit together ([`AuthBuilder::build`]);
     /// two limits are given, of which one would be lost; or a rate layer by slot names a slot that the stack does not
-    /// have, or leaves out one that it has.
+    /// have, leaves out one that it has, or names a slot of [tenants](Slot::tenants), [whose requests have others](crate#tenants).
     pub fn build(self) -> Result<Stack, StackError> {
         if self.slots == 0 {
             return Err(Fault::NoCredential.into());
@@ -151,15 +151,29 @@ fn unlimited() -> RateLayer {
 }
 
 /// A slot that only one of the two knows is a slip that would show at the first request, or as a limit that holds for nobody.
+///
+/// A slot of tenants is known to the rate layer by the slots that its tenants have, `customers/acme`, and never by its own name.
 fn agree(auth: &Auth, rate: &RateLayer) -> Result<(), StackError> {
+    let has_tenants = |slot: &str| auth.tenant_count(slot).is_some();
     for named in rate.slots() {
-        if !auth.slots().any(|slot| slot == named) {
+        let name = named.as_str();
+        if has_tenants(name) {
+            return Err(Fault::TenantsNamed(named.clone()).into());
+        }
+        let is_tenants = name
+            .match_indices('/')
+            .any(|(at, _)| has_tenants(&name[..at]));
+        if !is_tenants && !auth.slots().any(|slot| slot == named) {
             return Err(Fault::LimitWithoutSlot(named.clone()).into());
         }
     }
     for slot in auth.slots() {
         if matches!(rate.limit_of(Some(slot)), Limit::Refused) {
-            return Err(Fault::SlotWithoutLimit(slot.clone()).into());
+            let slot = slot.clone();
+            return Err(match has_tenants(slot.as_str()) {
+                true => Fault::TenantsWithoutLimit(slot).into(),
+                false => Fault::SlotWithoutLimit(slot).into(),
+            });
         }
     }
     Ok(())

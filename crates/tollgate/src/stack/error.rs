@@ -17,6 +17,8 @@ pub(super) enum Fault {
     TwoLimits,
     LimitWithoutSlot(SlotName),
     SlotWithoutLimit(SlotName),
+    TenantsNamed(SlotName),
+    TenantsWithoutLimit(SlotName),
     Routes(RoutesError),
     Auth(BuildError),
 }
@@ -26,6 +28,10 @@ impl From<Fault> for StackError {
         Self(fault)
     }
 }
+
+/// What to say for slots whose names nobody knows beforehand.
+const FOR_EACH_TENANT: &str = "give each of them a window by `.otherwise(Keyed::new(quota, key::slot))`, or say \
+     `.otherwise(Limit::Unlimited)`";
 
 impl fmt::Display for StackError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -46,6 +52,16 @@ impl fmt::Display for StackError {
             Fault::SlotWithoutLimit(slot) => write!(
                 f,
                 "the rate layer would turn away all requests of the slot `{slot}`; give it a window, or say `unlimited`"
+            ),
+            Fault::TenantsNamed(slot) => write!(
+                f,
+                "the slot `{slot}` has a slot for each tenant, such as `{slot}/acme`, and the rate layer's `slot` and \
+                 `unlimited` would hold for `{slot}` alone, which no request has; {FOR_EACH_TENANT}"
+            ),
+            Fault::TenantsWithoutLimit(slot) => write!(
+                f,
+                "the rate layer would turn away all requests of the slot `{slot}`, which has a slot for each tenant, such as \
+                 `{slot}/acme`; {FOR_EACH_TENANT}"
             ),
             // These know best what is wrong.
             Fault::Routes(error) => error.fmt(f),
