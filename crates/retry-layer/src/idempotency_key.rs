@@ -136,6 +136,8 @@ impl IdempotencyKeyLayer {
     /// Gives keys to requests of `class`, whatever their method, and of the other classes named so, alone.
     ///
     /// The class is the one in the call's [`CallContext`](call_context::CallContext), or by the [routes](Self::routes).
+    /// Above a `tollgate::Stack` no class is known yet: give the layer to the stack (`StackBuilder::idempotency_keys`), or give it
+    /// the same routes.
     #[must_use]
     pub fn class(self, class: impl Into<Class>) -> Self {
         self.with(|settings| settings.classes.push(class.into()))

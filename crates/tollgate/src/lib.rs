@@ -19,6 +19,8 @@
 //! - The attacher puts the token on *after* the wait for a place, so that it is the newest one; it never waits.
 //! - Retry is outermost: each attempt waits for a token, is counted, and carries the newest credential.
 //! - [`PeekLayer`] reads the code in error bodies for the classifiers above it.
+//! - [`IdempotencyKeyLayer`] is the one that belongs above retry: one key for all attempts. A stack has none unless it is
+//!   [given one](StackBuilder::idempotency_keys).
 //!
 //! By hand it is the same order in a `ServiceBuilder`. What goes wrong otherwise, and what notices it:
 //!
@@ -43,6 +45,26 @@
 //!     .layer(RateLayer::new(Quota::rolling(100, MINUTE)))
 //!     .layer(PeekLayer::new())
 //!     .layer(auth.attach());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A stack whose trades carry a key, and are repeated since the server honours it:
+//!
+//! ```
+//! use http::Method;
+//! use tollgate::context::Origin;
+//! use tollgate::{IdempotencyKeyLayer, RetryLayer, Route, Stack};
+//!
+//! let origin: Origin = "https://api.example.com".parse()?;
+//! let stack = Stack::new(origin.clone())
+//!     .key("sk_live_1")
+//!     .route(Route::new(Method::GET, "/feed", "read"))
+//!     .route(Route::new(Method::POST, "/trades", "execute"))
+//!     .class("read", "key")
+//!     .class("execute", "key")
+//!     .idempotency_keys(IdempotencyKeyLayer::new().class("execute"))
+//!     .retry(RetryLayer::new().keys_honoured_by([origin]).keyed_class("execute"))
+//!     .build()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -170,17 +192,23 @@ mod peek;
 mod stack;
 
 pub use auth_layer as auth;
-pub use auth_layer::{AuthError, Grant, Slot, SourceError, source_fn};
+pub use auth_layer::{
+    Auth, AuthError, Grant, Override, Secret, Slot, SourceError, Tenant, Tenants, source_env,
+    source_file, source_fn,
+};
 pub use base::{BaseUrl, BaseUrlError};
 pub use call_context as context;
 pub use call_context::{
-    BoxError, CallContext, Class, ClassOverride, NeverLeft, Origin, Route, Routes, SlotName, find,
+    BoxError, CallContext, Class, ClassOverride, NeverLeft, Origin, Refusal, Route, Routes,
+    SlotName, find,
 };
 pub use peek::{Peek, PeekLayer, PeekedBody, ResponseFuture as PeekFuture};
 pub use rate_layer as rate;
-pub use rate_layer::{MINUTE, Quota, RateError, RateLayer, SECOND, Window};
+pub use rate_layer::{MINUTE, Quota, RateError, RateErrorKind, RateLayer, SECOND, Window};
 pub use retry_layer as retry;
-pub use retry_layer::{DeadlineExceeded, RetryLayer};
+pub use retry_layer::{
+    ClassSettings, DeadlineExceeded, IdempotencyKeyLayer, ReplayBody, RetryInfo, RetryLayer,
+};
 pub use stack::{Stack, StackBuilder, StackError, StackService};
 
 #[cfg(doctest)]

@@ -1,11 +1,15 @@
 //! What a stack says when it cannot be built.
 
 use std::error::Error;
+use std::sync::{Arc, Mutex};
 
-use http::Method;
+use http::{Method, Request, Response};
 use tollgate::auth::{Grant, Slot, Tenants, source_fn};
 use tollgate::rate::{Keyed, Limit, key};
-use tollgate::{MINUTE, Quota, RateLayer, Route, Stack, StackBuilder};
+use tollgate::{
+    IdempotencyKeyLayer, MINUTE, Quota, RateLayer, RetryLayer, Route, Stack, StackBuilder,
+};
+use tower::{Layer, ServiceExt, service_fn};
 
 fn stack() -> StackBuilder {
     Stack::new("https://api.example.com".parse().expect("an origin"))
@@ -133,5 +137,43 @@ fn a_limit_by_the_name_of_a_slot_of_tenants_is_refused_with_what_works() {
         RateLayer::new(minute()),
     ] {
         tenants(rate).build().expect("a stack");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_of_keys_knows_the_classes_and_gives_all_attempts_one_key() {
+    let origin = || "https://api.example.com".parse().expect("an origin");
+    let builder = || {
+        let retry = RetryLayer::new().keys_honoured_by([origin()]);
+        stack()
+            .key("a")
+            .route(Route::new(Method::POST, "/trades", "execute"))
+            .route(Route::new(Method::POST, "/search", "read"))
+            .class("execute", "key")
+            .class("read", "key")
+            .retry(retry)
+    };
+    let keys = || IdempotencyKeyLayer::new().class("execute");
+    for (builder, path, attempts, keyed) in [
+        (builder().idempotency_keys(keys()), "trades", 3, true),
+        (builder().idempotency_keys(keys()), "search", 1, false),
+        (builder(), "trades", 1, false),
+    ] {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let server = service_fn(|request: Request<String>| {
+            let key = request.headers().get("idempotency-key").cloned();
+            seen.lock().expect("no panic").push(key);
+            let busy = Response::builder().status(503).body(String::new());
+            std::future::ready(busy)
+        });
+        let client = builder.build().expect("a stack").layer(server);
+        let request = Request::post(format!("https://api.example.com/{path}"));
+        let request = request.body("42".to_owned()).expect("a request");
+        let response = client.oneshot(request).await.expect("a response");
+        assert_eq!(response.status(), 503);
+        let seen = seen.lock().expect("no panic");
+        assert_eq!(seen.len(), attempts, "{path}");
+        assert!(seen.iter().all(|key| *key == seen[0]), "{seen:?}");
+        assert_eq!(seen[0].is_some(), keyed, "{path}");
     }
 }

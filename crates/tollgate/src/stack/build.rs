@@ -5,7 +5,7 @@ use std::sync::Arc;
 use auth_layer::{Auth, AuthBuilder, Elsewhere, Secret, Slot, Source};
 use call_context::{Class, Origin, Route, Routes, SlotName};
 use rate_layer::{Limit, RateLayer, Rule};
-use retry_layer::RetryLayer;
+use retry_layer::{IdempotencyKeyLayer, RetryLayer};
 
 use super::Stack;
 use super::error::{Fault, StackError};
@@ -21,6 +21,7 @@ pub struct StackBuilder {
     limits: usize,
     peek: PeekLayer,
     retry: RetryLayer,
+    keys: Option<IdempotencyKeyLayer>,
 }
 
 impl StackBuilder {
@@ -33,6 +34,7 @@ impl StackBuilder {
             limits: 0,
             peek: PeekLayer::new(),
             retry: RetryLayer::new(),
+            keys: None,
         }
     }
 
@@ -99,6 +101,17 @@ impl StackBuilder {
         self
     }
 
+    /// Gives idempotency keys with `layer`, above retry, so that all attempts at a call carry the same. It learns the stack's
+    /// routes. Without it no keys are given.
+    ///
+    /// A key makes a request repeatable only where the [retry layer](Self::retry) knows that the server
+    /// [honours it](RetryLayer::keys_honoured_by).
+    #[must_use]
+    pub fn idempotency_keys(mut self, layer: IdempotencyKeyLayer) -> Self {
+        self.keys = Some(layer);
+        self
+    }
+
     /// Peeks at error bodies with `layer` instead of one with the defaults.
     #[must_use]
     pub fn peek(mut self, layer: PeekLayer) -> Self {
@@ -127,11 +140,13 @@ impl StackBuilder {
             mut auth,
             routes,
             mut retry,
+            mut keys,
             ..
         } = self;
         if !routes.is_empty() {
             let routes = Arc::new(Routes::new(routes).map_err(Fault::Routes)?);
             auth = auth.routes(Arc::clone(&routes));
+            keys = keys.map(|keys| keys.routes(Arc::clone(&routes)));
             retry = retry.routes(routes);
         }
         let auth = auth.build().map_err(Fault::Auth)?;
@@ -142,6 +157,7 @@ impl StackBuilder {
             rate,
             peek: self.peek,
             retry,
+            keys,
         })
     }
 }
