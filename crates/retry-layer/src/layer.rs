@@ -86,6 +86,9 @@ impl RetryLayer {
     ///
     /// With 1 (and 0) nothing is repeated, not even after a 401, and without a [deadline](Self::deadline) of its own, or a
     /// [class](Self::class) with more to do, the layer does nothing at all.
+    ///
+    /// You do not need this to keep a trade from happening twice: a POST without an honoured key is repeated only on proof that
+    /// the server did not process it.
     #[must_use]
     pub fn attempts(self, attempts: u32) -> Self {
         self.with(|settings| settings.attempts = attempts)

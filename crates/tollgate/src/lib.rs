@@ -141,6 +141,22 @@
 //! # assert!(what_now(&*error).starts_with("no credential: Elsewhere"));
 //! ```
 //!
+//! An error's `Display` shows one link of the chain. All of it, as for a log:
+//!
+//! ```
+//! fn in_full(mut error: &(dyn std::error::Error + 'static)) -> String {
+//!     let mut text = error.to_string();
+//!     while let Some(cause) = error.source() {
+//!         text = format!("{text}: {cause}");
+//!         error = cause;
+//!     }
+//!     text
+//! }
+//! # let cause = std::io::Error::other("refused");
+//! # let error = tollgate::NeverLeft::wrap(tollgate::Refusal::Transient, std::io::Error::other(cause));
+//! # assert!(in_full(&error).ends_with(": refused"), "{}", in_full(&error));
+//! ```
+//!
 //! A deadline for one call goes into its context:
 //!
 //! ```
@@ -178,6 +194,17 @@
 //! | a token is renewed | 5 min or 20 % of its lifetime before its end, jittered | [`Slot::soft`](auth_layer::Slot::soft) |
 //! | pause after a failed fetch | 1 s, doubling to 60 s, jittered | [`Slot::backoff`](auth_layer::Slot::backoff) |
 //! | error bodies peeked at | 429 and 403; 4 KiB; 1 s | [`PeekLayer`] |
+//!
+//! # When it does not compile
+//!
+//! Where `oneshot`, `call` or `ready` "exists, but its trait bounds were not satisfied", something that the layers ask for is missing.
+//! Written as a path, `tower::ServiceExt::<http::Request<B>>::oneshot(api, request)`, the call makes the compiler say what:
+//!
+//! - The request's body must be [`Replay`](retry_layer::Replay). Bodies of other crates (`axum::body::Body`, `reqwest::Body`), and
+//!   those that stream, go into a [`ReplayBody`]: `request.map(ReplayBody::new)`. The client below then takes a
+//!   `Request<ReplayBody<_>>`.
+//! - The client below must be `Clone`, as each replay needs one of its own. One that is not goes into a `Buffer`.
+//! - Its response must be an `http::Response`, and its error must turn into a box (`Into<BoxError>`).
 //!
 //! # Features
 //!
