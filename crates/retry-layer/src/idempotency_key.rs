@@ -143,6 +143,18 @@ impl IdempotencyKeyLayer {
         self.with(|settings| settings.classes.push(class.into()))
     }
 
+    /// The classes that [`class`](Self::class) has named; none where requests get keys by their method.
+    ///
+    /// ```
+    /// use retry_layer::IdempotencyKeyLayer;
+    ///
+    /// let layer = IdempotencyKeyLayer::new().class("execute");
+    /// assert!(layer.classes().map(|class| class.as_str()).eq(["execute"]));
+    /// ```
+    pub fn classes(&self) -> impl Iterator<Item = &Class> {
+        self.settings.classes.iter()
+    }
+
     /// Classifies requests with `routes`, where [classes](Self::class) are named, and notes the class in the call's context.
     #[must_use]
     pub fn routes(self, routes: impl Into<Arc<Routes>>) -> Self {

@@ -206,6 +206,19 @@ impl RetryLayer {
         self.with(|settings| settings.classifier = Arc::new(classifier))
     }
 
+    /// The classes that [`class`](Self::class), [`idempotent_class`](Self::idempotent_class) and
+    /// [`keyed_class`](Self::keyed_class) have named, each once.
+    ///
+    /// ```
+    /// use retry_layer::RetryLayer;
+    ///
+    /// let retry = RetryLayer::new().idempotent_class("read").keyed_class("execute");
+    /// assert!(retry.classes().map(|class| class.as_str()).eq(["read", "execute"]));
+    /// ```
+    pub fn classes(&self) -> impl Iterator<Item = &Class> {
+        self.shared.settings.classes()
+    }
+
     /// How many retries the budget holds now, or the part of it that the origins share where it is kept [by
     /// origin](Budget::per_origin).
     pub fn balance(&self) -> f64 {

@@ -85,12 +85,36 @@ fn mistakes_are_caught_when_a_stack_is_built() {
             "the route GET /read matches the same requests as /read",
         ),
         (
+            stack()
+                .key("a")
+                .route(read())
+                .class("read", "key")
+                .retry(RetryLayer::new().keyed_class("raed")),
+            "the retry layer names the class `raed`, which no route has; is it misspelt?",
+        ),
+        (
+            stack()
+                .key("a")
+                .route(read())
+                .class("read", "key")
+                .idempotency_keys(IdempotencyKeyLayer::new().class("raed")),
+            "the layer of idempotency keys names the class `raed`, which no route has; is it misspelt?",
+        ),
+        (
             Stack::new("http://api.example.com".parse().expect("an origin")).key("a"),
             "credential slot `key`: http://api.example.com is plain http to another machine; use https, or declare it with `plain_http`",
         ),
     ] {
         assert_eq!(refusal(builder), expected);
     }
+}
+
+#[test]
+fn without_routes_callers_may_set_any_class_themselves() {
+    let retry = RetryLayer::new().idempotent_class("search");
+    let keys = IdempotencyKeyLayer::new().class("execute");
+    let built = stack().key("a").retry(retry).idempotency_keys(keys).build();
+    built.expect("a stack");
 }
 
 #[test]

@@ -124,7 +124,8 @@ impl StackBuilder {
     /// # Errors
     ///
     /// Where two routes match the same requests; slots, classes and routes do not fit together ([`AuthBuilder::build`]);
-    /// two limits are given, of which one would be lost; or a rate layer by slot names a slot that the stack does not
+    /// two limits are given, of which one would be lost; there are routes, and the layers of retries or idempotency keys
+    /// name a class that none of them has; or a rate layer by slot names a slot that the stack does not
     /// have, leaves out one that it has, or names a slot of [tenants](Slot::tenants), [whose requests have others](crate#tenants).
     pub fn build(self) -> Result<Stack, StackError> {
         if self.slots == 0 {
@@ -146,6 +147,12 @@ impl StackBuilder {
         if !routes.is_empty() {
             let routes = Arc::new(Routes::new(routes).map_err(Fault::Routes)?);
             auth = auth.routes(Arc::clone(&routes));
+            are_known(retry.classes(), &routes, "retry layer")?;
+            are_known(
+                keys.iter().flat_map(|keys| keys.classes()),
+                &routes,
+                "layer of idempotency keys",
+            )?;
             keys = keys.map(|keys| keys.routes(Arc::clone(&routes)));
             retry = retry.routes(routes);
         }
@@ -164,6 +171,18 @@ impl StackBuilder {
 
 fn unlimited() -> RateLayer {
     RateLayer::by_slot().otherwise(Limit::Unlimited)
+}
+
+/// What is said of a class that no route has would hold for nobody.
+fn are_known<'a>(
+    mut classes: impl Iterator<Item = &'a Class>,
+    routes: &Routes,
+    layer: &'static str,
+) -> Result<(), Fault> {
+    match classes.find(|class| !routes.classes().any(|known| known == *class)) {
+        Some(class) => Err(Fault::ClassWithoutRoute(layer, class.clone())),
+        None => Ok(()),
+    }
 }
 
 /// A slot that only one of the two knows is a slip that would show at the first request, or as a limit that holds for nobody.

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use auth_layer::BuildError;
-use call_context::{RoutesError, SlotName};
+use call_context::{Class, RoutesError, SlotName};
 
 /// Why a stack cannot be built. Says what to change.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(super) enum Fault {
     SlotWithoutLimit(SlotName),
     TenantsNamed(SlotName),
     TenantsWithoutLimit(SlotName),
+    /// Which layer names it.
+    ClassWithoutRoute(&'static str, Class),
     Routes(RoutesError),
     Auth(BuildError),
 }
@@ -62,6 +64,10 @@ impl fmt::Display for StackError {
                 f,
                 "the rate layer would turn away all requests of the slot `{slot}`, which has a slot for each tenant, such as \
                  `{slot}/acme`; {FOR_EACH_TENANT}"
+            ),
+            Fault::ClassWithoutRoute(layer, class) => write!(
+                f,
+                "the {layer} names the class `{class}`, which no route has; is it misspelt?"
             ),
             // These know best what is wrong.
             Fault::Routes(error) => error.fmt(f),
