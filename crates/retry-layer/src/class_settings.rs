@@ -14,7 +14,7 @@ use crate::Classify;
 ///
 /// let retry = RetryLayer::new()
 ///     .attempts(4)
-///     .class("execute", ClassSettings::new().attempts(1))
+///     .class("poll", ClassSettings::new().attempts(2))
 ///     .class("report", ClassSettings::new().idempotent().deadline(Duration::from_secs(120)));
 /// # let _ = retry;
 /// ```
@@ -40,6 +40,9 @@ impl ClassSettings {
     /// How often a request is sent at most, the first time included.
     ///
     /// With 1 (and 0) no request of the class is repeated, not even after a 401, nor by another retry layer below.
+    ///
+    /// You do not need this to keep a trade from happening twice: a POST without an honoured key is repeated only on proof that
+    /// the server did not process it. With 1 you also give up the replay after a 401 and after a failed connection.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = Some(attempts);

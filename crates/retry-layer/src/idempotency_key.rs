@@ -136,9 +136,23 @@ impl IdempotencyKeyLayer {
     /// Gives keys to requests of `class`, whatever their method, and of the other classes named so, alone.
     ///
     /// The class is the one in the call's [`CallContext`](call_context::CallContext), or by the [routes](Self::routes).
+    /// Above a `tollgate::Stack` no class is known yet: give the layer to the stack (`StackBuilder::idempotency_keys`), or give it
+    /// the same routes.
     #[must_use]
     pub fn class(self, class: impl Into<Class>) -> Self {
         self.with(|settings| settings.classes.push(class.into()))
+    }
+
+    /// The classes that [`class`](Self::class) has named; none where requests get keys by their method.
+    ///
+    /// ```
+    /// use retry_layer::IdempotencyKeyLayer;
+    ///
+    /// let layer = IdempotencyKeyLayer::new().class("execute");
+    /// assert!(layer.classes().map(|class| class.as_str()).eq(["execute"]));
+    /// ```
+    pub fn classes(&self) -> impl Iterator<Item = &Class> {
+        self.settings.classes.iter()
     }
 
     /// Classifies requests with `routes`, where [classes](Self::class) are named, and notes the class in the call's context.

@@ -86,6 +86,9 @@ impl RetryLayer {
     ///
     /// With 1 (and 0) nothing is repeated, not even after a 401, and without a [deadline](Self::deadline) of its own, or a
     /// [class](Self::class) with more to do, the layer does nothing at all.
+    ///
+    /// You do not need this to keep a trade from happening twice: a POST without an honoured key is repeated only on proof that
+    /// the server did not process it.
     #[must_use]
     pub fn attempts(self, attempts: u32) -> Self {
         self.with(|settings| settings.attempts = attempts)
@@ -201,6 +204,19 @@ impl RetryLayer {
     #[must_use]
     pub fn classifier(self, classifier: impl Classify) -> Self {
         self.with(|settings| settings.classifier = Arc::new(classifier))
+    }
+
+    /// The classes that [`class`](Self::class), [`idempotent_class`](Self::idempotent_class) and
+    /// [`keyed_class`](Self::keyed_class) have named, each once.
+    ///
+    /// ```
+    /// use retry_layer::RetryLayer;
+    ///
+    /// let retry = RetryLayer::new().idempotent_class("read").keyed_class("execute");
+    /// assert!(retry.classes().map(|class| class.as_str()).eq(["read", "execute"]));
+    /// ```
+    pub fn classes(&self) -> impl Iterator<Item = &Class> {
+        self.shared.settings.classes()
     }
 
     /// How many retries the budget holds now, or the part of it that the origins share where it is kept [by

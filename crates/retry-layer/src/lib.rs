@@ -58,7 +58,7 @@
 //!
 //! | piece | what it reads |
 //! | --- | --- |
-//! | [`JsonCode`] | a code in the first bytes of a JSON body, where a layer below has [peeked](call_context::BodyPrefix) at them |
+//! | [`JsonCode`] | a code in the first bytes of a JSON body, where a layer below has [peeked](call_context::BodyPrefix) at them: `tollgate::PeekLayer`, which reads 429 and 403 unless told otherwise |
 //! | [`ShouldRetry`] | `x-should-retry: true` and `false`, or another header of that kind |
 //! | [`KeyInUse`] | 409 and 425 to a request whose idempotency key the server honours: its first attempt is still under way |
 //! | [`Grpc`] | `grpc-status` and `grpc-retry-pushback-ms` in responses of trailers alone |
@@ -168,6 +168,16 @@
 //!     .build()?;
 //! # Ok::<(), reqwest::Error>(())
 //! ```
+//!
+//! # When it does not compile
+//!
+//! Where `oneshot`, `call` or `ready` "exists, but its trait bounds were not satisfied", something that a [`Retry`] asks for is missing.
+//! Written as a path, `tower::ServiceExt::<http::Request<B>>::oneshot(client, request)`, the call makes the compiler say what:
+//!
+//! - The request's body must be [`Replay`]. Bodies of other crates (`axum::body::Body`, `reqwest::Body`), and those that stream,
+//!   go into a [`ReplayBody`]: `request.map(ReplayBody::new)`. The service below then takes a `Request<ReplayBody<_>>`.
+//! - The service below must be `Clone`, as each replay needs one of its own. One that is not goes into a `Buffer`.
+//! - Its response must be an `http::Response`, and its error must turn into a box (`Into<BoxError>`).
 //!
 //! # Features
 //!

@@ -34,6 +34,11 @@ use http_body_util::{BodyStream, Channel, Collected, Either, Empty, Full, Limite
 /// assert!(whole.replay().is_some());
 /// assert!(stream.replay().is_none());
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "a request with the body `{Self}` cannot be sent again, as nobody knows how to copy its body",
+    label = "this body is not `Replay`",
+    note = "wrap it in a `ReplayBody`: `request.map(ReplayBody::new)`"
+)]
 pub trait Replay: Sized {
     /// A second body, equal to this one from its first byte on; `None` where there can be none.
     ///

@@ -54,6 +54,11 @@ impl Settings {
         }
     }
 
+    /// The classes that have something to themselves.
+    pub(crate) fn classes(&self) -> impl Iterator<Item = &Class> {
+        self.classes.iter().map(|(class, _)| class)
+    }
+
     /// Whether the layer has anything to do at all.
     pub(crate) fn is_off(&self) -> bool {
         let has_work = |(_, own): &(Class, ClassSettings)| own.deadline.is_some();

@@ -25,6 +25,17 @@ pub enum Stop {
 impl Stop {
     pub(crate) const COUNT: usize = 8;
 
+    pub(crate) const ALL: [Self; Self::COUNT] = [
+        Self::Attempts,
+        Self::Refused,
+        Self::NotSafe,
+        Self::Body,
+        Self::Wait,
+        Self::Deadline,
+        Self::Budget,
+        Self::Renewals,
+    ];
+
     /// The name, as in the log.
     pub(crate) fn name(self) -> &'static str {
         match self {

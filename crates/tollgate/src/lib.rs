@@ -19,6 +19,8 @@
 //! - The attacher puts the token on *after* the wait for a place, so that it is the newest one; it never waits.
 //! - Retry is outermost: each attempt waits for a token, is counted, and carries the newest credential.
 //! - [`PeekLayer`] reads the code in error bodies for the classifiers above it.
+//! - [`IdempotencyKeyLayer`] is the one that belongs above retry: one key for all attempts. A stack has none unless it is
+//!   [given one](StackBuilder::idempotency_keys).
 //!
 //! By hand it is the same order in a `ServiceBuilder`. What goes wrong otherwise, and what notices it:
 //!
@@ -43,6 +45,59 @@
 //!     .layer(RateLayer::new(Quota::rolling(100, MINUTE)))
 //!     .layer(PeekLayer::new())
 //!     .layer(auth.attach());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A stack whose trades carry a key, and are repeated since the server honours it:
+//!
+//! ```
+//! use http::Method;
+//! use tollgate::context::Origin;
+//! use tollgate::{IdempotencyKeyLayer, RetryLayer, Route, Stack};
+//!
+//! let origin: Origin = "https://api.example.com".parse()?;
+//! let stack = Stack::new(origin.clone())
+//!     .key("sk_live_1")
+//!     .route(Route::new(Method::GET, "/feed", "read"))
+//!     .route(Route::new(Method::POST, "/trades", "execute"))
+//!     .class("read", "key")
+//!     .class("execute", "key")
+//!     .idempotency_keys(IdempotencyKeyLayer::new().class("execute"))
+//!     .retry(RetryLayer::new().keys_honoured_by([origin]).keyed_class("execute"))
+//!     .build()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Tenants
+//!
+//! A slot of [tenants](auth_layer::Slot::tenants) has a slot for each tenant: a request of the tenant `acme` has the slot
+//! `customers/acme`, and none has `customers`. So a rate layer by slot cannot limit them by that name, and a stack in which one tries is
+//! not built. What holds for each of them is said by `otherwise`; a tenant that is known beforehand may be named.
+//!
+//! ```
+//! use tollgate::auth::{Grant, Slot, Tenant, Tenants, source_fn};
+//! use tollgate::rate::{Keyed, key};
+//! use tollgate::{MINUTE, Quota, RateLayer, Stack};
+//!
+//! let tenants = Tenants::new(|tenant: &Tenant| {
+//!     let token = format!("token-of-{tenant}");
+//!     source_fn(move |_| std::future::ready(Ok(Grant::new(token.clone()).expires_in(3600))))
+//! });
+//! let limits = RateLayer::by_slot()
+//!     .slot("customers/acme", Quota::rolling(1000, MINUTE))
+//!     .otherwise(Keyed::new(Quota::rolling(100, MINUTE), key::slot));
+//! let stack = Stack::new("https://api.example.com".parse()?)
+//!     .slot(Slot::tenants("customers", tenants))
+//!     .rate(limits)
+//!     .build()?;
+//! # let api = tower::service_fn(|request: http::Request<String>| async move {
+//! #     assert_eq!(request.headers()["authorization"], "Bearer token-of-zeta");
+//! #     Ok::<_, std::io::Error>(http::Response::new(String::new()))
+//! # });
+//! # let request = http::Request::get("https://api.example.com/").extension(Tenant::from("zeta")).body(String::new())?;
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! # use tower::{Layer, ServiceExt};
+//! # assert_eq!(runtime.block_on(stack.layer(api).oneshot(request)).map_err(|e| e.to_string())?.status(), 200);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -86,6 +141,22 @@
 //! # assert!(what_now(&*error).starts_with("no credential: Elsewhere"));
 //! ```
 //!
+//! An error's `Display` shows one link of the chain. All of it, as for a log:
+//!
+//! ```
+//! fn in_full(mut error: &(dyn std::error::Error + 'static)) -> String {
+//!     let mut text = error.to_string();
+//!     while let Some(cause) = error.source() {
+//!         text = format!("{text}: {cause}");
+//!         error = cause;
+//!     }
+//!     text
+//! }
+//! # let cause = std::io::Error::other("refused");
+//! # let error = tollgate::NeverLeft::wrap(tollgate::Refusal::Transient, std::io::Error::other(cause));
+//! # assert!(in_full(&error).ends_with(": refused"), "{}", in_full(&error));
+//! ```
+//!
 //! A deadline for one call goes into its context:
 //!
 //! ```
@@ -124,6 +195,17 @@
 //! | pause after a failed fetch | 1 s, doubling to 60 s, jittered | [`Slot::backoff`](auth_layer::Slot::backoff) |
 //! | error bodies peeked at | 429 and 403; 4 KiB; 1 s | [`PeekLayer`] |
 //!
+//! # When it does not compile
+//!
+//! Where `oneshot`, `call` or `ready` "exists, but its trait bounds were not satisfied", something that the layers ask for is missing.
+//! Written as a path, `tower::ServiceExt::<http::Request<B>>::oneshot(api, request)`, the call makes the compiler say what:
+//!
+//! - The request's body must be [`Replay`](retry_layer::Replay). Bodies of other crates (`axum::body::Body`, `reqwest::Body`), and
+//!   those that stream, go into a [`ReplayBody`]: `request.map(ReplayBody::new)`. The client below then takes a
+//!   `Request<ReplayBody<_>>`.
+//! - The client below must be `Clone`, as each replay needs one of its own. One that is not goes into a `Buffer`.
+//! - Its response must be an `http::Response`, and its error must turn into a box (`Into<BoxError>`).
+//!
 //! # Features
 //!
 //! | feature | what it adds |
@@ -137,17 +219,23 @@ mod peek;
 mod stack;
 
 pub use auth_layer as auth;
-pub use auth_layer::{AuthError, Grant, Slot, SourceError, source_fn};
+pub use auth_layer::{
+    Auth, AuthError, Grant, Override, Secret, Slot, SourceError, Tenant, Tenants, source_env,
+    source_file, source_fn,
+};
 pub use base::{BaseUrl, BaseUrlError};
 pub use call_context as context;
 pub use call_context::{
-    BoxError, CallContext, Class, ClassOverride, NeverLeft, Origin, Route, Routes, SlotName, find,
+    BoxError, CallContext, Class, ClassOverride, NeverLeft, Origin, Refusal, Route, Routes,
+    SlotName, find,
 };
 pub use peek::{Peek, PeekLayer, PeekedBody, ResponseFuture as PeekFuture};
 pub use rate_layer as rate;
-pub use rate_layer::{MINUTE, Quota, RateError, RateLayer, SECOND, Window};
+pub use rate_layer::{MINUTE, Quota, RateError, RateErrorKind, RateLayer, SECOND, Window};
 pub use retry_layer as retry;
-pub use retry_layer::{DeadlineExceeded, RetryLayer};
+pub use retry_layer::{
+    ClassSettings, DeadlineExceeded, IdempotencyKeyLayer, ReplayBody, RetryInfo, RetryLayer,
+};
 pub use stack::{Stack, StackBuilder, StackError, StackService};
 
 #[cfg(doctest)]

@@ -5,15 +5,19 @@ mod error;
 
 use auth_layer::{Attach, Auth, Gate};
 use rate_layer::{RateLayer, RateLimit};
-use retry_layer::{Retry, RetryLayer};
+use retry_layer::{IdempotencyKey, IdempotencyKeyLayer, Retry, RetryLayer};
+use tower::util::{Either, option_layer};
 use tower_layer::Layer;
 
 pub use self::build::StackBuilder;
 pub use self::error::StackError;
 use crate::{Peek, PeekLayer};
 
-/// What a [`Stack`] makes of a service: retry → gate → rate → peek → attach → service.
-pub type StackService<S> = Retry<Gate<RateLimit<Peek<Attach<S>>>>>;
+/// What a [`Stack`] makes of a service: retry → gate → rate → peek → attach → service, and above it the layer of
+/// [idempotency keys](StackBuilder::idempotency_keys), where there is one.
+pub type StackService<S> = Either<IdempotencyKey<Attempts<S>>, Attempts<S>>;
+
+type Attempts<S> = Retry<Gate<RateLimit<Peek<Attach<S>>>>>;
 
 /// The layers in the right order, as one layer.
 ///
@@ -60,6 +64,7 @@ pub struct Stack {
     rate: RateLayer,
     peek: PeekLayer,
     retry: RetryLayer,
+    keys: Option<IdempotencyKeyLayer>,
 }
 
 impl Stack {
@@ -99,6 +104,7 @@ impl<S> Layer<S> for Stack {
     fn layer(&self, inner: S) -> Self::Service {
         let attach = self.auth.attach().layer(inner);
         let rate = self.rate.layer(self.peek.layer(attach));
-        self.retry.layer(self.auth.gate().layer(rate))
+        let attempts = self.retry.layer(self.auth.gate().layer(rate));
+        option_layer(self.keys.clone()).layer(attempts)
     }
 }

@@ -1,10 +1,15 @@
 //! What a stack says when it cannot be built.
 
 use std::error::Error;
+use std::sync::{Arc, Mutex};
 
-use http::Method;
-use tollgate::auth::Slot;
-use tollgate::{MINUTE, Quota, RateLayer, Route, Stack, StackBuilder};
+use http::{Method, Request, Response};
+use tollgate::auth::{Grant, Slot, Tenants, source_fn};
+use tollgate::rate::{Keyed, Limit, key};
+use tollgate::{
+    IdempotencyKeyLayer, MINUTE, Quota, RateLayer, RetryLayer, Route, Stack, StackBuilder,
+};
+use tower::{Layer, ServiceExt, service_fn};
 
 fn stack() -> StackBuilder {
     Stack::new("https://api.example.com".parse().expect("an origin"))
@@ -80,6 +85,22 @@ fn mistakes_are_caught_when_a_stack_is_built() {
             "the route GET /read matches the same requests as /read",
         ),
         (
+            stack()
+                .key("a")
+                .route(read())
+                .class("read", "key")
+                .retry(RetryLayer::new().keyed_class("raed")),
+            "the retry layer names the class `raed`, which no route has; is it misspelt?",
+        ),
+        (
+            stack()
+                .key("a")
+                .route(read())
+                .class("read", "key")
+                .idempotency_keys(IdempotencyKeyLayer::new().class("raed")),
+            "the layer of idempotency keys names the class `raed`, which no route has; is it misspelt?",
+        ),
+        (
             Stack::new("http://api.example.com".parse().expect("an origin")).key("a"),
             "credential slot `key`: http://api.example.com is plain http to another machine; use https, or declare it with `plain_http`",
         ),
@@ -89,10 +110,94 @@ fn mistakes_are_caught_when_a_stack_is_built() {
 }
 
 #[test]
+fn without_routes_callers_may_set_any_class_themselves() {
+    let retry = RetryLayer::new().idempotent_class("search");
+    let keys = IdempotencyKeyLayer::new().class("execute");
+    let built = stack().key("a").retry(retry).idempotency_keys(keys).build();
+    built.expect("a stack");
+}
+
+#[test]
 fn a_slot_keeps_an_origin_of_its_own() {
     let own = Slot::key("a", "key").origin("https://other.example".parse().expect("an origin"));
     let built = stack().slot(own).limit(Quota::rolling(1, MINUTE)).build();
     let shown = format!("{:?}", built.expect("a stack").auth());
     assert!(shown.contains("https://other.example"), "{shown}");
     assert!(!shown.contains("https://api.example.com"), "{shown}");
+}
+
+#[test]
+fn a_limit_by_the_name_of_a_slot_of_tenants_is_refused_with_what_works() {
+    let tenants = |rate| {
+        let none = Tenants::new(|_| source_fn(|_| std::future::ready(Ok(Grant::new("token")))));
+        stack().slot(Slot::tenants("customers", none)).rate(rate)
+    };
+    let by_slot = RateLayer::by_slot;
+    let each = || by_slot().otherwise(Keyed::new(minute(), key::slot));
+    let advice = "give each of them a window by `.otherwise(Keyed::new(quota, key::slot))`, or say `.otherwise(Limit::Unlimited)`";
+    let named = format!(
+        "the slot `customers` has a slot for each tenant, such as `customers/acme`, and the rate layer's `slot` and `unlimited` \
+         would hold for `customers` alone, which no request has; {advice}"
+    );
+    let silent = format!(
+        "the rate layer would turn away all requests of the slot `customers`, which has a slot for each tenant, such as \
+         `customers/acme`; {advice}"
+    );
+    let misspelt = "the rate layer names the slot `custom/acme`, which the stack does not have; is it misspelt?";
+    for (rate, expected) in [
+        (by_slot().slot("customers", minute()), &*named),
+        (by_slot().unlimited("customers"), &named),
+        (each().slot("customers", minute()), &named),
+        (by_slot(), &silent),
+        (by_slot().slot("customers/acme", minute()), &silent),
+        (each().slot("custom/acme", minute()), misspelt),
+    ] {
+        assert_eq!(refusal(tenants(rate)), expected);
+    }
+    for rate in [
+        each(),
+        each().slot("customers/acme", minute()),
+        by_slot().otherwise(Limit::Unlimited),
+        RateLayer::new(minute()),
+    ] {
+        tenants(rate).build().expect("a stack");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_of_keys_knows_the_classes_and_gives_all_attempts_one_key() {
+    let origin = || "https://api.example.com".parse().expect("an origin");
+    let builder = || {
+        let retry = RetryLayer::new().keys_honoured_by([origin()]);
+        stack()
+            .key("a")
+            .route(Route::new(Method::POST, "/trades", "execute"))
+            .route(Route::new(Method::POST, "/search", "read"))
+            .class("execute", "key")
+            .class("read", "key")
+            .retry(retry)
+    };
+    let keys = || IdempotencyKeyLayer::new().class("execute");
+    for (builder, path, attempts, keyed) in [
+        (builder().idempotency_keys(keys()), "trades", 3, true),
+        (builder().idempotency_keys(keys()), "search", 1, false),
+        (builder(), "trades", 1, false),
+    ] {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let server = service_fn(|request: Request<String>| {
+            let key = request.headers().get("idempotency-key").cloned();
+            seen.lock().expect("no panic").push(key);
+            let busy = Response::builder().status(503).body(String::new());
+            std::future::ready(busy)
+        });
+        let client = builder.build().expect("a stack").layer(server);
+        let request = Request::post(format!("https://api.example.com/{path}"));
+        let request = request.body("42".to_owned()).expect("a request");
+        let response = client.oneshot(request).await.expect("a response");
+        assert_eq!(response.status(), 503);
+        let seen = seen.lock().expect("no panic");
+        assert_eq!(seen.len(), attempts, "{path}");
+        assert!(seen.iter().all(|key| *key == seen[0]), "{seen:?}");
+        assert_eq!(seen[0].is_some(), keyed, "{path}");
+    }
 }

@@ -145,6 +145,9 @@ impl<'a> Exchange<'a> {
 
     /// The first bytes of the response's body, where a layer below has peeked at them: see [`BodyPrefix`].
     ///
+    /// The layer that peeks is `tollgate::PeekLayer`, part of each `tollgate::Stack`. It reads 429 and 403 unless told otherwise;
+    /// without it, and for all other statuses, this is `None`.
+    ///
     /// May end anywhere, and may hold secrets.
     pub fn body_prefix(&self) -> Option<&'a [u8]> {
         let prefix = self.extensions()?.get::<BodyPrefix>()?;

@@ -8,6 +8,10 @@ use super::{Exchange, Piece, Verdict};
 
 /// Tells errors apart by a code in their JSON body, where a layer below has [peeked](Exchange::body_prefix) at it.
 ///
+/// `tollgate::PeekLayer` peeks, and is part of each `tollgate::Stack`; by hand it belongs directly below the retry layer, or below
+/// the rate layer where there is one. It reads 429 and 403 unless told otherwise (`PeekLayer::new().statuses(..)`). Without it, and for
+/// all other statuses, this piece never has an opinion.
+///
 /// The field is named by a JSON Pointer (RFC 6901); its value is a string, a whole number or a boolean. A body that was cut off
 /// behind the code is read as far as it goes. Where there is no such body, field or code there is no opinion. Of a field that
 /// comes twice the first one counts.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use auth_layer::{Auth, AuthBuilder, Elsewhere, Secret, Slot, Source};
 use call_context::{Class, Origin, Route, Routes, SlotName};
 use rate_layer::{Limit, RateLayer, Rule};
-use retry_layer::RetryLayer;
+use retry_layer::{IdempotencyKeyLayer, RetryLayer};
 
 use super::Stack;
 use super::error::{Fault, StackError};
@@ -21,6 +21,7 @@ pub struct StackBuilder {
     limits: usize,
     peek: PeekLayer,
     retry: RetryLayer,
+    keys: Option<IdempotencyKeyLayer>,
 }
 
 impl StackBuilder {
@@ -33,6 +34,7 @@ impl StackBuilder {
             limits: 0,
             peek: PeekLayer::new(),
             retry: RetryLayer::new(),
+            keys: None,
         }
     }
 
@@ -99,6 +101,17 @@ impl StackBuilder {
         self
     }
 
+    /// Gives idempotency keys with `layer`, above retry, so that all attempts at a call carry the same. It learns the stack's
+    /// routes. Without it no keys are given.
+    ///
+    /// A key makes a request repeatable only where the [retry layer](Self::retry) knows that the server
+    /// [honours it](RetryLayer::keys_honoured_by).
+    #[must_use]
+    pub fn idempotency_keys(mut self, layer: IdempotencyKeyLayer) -> Self {
+        self.keys = Some(layer);
+        self
+    }
+
     /// Peeks at error bodies with `layer` instead of one with the defaults.
     #[must_use]
     pub fn peek(mut self, layer: PeekLayer) -> Self {
@@ -111,8 +124,9 @@ impl StackBuilder {
     /// # Errors
     ///
     /// Where two routes match the same requests; slots, classes and routes do not fit together ([`AuthBuilder::build`]);
-    /// two limits are given, of which one would be lost; or a rate layer by slot names a slot that the stack does not
-    /// have, or leaves out one that it has.
+    /// two limits are given, of which one would be lost; there are routes, and the layers of retries or idempotency keys
+    /// name a class that none of them has; or a rate layer by slot names a slot that the stack does not
+    /// have, leaves out one that it has, or names a slot of [tenants](Slot::tenants), [whose requests have others](crate#tenants).
     pub fn build(self) -> Result<Stack, StackError> {
         if self.slots == 0 {
             return Err(Fault::NoCredential.into());
@@ -127,11 +141,19 @@ impl StackBuilder {
             mut auth,
             routes,
             mut retry,
+            mut keys,
             ..
         } = self;
         if !routes.is_empty() {
             let routes = Arc::new(Routes::new(routes).map_err(Fault::Routes)?);
             auth = auth.routes(Arc::clone(&routes));
+            are_known(retry.classes(), &routes, "retry layer")?;
+            are_known(
+                keys.iter().flat_map(|keys| keys.classes()),
+                &routes,
+                "layer of idempotency keys",
+            )?;
+            keys = keys.map(|keys| keys.routes(Arc::clone(&routes)));
             retry = retry.routes(routes);
         }
         let auth = auth.build().map_err(Fault::Auth)?;
@@ -142,6 +164,7 @@ impl StackBuilder {
             rate,
             peek: self.peek,
             retry,
+            keys,
         })
     }
 }
@@ -150,16 +173,42 @@ fn unlimited() -> RateLayer {
     RateLayer::by_slot().otherwise(Limit::Unlimited)
 }
 
+/// What is said of a class that no route has would hold for nobody.
+fn are_known<'a>(
+    mut classes: impl Iterator<Item = &'a Class>,
+    routes: &Routes,
+    layer: &'static str,
+) -> Result<(), Fault> {
+    match classes.find(|class| !routes.classes().any(|known| known == *class)) {
+        Some(class) => Err(Fault::ClassWithoutRoute(layer, class.clone())),
+        None => Ok(()),
+    }
+}
+
 /// A slot that only one of the two knows is a slip that would show at the first request, or as a limit that holds for nobody.
+///
+/// A slot of tenants is known to the rate layer by the slots that its tenants have, `customers/acme`, and never by its own name.
 fn agree(auth: &Auth, rate: &RateLayer) -> Result<(), StackError> {
+    let has_tenants = |slot: &str| auth.tenant_count(slot).is_some();
     for named in rate.slots() {
-        if !auth.slots().any(|slot| slot == named) {
+        let name = named.as_str();
+        if has_tenants(name) {
+            return Err(Fault::TenantsNamed(named.clone()).into());
+        }
+        let is_tenants = name
+            .match_indices('/')
+            .any(|(at, _)| has_tenants(&name[..at]));
+        if !is_tenants && !auth.slots().any(|slot| slot == named) {
             return Err(Fault::LimitWithoutSlot(named.clone()).into());
         }
     }
     for slot in auth.slots() {
         if matches!(rate.limit_of(Some(slot)), Limit::Refused) {
-            return Err(Fault::SlotWithoutLimit(slot.clone()).into());
+            let slot = slot.clone();
+            return Err(match has_tenants(slot.as_str()) {
+                true => Fault::TenantsWithoutLimit(slot).into(),
+                false => Fault::SlotWithoutLimit(slot).into(),
+            });
         }
     }
     Ok(())

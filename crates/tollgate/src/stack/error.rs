@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use auth_layer::BuildError;
-use call_context::{RoutesError, SlotName};
+use call_context::{Class, RoutesError, SlotName};
 
 /// Why a stack cannot be built. Says what to change.
 #[derive(Debug)]
@@ -17,6 +17,10 @@ pub(super) enum Fault {
     TwoLimits,
     LimitWithoutSlot(SlotName),
     SlotWithoutLimit(SlotName),
+    TenantsNamed(SlotName),
+    TenantsWithoutLimit(SlotName),
+    /// Which layer names it.
+    ClassWithoutRoute(&'static str, Class),
     Routes(RoutesError),
     Auth(BuildError),
 }
@@ -26,6 +30,10 @@ impl From<Fault> for StackError {
         Self(fault)
     }
 }
+
+/// What to say for slots whose names nobody knows beforehand.
+const FOR_EACH_TENANT: &str = "give each of them a window by `.otherwise(Keyed::new(quota, key::slot))`, or say \
+     `.otherwise(Limit::Unlimited)`";
 
 impl fmt::Display for StackError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -46,6 +54,20 @@ impl fmt::Display for StackError {
             Fault::SlotWithoutLimit(slot) => write!(
                 f,
                 "the rate layer would turn away all requests of the slot `{slot}`; give it a window, or say `unlimited`"
+            ),
+            Fault::TenantsNamed(slot) => write!(
+                f,
+                "the slot `{slot}` has a slot for each tenant, such as `{slot}/acme`, and the rate layer's `slot` and \
+                 `unlimited` would hold for `{slot}` alone, which no request has; {FOR_EACH_TENANT}"
+            ),
+            Fault::TenantsWithoutLimit(slot) => write!(
+                f,
+                "the rate layer would turn away all requests of the slot `{slot}`, which has a slot for each tenant, such as \
+                 `{slot}/acme`; {FOR_EACH_TENANT}"
+            ),
+            Fault::ClassWithoutRoute(layer, class) => write!(
+                f,
+                "the {layer} names the class `{class}`, which no route has; is it misspelt?"
             ),
             // These know best what is wrong.
             Fault::Routes(error) => error.fmt(f),
