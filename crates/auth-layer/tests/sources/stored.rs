@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use auth_layer::oauth::OAuthClient;
 use auth_layer::store::{MemoryStore, StoreState, Stored};
-use auth_layer::{Grant, Slot};
+use auth_layer::{EventKind, Grant, Slot};
 use bytes::Bytes;
 use call_context::BoxError;
 use http::{Request, Response};
@@ -169,8 +169,11 @@ async fn a_refresh_token_alone_in_a_store_is_spent_by_the_next_fetch() {
     let kept = stored.grant();
     let alone = Grant::refresh_only("r0");
     kept.put(alone).await.expect("kept");
-    let (_, _, first) = client(Slot::token("person", stored).origin(origin()));
+    let (auth, _, first) = client(Slot::token("person", stored).origin(origin()));
+    let mut events = auth.subscribe();
     assert_eq!(send(&first).await.expect("an answer"), "Bearer t1");
+    let event = events.next().await.expect("an event");
+    assert_eq!(event.kind, EventKind::Renewed, "no fetch failed before");
     // The next start finds what came for it.
     let stored = Stored::new(server.client().refresh_token(), store);
     let (_, _, second) = client(Slot::token("person", stored).origin(origin()));
