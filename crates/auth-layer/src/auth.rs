@@ -36,7 +36,7 @@ use crate::{AttachLayer, AuthLayer, CallersOwn, Events, GateLayer, KeySlot, Slot
 ///     .slot(Slot::none("nothing"))
 ///     .slot(Slot::key("business", "sk_live_1").origin(origin.clone()))
 ///     .slot(Slot::token("wallet", source_fn(|_| async { Ok(Grant::new("a.b.c")) })).origin(origin))
-///     .routes(Arc::new(routes))
+///     .routes(routes)
 ///     .class("public", "nothing")
 ///     .class("read", "business")
 ///     .class("execute", "wallet")

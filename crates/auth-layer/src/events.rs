@@ -23,7 +23,8 @@ pub struct Event {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// A new token is in use: the first one, or the successor of another.
+    /// A new token is in use: the first one, or the successor of another; or the same one with a new lifetime, as a file that was
+    /// read again.
     Renewed,
     /// A fetch has failed; the slot tries again by itself.
     RenewalFailed,
@@ -32,7 +33,8 @@ pub enum EventKind {
     NeedsHuman,
     /// A server refused the token or key in use.
     Rejected,
-    /// Another static key is in use: the overlap key, or one that the program has set.
+    /// Another static key is in use: the overlap key, or one that the program has set. A
+    /// [`rotate`](crate::KeySlot::rotate) whose new key is not confirmed shows as two: to the new key, and back.
     KeySwitched,
     /// The slot was logged out.
     LoggedOut,

@@ -35,6 +35,26 @@ impl Grant {
         }
     }
 
+    /// A refresh token without an access token that can be used: from a settings page of the server, or of another program. The
+    /// next fetch spends it.
+    ///
+    /// It is for [`StoredGrant::put`](crate::store::StoredGrant::put) and for a source that takes grants over; from a source
+    /// itself it is a failed fetch, since there is no token to send.
+    ///
+    /// ```
+    /// # async fn example(stored: auth_layer::store::Stored) -> Result<(), Box<dyn std::error::Error>> {
+    /// use auth_layer::Grant;
+    ///
+    /// stored.grant().put(Grant::refresh_only("r0")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn refresh_only(refresh_token: impl Into<Secret>) -> Self {
+        Self::new("")
+            .lifetime(Duration::ZERO)
+            .refresh_token(refresh_token)
+    }
+
     /// States how long the token lives, counted from the start of the fetch. Believed up to one year.
     #[must_use]
     pub fn lifetime(mut self, lifetime: Duration) -> Self {

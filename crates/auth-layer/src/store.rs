@@ -91,6 +91,28 @@
 //! forgets it and hands over what is to be revoked, [`forget_intent`](StoredGrant::forget_intent) is a human's word that a lost
 //! answer does not matter.
 //!
+//! With the feature `oauth2`, a person who logs in with a browser, at the start and whenever the slot refuses for good:
+//!
+//! ```
+//! # #[cfg(feature = "oauth2")]
+//! # async fn example(server: auth_layer::oauth::OAuthClient) -> Result<(), Box<dyn std::error::Error>> {
+//! use auth_layer::store::{MemoryStore, Stored};
+//! use auth_layer::{Auth, Slot};
+//!
+//! let login = server.authorization_code("https://id.example.com/authorize")?.scope("offline_access");
+//! let stored = Stored::new(server.refresh_token(), MemoryStore::new());
+//! let kept = stored.grant();
+//! let auth = Auth::single(Slot::token("person", stored).origin("https://api.example.com".parse()?))?;
+//!
+//! kept.put(login.log_in(|url| { println!("Please open {url}"); Ok(()) }).await?).await?;
+//! auth.token("person").expect("it was just made").changed();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A refresh token alone, from a settings page of the server, say, is put as
+//! [`Grant::refresh_only`](crate::Grant::refresh_only).
+//!
 //! # Secrets
 //!
 //! What is kept is overwritten in memory when dropped, as far as this crate has it in hand, and never printed. On disk it is

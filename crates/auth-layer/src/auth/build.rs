@@ -60,8 +60,8 @@ impl AuthBuilder {
 
     /// Chooses slots by the class of a request's route. A request that no route matches is refused.
     #[must_use]
-    pub fn routes(mut self, routes: Arc<Routes>) -> Self {
-        self.routes = Some(routes);
+    pub fn routes(mut self, routes: impl Into<Arc<Routes>>) -> Self {
+        self.routes = Some(routes.into());
         self
     }
 

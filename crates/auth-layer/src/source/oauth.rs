@@ -23,6 +23,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! A person logs in, and the grant goes to the store, or without one to [`RefreshToken::adopt`]:
+//!
+//! ```
+//! # async fn example(
+//! #     login: auth_layer::oauth::AuthorizationCode,
+//! #     kept: auth_layer::store::StoredGrant,
+//! #     slot: auth_layer::TokenSlot,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! let grant = login.log_in(|url| { println!("Please open {url}"); Ok(()) }).await?;
+//! kept.put(grant).await?;
+//! slot.changed();
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # The client
 //!
 //! Any Tower service that takes an [`http::Request`] whose body can be made of [`Bytes`](bytes::Bytes), as those of hyper, reqwest and

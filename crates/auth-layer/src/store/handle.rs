@@ -29,7 +29,7 @@ pub struct StoredGrant {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Cleared {
-    /// The access token.
+    /// The access token; empty where a refresh token alone was [put](Grant::refresh_only) and not spent yet.
     pub access_token: Secret,
     /// The refresh token, if there was one.
     pub refresh_token: Option<Secret>,

@@ -148,6 +148,7 @@ async fn give_back(
         Some(kept) => (Some(kept.access_token), kept.refresh_token),
         None => (None, None),
     };
+    let token = token.filter(|token| !token.expose().is_empty());
     let told = shared.source.log_out(LogOut {
         token: token.or(log_out.token),
         refresh_token: refresh_token.or(log_out.refresh_token),

@@ -200,7 +200,7 @@ fn a_table_with_a_mistake_is_not_built() {
         ),
         (
             table().class("execute", "wallet").class("typo", "wallet"),
-            "credential slot `wallet`: no route has the class `typo`",
+            "credential slot `wallet`: the class `typo` is given this slot, but no route has that class",
         ),
         (
             table(),

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use auth_layer::oauth::OAuthClient;
 use auth_layer::store::{MemoryStore, StoreState, Stored};
-use auth_layer::{Grant, Slot};
+use auth_layer::{EventKind, Grant, Slot};
 use bytes::Bytes;
 use call_context::BoxError;
 use http::{Request, Response};
@@ -159,4 +159,64 @@ async fn a_token_of_a_type_that_cannot_be_used_does_not_free_the_refresh_token_t
     let asked = server.asked();
     let spent: Vec<_> = asked.iter().map(|a| &*a.form["refresh_token"]).collect();
     assert_eq!(spent, ["r0"]);
+}
+
+#[tokio::test]
+async fn a_refresh_token_alone_in_a_store_is_spent_by_the_next_fetch() {
+    let server = TokenServer::start(|n, _| token(n, true)).await;
+    let store = MemoryStore::new();
+    let stored = Stored::new(server.client().refresh_token(), store.clone());
+    let kept = stored.grant();
+    let alone = Grant::refresh_only("r0");
+    kept.put(alone).await.expect("kept");
+    let (auth, _, first) = client(Slot::token("person", stored).origin(origin()));
+    let mut events = auth.subscribe();
+    assert_eq!(send(&first).await.expect("an answer"), "Bearer t1");
+    let event = events.next().await.expect("an event");
+    assert_eq!(event.kind, EventKind::Renewed, "no fetch failed before");
+    // The next start finds what came for it.
+    let stored = Stored::new(server.client().refresh_token(), store);
+    let (_, _, second) = client(Slot::token("person", stored).origin(origin()));
+    assert_eq!(send(&second).await.expect("an answer"), "Bearer t1");
+    let asked = server.asked();
+    let spent: Vec<_> = asked.iter().map(|a| &*a.form["refresh_token"]).collect();
+    assert_eq!(spent, ["r0"]);
+}
+
+#[tokio::test]
+async fn a_refresh_token_alone_is_given_back_without_an_empty_access_token() {
+    let server = TokenServer::start(|_, _| json(200, "")).await;
+    let oauth = server.client().revocation_url(&server.url("/revoke"));
+    let source = oauth.expect("a loopback URL").refresh_token();
+    let stored = Stored::new(source, MemoryStore::new());
+    let kept = stored.grant();
+    let alone = Grant::refresh_only("r0");
+    kept.put(alone).await.expect("kept");
+    let (auth, ..) = client(Slot::token("person", stored).origin(origin()));
+    let slot = auth.token("person").expect("a slot");
+    slot.log_out().await.expect("given back");
+    let asked = server.asked();
+    let given: Vec<_> = asked.iter().map(|asked| &*asked.form["token"]).collect();
+    assert_eq!(given, ["r0"]);
+}
+
+#[tokio::test]
+async fn a_grant_that_the_source_adopts_is_handed_out_and_kept_by_the_store() {
+    let server = TokenServer::start(|_, _| json(400, r#"{"error":"invalid_grant"}"#)).await;
+    let store = MemoryStore::new();
+    let source = server.client().refresh_token();
+    let stored = Stored::new(source.clone(), store.clone());
+    let kept = stored.grant();
+    let alone = Grant::refresh_only("r0");
+    kept.put(alone).await.expect("kept");
+    let (auth, _, first) = client(Slot::token("person", stored).origin(origin()));
+    send(&first).await.expect_err("refused for good");
+    source.adopt(Grant::new("n1").expires_in(3600).refresh_token("s1"));
+    auth.token("person").expect("a slot").changed();
+    assert_eq!(send(&first).await.expect("an answer"), "Bearer n1");
+    // The next start.
+    let stored = Stored::new(server.client().refresh_token(), store);
+    let (_, _, second) = client(Slot::token("person", stored).origin(origin()));
+    assert_eq!(send(&second).await.expect("an answer"), "Bearer n1");
+    assert_eq!(server.asked().len(), 1);
 }

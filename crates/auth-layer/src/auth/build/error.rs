@@ -76,7 +76,10 @@ impl fmt::Display for BuildError {
                 "the name could be that of a tenant of `{tenants}`; give it one that does not begin with `{tenants}/`"
             ),
             Mistake::ClassTwice(class) => write!(f, "the class `{class}` has a slot already"),
-            Mistake::ClassWithoutRoute(class) => write!(f, "no route has the class `{class}`"),
+            Mistake::ClassWithoutRoute(class) => write!(
+                f,
+                "the class `{class}` is given this slot, but no route has that class"
+            ),
             Mistake::ClassWithoutSlot(class) => write!(
                 f,
                 "the class `{class}` has no slot; give it one, `Slot::none` if it needs no credential"

@@ -61,13 +61,24 @@ const fn passing(name: &'static str) -> Code {
 
 pub(super) const INVALID_GRANT: &str = "invalid_grant";
 
-const LOG_IN: &str = "a person must log in again";
+macro_rules! log_in {
+    ($what:literal) => {
+        concat!(
+            $what,
+            ", and the grant go to `StoredGrant::put` where there is a store, else to `RefreshToken::adopt`; then call `TokenSlot::changed`"
+        )
+    };
+}
+
+const LOG_IN: &str = log_in!("a person must log in again");
 
 /// RFC 6749, sections 4.1.2.1 and 5.2; RFC 7009, section 2.2.1; RFC 8628, section 3.5; RFC 8707, section 2; OpenID Connect Core, section 3.1.2.6.
 static CODES: [Code; 18] = [
     fatal(
         INVALID_GRANT,
-        "the refresh token or code is spent, revoked or another client's; a person must log in again",
+        log_in!(
+            "the refresh token or code is spent, revoked or another client's; a person must log in again"
+        ),
     ),
     fatal(
         "invalid_client",
@@ -216,7 +227,7 @@ impl fmt::Display for OAuthError {
             Why::TooLarge => f.write_str("the OAuth endpoint's answer is too large")?,
             Why::NoAnswer(_) => f.write_str("the OAuth endpoint did not answer")?,
             Why::Body(_) => f.write_str("the OAuth endpoint's answer broke off")?,
-            Why::NoRefreshToken => f.write_str("there is no refresh token; a person must log in, and the grant go to `RefreshToken::adopt`")?,
+            Why::NoRefreshToken => f.write_str(log_in!("there is no refresh token; a person must log in"))?,
         }
         match self.status {
             Some(status) if status != StatusCode::OK => write!(f, " (status {})", status.as_u16()),

@@ -64,8 +64,12 @@ impl RefreshToken {
         self
     }
 
-    /// Takes over the grant of a log-in: the next fetch hands it to the slot, whatever the slot had before. Behind a store, give it
-    /// to the store instead, which is where the next renewal looks.
+    /// Takes over the grant of a log-in: the next fetch hands it to the slot, whatever the slot had before.
+    ///
+    /// Behind a store, give it to [`StoredGrant::put`](crate::store::StoredGrant::put) instead, which is where the next renewal looks.
+    /// A grant that is adopted here arrives too: the next fetch that asks this source hands it out, and the store keeps it. Until then
+    /// it is known to this process alone, a living token in the store goes before it, and where the store
+    /// [needs a human](crate::store::NeedsHuman), this source is not asked.
     ///
     /// Where the slot has refused for good or still has a token, call [`TokenSlot::changed`](crate::TokenSlot::changed) or
     /// [`TokenSlot::invalidate`](crate::TokenSlot::invalidate) afterwards.

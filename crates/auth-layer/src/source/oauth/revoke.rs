@@ -34,7 +34,8 @@ impl OAuthClient {
             let token = RefreshToken::new(token.expose().into());
             outcome = self.give_back(url, token.into()).await;
         }
-        if let Some(token) = token {
+        // A grant of a refresh token alone has an empty one.
+        if let Some(token) = token.filter(|token| !token.expose().is_empty()) {
             let token = AccessToken::new(token.expose().into());
             outcome = outcome.and(self.give_back(url, token.into()).await);
         }

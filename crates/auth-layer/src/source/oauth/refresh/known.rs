@@ -139,11 +139,14 @@ impl Known {
     }
 }
 
-/// The grant with what is left of its lifetime; `None` where it has ended.
+/// The grant with what is left of its lifetime; `None` where it has ended, or has no token to begin with.
 fn left(login: &Login, now: Instant) -> Option<Grant> {
     let mut grant = login.grant.clone();
     if let Some(lifetime) = &mut grant.lifetime {
         *lifetime = lifetime.checked_sub(now.saturating_duration_since(login.since))?;
+    }
+    if grant.token.expose().is_empty() {
+        return None;
     }
     Some(grant)
 }
@@ -239,6 +242,14 @@ mod tests {
         replaced(&mut known, Some(&"r1".into()), &"n2".into());
         assert_eq!(next(&mut known, Some("r1"), now + SECOND * 61), "ask n2");
         assert_eq!(next(&mut known, Some("n2"), now + SECOND * 61), "ask n2");
+    }
+
+    #[test]
+    fn a_refresh_token_alone_is_spent_and_no_empty_token_handed_over() {
+        let now = Instant::now();
+        let mut known = Known::default();
+        known.adopt(Grant::refresh_only("n1"), now);
+        assert_eq!(next(&mut known, None, now), "ask n1");
     }
 
     #[test]
