@@ -183,7 +183,9 @@ impl Quantity {
         Some(match *self {
             Self::Time { of, to } => ns(of)? / ns(to)?,
             Self::Added { of, to } => {
-                let added = |Added { case, bare }| Some(ns(case)? - ns(bare)?);
+                // What takes less than nothing was disturbed while it was measured: that says nothing of anybody.
+                let added =
+                    |Added { case, bare }| Some(ns(case)? - ns(bare)?).filter(|ns| *ns > 0.0);
                 added(of)? / added(to)?
             }
             Self::Cpu { of, to } => wait(of)?.cpu_us_per_grant / wait(to)?.cpu_us_per_grant,
@@ -255,6 +257,18 @@ mod tests {
         assert_eq!(judge(Quantity::Added { of, to }, 1.0), Verdict::Met(0.5));
         let to = added("h", "peer");
         assert_eq!(judge(Quantity::Added { of, to }, 0.3), Verdict::Missed(0.4));
+    }
+
+    #[test]
+    fn what_adds_less_than_nothing_is_no_measurement() {
+        let nonsense = Added {
+            case: ("g", "bare"),
+            bare: ("g", "ours"),
+        };
+        let sense = added("g", "peer");
+        for (of, to) in [(nonsense, sense), (sense, nonsense)] {
+            assert_eq!(judge(Quantity::Added { of, to }, 1.0), Verdict::NotMeasured);
+        }
     }
 
     #[test]

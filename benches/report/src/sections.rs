@@ -37,7 +37,7 @@ pub(crate) const SECTIONS: &[Section] = &[
     },
     Section {
         bench: "credentials",
-        what: "Layers that put a credential on each request; and what a layer that notes the one context adds by itself.",
+        what: "Layers that put a credential on each request; and what a layer that notes the one context adds by itself. From run to run these times vary by a fifth, and what is added by more: a goal that is met or missed by less is neither.",
         goals: goals::CREDENTIALS,
         groups: groups::CREDENTIALS,
         waiters: false,
