@@ -15,6 +15,7 @@ use tower_layer::Layer;
 pub use self::error::IdempotencyKeyError;
 use self::mint::Mint;
 pub use self::service::{IdempotencyKey, IdempotencyKeyFuture};
+use crate::settings::is_idempotent;
 
 /// A layer that puts one idempotency key on each call, so that all attempts at it carry the same.
 ///
@@ -94,11 +95,6 @@ impl Settings {
                 .cloned(),
         }
     }
-}
-
-/// RFC 9110, section 9.2.2.
-fn is_idempotent(method: &Method) -> bool {
-    method.is_safe() || *method == Method::PUT || *method == Method::DELETE
 }
 
 impl Default for IdempotencyKeyLayer {

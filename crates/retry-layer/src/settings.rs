@@ -174,7 +174,7 @@ impl<'a> Terms<'a> {
 }
 
 /// RFC 9110, section 9.2.2.
-fn is_idempotent(method: &Method) -> bool {
+pub(crate) fn is_idempotent(method: &Method) -> bool {
     method.is_safe() || *method == Method::PUT || *method == Method::DELETE
 }
 
