@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | `admit`, `wait`, `end` | who gets a place, who waits for one, and what becomes of it |
 //! | `limiters`, `limiter` | the windows, by number; the limits of one key, and the line before them |
+//! | `memory` | what those limits remember beside their places |
 //! | `line`, `waiter`, `waiters` | who waits, in which order, who has been offered a place |
 //! | `serve` | who is offered what has become free |
 //! | `lookouts` | who looks after a line, and when |
@@ -23,6 +24,7 @@ pub(crate) mod limiter;
 pub(crate) mod limiters;
 mod line;
 mod lookouts;
+mod memory;
 pub(crate) mod outcome;
 mod serve;
 mod wait;
@@ -40,13 +42,9 @@ use self::waiters::Waiters;
 use crate::lane::Lane;
 use crate::moment::Moment;
 use crate::quota::{Quotas, Start, Tier};
-use crate::server::clock::ServerClock;
 use crate::shape::rolling::Places;
 use crate::shape::sight::Turn;
 use crate::shape::tiers::{AllTerms, Tiers};
-
-/// By how many parts in a million the server's clock may differ from ours in rate, as far as the bounds of its windows go.
-const DRIFT: u32 = 1000;
 
 /// Windows under one lock, and who waits for them.
 #[derive(Debug)]
@@ -55,10 +53,6 @@ pub(crate) struct Book {
     limiters: Limiters,
     waiters: Waiters,
     admissions: u64,
-    server: ServerClock,
-    /// How many windows follow the server's clock. Where there are several, their servers may differ: then nothing is learned, and
-    /// places are held as in a rolling window.
-    aligned: u32,
     /// When the program that keeps the book began.
     began: Moment,
 }
@@ -87,8 +81,6 @@ impl Book {
             limiters: Limiters::default(),
             waiters: Waiters::default(),
             admissions: 0,
-            server: ServerClock::new(DRIFT),
-            aligned: 0,
             began: now,
         }
     }
@@ -123,19 +115,11 @@ impl Book {
         let Group { terms, start, .. } = &self.groups[group as usize];
         let mut limiter = Limiter::new(group, Tiers::new(terms, now), now);
         limiter.key = key;
-        let began = self.began;
         match start {
             Start::Empty => {}
             Start::Seeded => limiter.seeding = Seeding::Unknown,
             // What the program before this one had in flight is abandoned.
-            Start::Full => limiter.tiers.for_windows(terms, |terms, window| {
-                let free_at = terms.abandoned(began, &self.server);
-                window.concede(terms, window.limit(), free_at);
-            }),
-        }
-        if terms.are_aligned() {
-            self.aligned += 1;
-            self.server = ServerClock::new(DRIFT);
+            Start::Full => limiter.take_to_be_full(terms, self.began),
         }
         self.limiters.insert(limiter)
     }
@@ -188,7 +172,7 @@ impl Book {
             None => (Places::of_first(claim.cost), 1),
         };
         let alone = (requests, claim.cost);
-        limiter.turn_in_line(terms, &self.server, now, lane, places, alone)
+        limiter.turn_in_line(terms, now, lane, places, alone)
     }
 
     /// When a request that comes now could be admitted, if all before it are served and nothing is given back.

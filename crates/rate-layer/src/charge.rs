@@ -17,7 +17,8 @@ use crate::shape::rolling::Correction;
 /// learn the cost from the body; what stands in the headers is set right by [`Rule::correct`](crate::Rule::correct).
 ///
 /// More than was free may be charged: then nothing is admitted until enough of it has left the window. Once the request itself has
-/// left the window, setting the cost changes nothing; nor once its key has been forgotten, which a charge of 0 may bring about. A [`Pace`](crate::Pace) keeps to what was admitted.
+/// left the window, setting the cost changes nothing; until then its key is not forgotten, also where it is said to have cost
+/// nothing. A [`Pace`](crate::Pace) keeps to what was admitted.
 #[derive(Clone, Debug)]
 pub struct Charge {
     domain: Arc<Domain>,

@@ -273,8 +273,11 @@ impl Window {
     /// ([`CostTooHigh`](crate::RateErrorKind::CostTooHigh)). A reserve shrinks as far as it must to leave one place for the
     /// rest.
     ///
-    /// Says whether there is a window: a [`Pace`](crate::Pace) alone has no limit to change. Where several hold,
-    /// [`set_limit_of`](Self::set_limit_of) says which one is meant.
+    /// Says whether there is a window: a [`Pace`](crate::Pace) alone has no limit to change, and of [`Windows`] there may be [no
+    /// room](Windows::window) for the one of a key that was forgotten. Where several hold, [`set_limit_of`](Self::set_limit_of)
+    /// says which one is meant.
+    ///
+    /// A key whose limit is another one than it began with is kept until the limit is set back.
     pub fn set_limit(&self, limit: NonZeroU32) -> bool {
         self.change_limit(None, limit)
     }
@@ -306,13 +309,16 @@ impl Window {
     /// Admits nothing until it is [resumed](Self::resume). What is under way goes on.
     ///
     /// Requests that come meanwhile wait, as long as they may.
-    pub fn pause(&self) {
-        self.change(Book::pause);
+    ///
+    /// Says whether it has come to that: of [`Windows`], there may be [no room](Windows::window) for the one of a key that was
+    /// forgotten.
+    pub fn pause(&self) -> bool {
+        self.change(Book::pause).is_some()
     }
 
-    /// Ends a [pause](Self::pause), at once and for all who have asked for one.
-    pub fn resume(&self) {
-        self.change(Book::resume);
+    /// Ends a [pause](Self::pause), at once and for all who have asked for one. Says whether it has, as that does.
+    pub fn resume(&self) -> bool {
+        self.change(Book::resume).is_some()
     }
 
     /// The first of the windows that it was made for, if it was made for one.

@@ -239,9 +239,7 @@ impl Rolling {
         by: Correction,
     ) -> u32 {
         self.expire(terms, now.max(self.seen));
-        let answered = terms.answered(by.answered, server);
-        let departed = by.departed.and_then(|departed| terms.departed(departed));
-        let free_at = departed.map_or(answered, |free_at| free_at.min(answered));
+        let free_at = terms.corrected(by, server);
         if free_at <= self.seen {
             return by.cost;
         }

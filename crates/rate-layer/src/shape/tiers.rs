@@ -90,6 +90,17 @@ impl AllTerms {
         self.need_the_time
     }
 
+    /// When the last place frees of a request that has cost something else.
+    pub(crate) fn corrected(&self, by: Correction, server: &ServerClock) -> Moment {
+        let free_at = self.windows().map(|terms| terms.corrected(by, server));
+        free_at.max().unwrap_or(Moment::START)
+    }
+
+    /// Whether one of them becomes what the server states.
+    pub(crate) fn adopt(&self) -> bool {
+        self.windows().any(|terms| terms.quota.ceiling() > 0)
+    }
+
     /// Whether one of them follows the server's clock.
     pub(crate) fn are_aligned(&self) -> bool {
         self.windows().any(|terms| terms.quota.is_aligned())
@@ -371,6 +382,12 @@ impl Tiers {
             Tier::Window(rolling) => rolling.is_empty(),
             Tier::Pace(pacer) => pacer.is_empty(),
         })
+    }
+
+    /// Whether a limit is another one than at first.
+    pub(crate) fn are_changed(&self, terms: &AllTerms) -> bool {
+        let mut limits = self.windows().zip(terms.windows());
+        limits.any(|(window, terms)| window.limit() != terms.quota.limit())
     }
 
     /// Whether those that do not go first hold nothing in any of the windows. At a pace nobody holds anything.
