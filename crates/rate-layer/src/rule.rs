@@ -73,6 +73,8 @@ impl Rule {
     }
 
     /// Puts a [`Charge`](crate::Charge) into the extensions of each response: for servers that tell the cost in the body.
+    ///
+    /// There is one for all that ask, in this layer and those around it.
     pub fn charged_later(mut self) -> Self {
         self.charged_later = true;
         self
