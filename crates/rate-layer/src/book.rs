@@ -11,8 +11,9 @@
 //! | `line`, `waiter`, `waiters` | who waits, in which order, who has been offered a place |
 //! | `serve` | who is offered what has become free |
 //! | `lookouts` | who looks after a line, and when |
-//! | `answer` | what the server says of its limits |
+//! | `answer`, `unheard` | what the server says of its limits, and what of it nobody heeds |
 //! | `control` | what the program changes while requests wait |
+//! | `reading` | what there is to see |
 //! | `keys` | which window belongs to a key, and which may be forgotten |
 
 mod admit;
@@ -26,7 +27,9 @@ mod line;
 mod lookouts;
 mod memory;
 pub(crate) mod outcome;
+mod reading;
 mod serve;
+mod unheard;
 mod wait;
 pub(crate) mod waiter;
 mod waiters;
@@ -36,13 +39,13 @@ pub(crate) use self::answer::Answer;
 use self::keys::Keys;
 use self::limiter::{Limiter, Seeding};
 use self::limiters::{Id, Limiters};
-use self::outcome::{Reading, Tally};
-use self::waiter::{Claim, Ticket};
+use self::outcome::Tally;
+use self::unheard::Unheard;
+use self::waiter::Claim;
 use self::waiters::Waiters;
 use crate::lane::Lane;
 use crate::moment::Moment;
 use crate::quota::{Quotas, Start, Tier};
-use crate::shape::rolling::Places;
 use crate::shape::sight::Turn;
 use crate::shape::tiers::{AllTerms, Tiers};
 
@@ -63,6 +66,8 @@ struct Group {
     terms: AllTerms,
     start: Start,
     tally: Tally,
+    /// What the log has been told that the server states, and none of the windows heeds.
+    unheard: Unheard,
     keys: Option<Keys>,
 }
 
@@ -106,6 +111,7 @@ impl Book {
             terms: AllTerms::new(quotas),
             start,
             tally: Tally::default(),
+            unheard: Unheard::default(),
             keys,
         });
         u32::try_from(self.groups.len() - 1).unwrap_or(u32::MAX)
@@ -132,30 +138,6 @@ impl Book {
             .any(|claim| self.limiters.has(claim.id) && self.limiters[claim.id.index].is_held_up())
     }
 
-    /// What there is to see at `now`.
-    pub(crate) fn reading(&mut self, now: Moment, id: Id) -> Option<Reading> {
-        if !self.limiters.has(id) {
-            return None;
-        }
-        let limiter = &mut self.limiters[id.index];
-        let group = &self.groups[limiter.group as usize];
-        limiter.expire(&group.terms, now);
-        // The tightest tells most.
-        let window = limiter.tiers.windows().min_by_key(|window| window.room());
-        let (limit, closing, in_flight) = window.map_or((0, 0, 0), |window| {
-            (window.limit(), window.closing(), window.in_flight())
-        });
-        Some(Reading {
-            limit,
-            closing,
-            in_flight,
-            waiting: limiter.members(),
-            paused: limiter.paused,
-            next_free: self.newcomers_turn(now, &Claim::new(id, 1), Lane::Rest).at,
-            tally: self.groups[self.limiters[id.index].group as usize].tally,
-        })
-    }
-
     /// The number of the last admission.
     pub(crate) fn admissions(&self) -> u64 {
         self.admissions
@@ -164,13 +146,7 @@ impl Book {
     fn newcomers_turn(&self, now: Moment, claim: &Claim, lane: Lane) -> Turn {
         let limiter = &self.limiters[claim.id.index];
         let terms = &self.groups[limiter.group as usize].terms;
-        let (places, requests) = match &limiter.line {
-            Some(line) => {
-                let before = line.ahead_in_lane(lane, Ticket::NEWCOMER);
-                (line.places(lane, claim.cost), before as u64 + 1)
-            }
-            None => (Places::of_first(claim.cost), 1),
-        };
+        let (places, requests) = limiter.with_newcomer(lane, claim.cost);
         let alone = (requests, claim.cost);
         limiter.turn_in_line(terms, now, lane, places, alone)
     }

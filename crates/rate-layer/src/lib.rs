@@ -47,6 +47,7 @@
 //! | debug | `a request has departed and brings no headers: …` | |
 //! | warn | `the server says that the limit is exceeded` | `pause` |
 //! | info | `adopts the limit that the server states` | `limit`, `before` |
+//! | warn | `the server states a limit that is about none of the windows, …`; each once, and no more than eight of one kind of windows | `limit`, `window` |
 //! | warn | `a response was to say how much of the limit is left, and does not: …` | |
 //!
 //! # Features
@@ -138,5 +139,5 @@ pub use self::{
     server::{Dialect, Draft6, Draft7, Ietf, ResetForm, Standard, UsedWeight, XRateLimit},
     service::RateLimit,
     throttle::{ResponseHead, Throttle},
-    window::{Counts, Snapshot, Window},
+    window::{Counts, Snapshot, TierSnapshot, Window},
 };

@@ -90,7 +90,8 @@ impl Rule {
     /// [`Start::Seeded`](crate::Start::Seeded) rest on it as well.
     ///
     /// Where several windows hold, servers that do not say which they mean are told apart by
-    /// [`XRateLimit::window`](crate::XRateLimit::window); what cannot be told apart is ignored. A closure needs its argument types written
+    /// [`XRateLimit::window`](crate::XRateLimit::window); what cannot be told apart, or is about a
+    /// window that there is not, is not heeded: the log is told of each once, and they are [counted](crate::Counts::unheard). A closure needs its argument types written
     /// out, as [`Dialect`] shows.
     ///
     /// Nothing is read by default: the window needs no help where nobody else uses the key, and a `Retry-After` is obeyed in

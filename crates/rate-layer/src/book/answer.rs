@@ -128,7 +128,8 @@ impl Book {
         wakes: &mut Wakes,
     ) -> Heard {
         let limiter = &mut self.limiters[claim.id.index];
-        let terms = &self.groups[limiter.group as usize].terms;
+        let group = &mut self.groups[limiter.group as usize];
+        let terms = &group.terms;
         let freed = limiter.tiers.freed().wrapping_sub(claim.freed);
         let stated = answer.stated.iter().find(|(rule, _)| *rule == claim.rule);
         let stated = stated.map_or(&[][..], |(_, statements)| statements.as_slice());
@@ -137,12 +138,15 @@ impl Book {
         let is_newest = answer.admission > adopted_at;
         let alone = terms.windows().count() == 1;
         let (mut told, mut adopted, mut lowers) = (false, false, false);
+        // A bit for each statement.
+        let mut heard = 0_u8;
         let server = Memory::server_of(memory);
         limiter.tiers.for_windows(terms, |terms, window| {
-            for stated in stated {
+            for (number, stated) in stated.iter().enumerate() {
                 if !is_about(stated, terms, window, alone) {
                     continue;
                 }
+                heard |= 1 << number;
                 let before = window.limit();
                 if is_newest && adopt(stated, terms, window) {
                     adopted = true;
@@ -162,6 +166,15 @@ impl Book {
                 }
             }
         });
+        for (number, stated) in stated.iter().enumerate() {
+            if heard & (1 << number) == 0 {
+                group.tally.unheard += 1;
+                if group.unheard.is_news(stated) {
+                    let Stated { limit, window, .. } = *stated;
+                    wakes.note(Note::Unheard { limit, window });
+                }
+            }
+        }
         if adopted {
             limiter.memory_mut().adopted_at = answer.admission;
         }

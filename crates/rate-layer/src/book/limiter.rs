@@ -2,14 +2,14 @@
 
 use crate::book::line::Line;
 use crate::book::memory::Memory;
-use crate::book::waiter::Claim;
+use crate::book::waiter::{Claim, Ticket};
 use crate::lane::Lane;
 use crate::moment::Moment;
 use crate::server::clock::ServerClock;
 use crate::shape::rolling::{Correction, Ending, Held, Places, Rolling};
 use crate::shape::sight::Turn;
 use crate::shape::terms::Terms;
-use crate::shape::tiers::{AllTerms, Tiers};
+use crate::shape::tiers::{AllTerms, One, Tiers};
 
 /// Whether it is known what the server has counted already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,6 +190,27 @@ impl Limiter {
             },
             _ => turn,
         }
+    }
+
+    /// What is in line before a newcomer of `lane` that wants `cost` places, with itself: the places, and the requests of its lane.
+    pub(crate) fn with_newcomer(&self, lane: Lane, cost: u32) -> (Places, u64) {
+        match &self.line {
+            Some(line) => {
+                let before = line.ahead_in_lane(lane, Ticket::NEWCOMER);
+                (line.places(lane, cost), before as u64 + 1)
+            }
+            None => (Places::of_first(cost), 1),
+        }
+    }
+
+    /// When a newcomer of the rest that wants one place has its turn, as far as one of the limits goes.
+    pub(crate) fn newcomers_turn_by(&self, one: One<'_>, now: Moment) -> Moment {
+        let (places, requests) = self.with_newcomer(Lane::Rest, 1);
+        let mut turn = one.turn(self.server(), now, Lane::Rest, places).at;
+        if self.has_in_line(Lane::First) {
+            turn = turn.min(one.turn_of_rest(self.server(), now, requests, 1));
+        }
+        turn.max(self.closed_until)
     }
 
     /// When the last of the next `requests` of the rest may go, if each goes before all others as soon as the rest hold
