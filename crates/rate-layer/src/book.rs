@@ -37,7 +37,7 @@ mod waiters;
 #[cfg(not(loom))]
 pub(crate) use self::answer::Answer;
 use self::keys::Keys;
-use self::limiter::{Limiter, Seeding};
+use self::limiter::Limiter;
 use self::limiters::{Id, Limiters};
 use self::outcome::Tally;
 use self::unheard::Unheard;
@@ -45,7 +45,7 @@ use self::waiter::Claim;
 use self::waiters::Waiters;
 use crate::lane::Lane;
 use crate::moment::Moment;
-use crate::quota::{Quotas, Start, Tier};
+use crate::quota::Quotas;
 use crate::shape::sight::Turn;
 use crate::shape::tiers::{AllTerms, Tiers};
 
@@ -64,7 +64,6 @@ pub(crate) struct Book {
 #[derive(Debug)]
 struct Group {
     terms: AllTerms,
-    start: Start,
     tally: Tally,
     /// What the log has been told that the server states, and none of the windows heeds.
     unheard: Unheard,
@@ -98,18 +97,8 @@ impl Book {
 
     /// Adds a kind of windows; says its number.
     fn open_group(&mut self, quotas: &Quotas, keys: Option<Keys>) -> u32 {
-        let starts = |wanted: Start| {
-            let mut tiers = quotas.tiers().iter();
-            tiers.any(|tier| matches!(tier, Tier::Window(quota) if quota.starts() == wanted))
-        };
-        let start = match (starts(Start::Seeded), starts(Start::Full)) {
-            (true, _) => Start::Seeded,
-            (_, true) => Start::Full,
-            _ => Start::Empty,
-        };
         self.groups.push(Group {
             terms: AllTerms::new(quotas),
-            start,
             tally: Tally::default(),
             unheard: Unheard::default(),
             keys,
@@ -118,15 +107,10 @@ impl Book {
     }
 
     fn open_limiter(&mut self, now: Moment, group: u32, key: Option<Box<[u8]>>) -> Id {
-        let Group { terms, start, .. } = &self.groups[group as usize];
+        let terms = &self.groups[group as usize].terms;
         let mut limiter = Limiter::new(group, Tiers::new(terms, now), now);
         limiter.key = key;
-        match start {
-            Start::Empty => {}
-            Start::Seeded => limiter.seeding = Seeding::Unknown,
-            // What the program before this one had in flight is abandoned.
-            Start::Full => limiter.take_to_be_full(terms, self.began),
-        }
+        limiter.begin(terms, self.began);
         self.limiters.insert(limiter)
     }
 

@@ -34,7 +34,7 @@
 //! | `window`, `keyed`, `place`, `charge` | handles: to windows, to those of keys, to places, to what they cost |
 //! | `tenure`, `seat` | what a request holds from admission to end; what a call of a layer holds |
 //! | `wants`, `turn` | what a request needs, and its way to it |
-//! | `layer`, `rule`, `limits`, `service`, `prepare`, `future`, `response`, `detach` | the Tower shell |
+//! | `layer`, `rule`, `limits`, `settings`, `contradictions`, `service`, `prepare`, `future`, `response`, `detach` | the Tower shell |
 //!
 //! # Events
 //!
@@ -75,6 +75,8 @@ mod sync;
 mod charge;
 #[cfg(not(loom))]
 mod clock;
+#[cfg(not(loom))]
+mod contradictions;
 #[cfg(not(loom))]
 mod detach;
 #[cfg(not(loom))]

@@ -153,7 +153,8 @@ impl Quota {
     /// Reserves `places` for the requests that [go first](crate::RateLayer::first).
     ///
     /// The others may use the rest, which is one place at least. 0 by default: what goes first then only overtakes. Without
-    /// [`first`](crate::RateLayer::first) or [`first_if`](crate::RateLayer::first_if) nobody can use the reserve.
+    /// [`first`](crate::RateLayer::first) or [`first_if`](crate::RateLayer::first_if), in this layer or in another one that shares
+    /// the window, nobody can use the reserve.
     ///
     /// # Panics
     ///

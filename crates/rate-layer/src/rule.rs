@@ -129,6 +129,16 @@ impl Rule {
         self.charged_later
     }
 
+    /// Whether it says more than which requests it counts.
+    pub(crate) fn says_how_to_count(&self) -> bool {
+        self.cost.is_some() || self.reads_responses()
+    }
+
+    /// Whether what a request has cost may be another thing after its answer.
+    pub(crate) fn sets_costs_right(&self) -> bool {
+        self.correct.is_some() || self.charged_later
+    }
+
     /// Whether anything in a response, but that it has come, makes a difference.
     pub(crate) fn reads_responses(&self) -> bool {
         self.correct.is_some() || self.dialect.is_some() || self.charged_later

@@ -5,6 +5,7 @@ use crate::book::memory::Memory;
 use crate::book::waiter::{Claim, Ticket};
 use crate::lane::Lane;
 use crate::moment::Moment;
+use crate::quota::Start;
 use crate::server::clock::ServerClock;
 use crate::shape::rolling::{Correction, Ending, Held, Places, Rolling};
 use crate::shape::sight::Turn;
@@ -278,6 +279,21 @@ impl Limiter {
 
     pub(crate) fn memory_mut(&mut self) -> &mut Memory {
         self.memory.get_or_insert_default()
+    }
+
+    /// Begins with what each quota says. What the program before this one had in flight was abandoned when this one `began`.
+    pub(crate) fn begin(&mut self, terms: &AllTerms, began: Moment) {
+        let server = Memory::server_of(self.memory.as_deref());
+        let seeding = &mut self.seeding;
+        self.tiers
+            .for_windows(terms, |terms, window| match terms.quota.starts() {
+                Start::Empty => {}
+                Start::Seeded => *seeding = Seeding::Unknown,
+                Start::Full => {
+                    let free_at = terms.abandoned(began, server);
+                    window.concede(terms, window.limit(), free_at);
+                }
+            });
     }
 
     /// Takes all places to be taken by others, as those would have taken them that were abandoned at `then`.
