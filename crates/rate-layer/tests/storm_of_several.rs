@@ -4,9 +4,17 @@
 
 mod support;
 
+use std::convert::Infallible;
+use std::future::poll_fn;
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use call_context::BoxError;
+use http::{Request, Response};
 use rate_layer::{
     Key, Keyed, Quota, RateError, RateErrorKind, RateLayer, RequestHead, Rule, SECOND, Window,
     Windows,
@@ -14,7 +22,7 @@ use rate_layer::{
 use support::{Label, MS, Seen, Server, labelled};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
-use tower::{Layer, ServiceExt};
+use tower::{Layer, Service, ServiceExt};
 
 const GRACE: Duration = Duration::from_millis(20);
 const SHORT: Quota = Quota::rolling(20, Duration::from_millis(40)).grace(GRACE);
@@ -122,17 +130,71 @@ fn worst(seen: &[Seen], window: Duration, weight: impl Fn(u32) -> u32) -> u32 {
 
 type Task = JoinHandle<Option<RateErrorKind>>;
 
-/// A call that gives up by itself, if at all, after `patience`. Says how it was turned away, if it was.
-fn task<C>(client: C, label: u32, patience: Duration) -> Task
+/// The server behind a connection that is ready at once, or when it has been asked a few times more.
+#[derive(Debug)]
+struct Unready {
+    server: Server,
+    asked: u32,
+    clones: Arc<AtomicU32>,
+}
+
+impl Clone for Unready {
+    fn clone(&self) -> Self {
+        Self {
+            server: self.server.clone(),
+            asked: self.clones.fetch_add(1, Ordering::Relaxed) % 4,
+            clones: Arc::clone(&self.clones),
+        }
+    }
+}
+
+impl Service<Request<()>> for Unready {
+    type Response = Response<()>;
+    type Error = Infallible;
+    type Future = <Server as Service<Request<()>>>::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        match self.asked.checked_sub(1) {
+            None => self.server.poll_ready(cx),
+            Some(left) => {
+                self.asked = left;
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    }
+
+    fn call(&mut self, request: Request<()>) -> Self::Future {
+        self.server.call(request)
+    }
+}
+
+/// When a call is dropped by its caller, if nobody aborts it.
+#[derive(Clone, Copy)]
+struct Fate {
+    patience: Duration,
+    /// After so many polls, when it is woken again: by an offer, or the answer.
+    polls: u32,
+}
+
+/// A call that is dropped when its `fate` says. Says how it was turned away, if it was.
+fn task<C>(client: C, label: u32, fate: Fate) -> Task
 where
-    C: tower::Service<http::Request<()>, Response = http::Response<()>> + Send + 'static,
-    C::Error: Into<call_context::BoxError> + Send,
+    C: Service<Request<()>, Response = Response<()>, Error = BoxError> + Send + 'static,
     C::Future: Send,
 {
     tokio::spawn(async move {
-        let call = client.oneshot(labelled(label));
-        let outcome = timeout(patience, call).await.ok()?;
-        let error = outcome.err()?.into();
+        let mut call = pin!(client.oneshot(labelled(label)));
+        let mut left = fate.polls;
+        let call = poll_fn(|cx| match left.checked_sub(1) {
+            None => Poll::Ready(None),
+            Some(less) => {
+                left = less;
+                call.as_mut().poll(cx).map(Some)
+            }
+        });
+        let outcome = timeout(fate.patience, call).await.ok()??;
+        let error = outcome.err()?;
         let error = error.downcast_ref::<RateError>().expect("ours");
         Some(error.kind())
     })
@@ -140,7 +202,12 @@ where
 
 async fn storm(seed: u64) {
     let limits = Limits::new();
-    let server = Server::with_latencies((0..TASKS).map(|number| number % 4 * MS)).grace(GRACE);
+    let server = Server::with_latencies((0..TASKS).map(|number| number % 13 * MS)).grace(GRACE);
+    let client = Unready {
+        server: server.clone(),
+        asked: 0,
+        clones: Arc::default(),
+    };
     let layer = |rule: Rule| {
         let layer = RateLayer::new(rule).max_wait(60 * SECOND);
         layer.first_if(|head| label_of(head) % 7 == 0)
@@ -148,27 +215,32 @@ async fn storm(seed: u64) {
     // The same windows in different orders; and calls that go on without their callers.
     let forth = layer(Rule::new(limits.total.clone())).also(limits.by_key());
     let back = layer(limits.by_key()).also(Rule::new(limits.total.clone()));
-    let detached = forth.clone().detach().layer(server.clone());
-    let (forth, back) = (forth.layer(server.clone()), back.layer(server.clone()));
+    let detached = forth.clone().detach().layer(client.clone());
+    let (forth, back) = (forth.layer(client.clone()), back.layer(client));
 
     let mut dice = Dice(seed);
     let mut tasks = Vec::new();
     let mut killers = Vec::new();
     for _ in 0..TASKS {
         let label = label(dice.roll(KEYS), 1 + dice.roll(3));
-        let patience = match dice.roll(4) {
-            0 => dice.roll(80) * MS,
-            _ => 60 * SECOND,
+        let mut fate = Fate {
+            patience: 60 * SECOND,
+            polls: u32::MAX,
         };
+        match dice.roll(4) {
+            0 => fate.patience = dice.roll(80) * MS,
+            1 => fate.polls = 1 + dice.roll(5),
+            _ => {}
+        }
         let task = match dice.roll(3) {
-            0 => task(forth.clone(), label, patience),
-            1 => task(back.clone(), label, patience),
-            _ => task(detached.clone(), label, patience),
+            0 => task(forth.clone(), label, fate),
+            1 => task(back.clone(), label, fate),
+            _ => task(detached.clone(), label, fate),
         };
         let handle = task.abort_handle();
         tasks.push(task);
         let (yields, after) = (dice.roll(12), dice.roll(60) * MS);
-        match dice.roll(4) {
+        match dice.roll(6) {
             // Between one poll and the next, or while it is polled on another thread.
             0 => killers.push(tokio::spawn(async move {
                 for _ in 0..yields {
@@ -205,8 +277,10 @@ async fn storm(seed: u64) {
     limits.assert_all_over();
     let seen = server.seen();
     let departed = seen.len() as u64;
+    let counts = limits.total.snapshot().counts;
+    assert!(counts.given_back > 0 && counts.abandoned > 0, "{counts:?}");
     for counts in [
-        limits.total.snapshot().counts,
+        counts,
         limits.accounts.window(0).expect("room").snapshot().counts,
     ] {
         assert_eq!(counts.admitted, departed + counts.given_back, "{counts:?}");
