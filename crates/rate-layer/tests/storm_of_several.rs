@@ -210,7 +210,7 @@ async fn storm(seed: u64) {
     };
     let layer = |rule: Rule| {
         let layer = RateLayer::new(rule).max_wait(60 * SECOND);
-        layer.first_if(|head| label_of(head) % 7 == 0)
+        layer.first_if(|head| label_of(head).is_multiple_of(7))
     };
     // The same windows in different orders; and calls that go on without their callers.
     let forth = layer(Rule::new(limits.total.clone())).also(limits.by_key());
