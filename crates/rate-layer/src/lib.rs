@@ -31,7 +31,7 @@
 //! | `book` | windows that are taken together, and who waits for them: who gets a place; pure |
 //! | `server` | what a response says about limits, and when the server's windows end; pure |
 //! | `shared`, `domain` | one short lock around a book; wakes outside of it; its clock |
-//! | `window`, `keyed`, `place`, `charge` | handles: to windows, to those of keys, to places, to what they cost |
+//! | `window`, `snapshot`, `keyed`, `place`, `charge` | handles: to windows, and what there is to see of them; to those of keys, to places, to what they cost |
 //! | `tenure`, `seat` | what a request holds from admission to end; what a call of a layer holds |
 //! | `wants`, `turn` | what a request needs, and its way to it |
 //! | `layer`, `rule`, `limits`, `settings`, `contradictions`, `service`, `prepare`, `future`, `response`, `detach` | the Tower shell |
@@ -108,6 +108,8 @@ mod service;
 #[cfg(not(loom))]
 mod settings;
 #[cfg(not(loom))]
+mod snapshot;
+#[cfg(not(loom))]
 mod tenure;
 #[cfg(not(loom))]
 mod throttle;
@@ -140,6 +142,7 @@ pub use self::{
     rule::Rule,
     server::{Dialect, Draft6, Draft7, Ietf, ResetForm, Standard, UsedWeight, XRateLimit},
     service::RateLimit,
+    snapshot::{Counts, Snapshot, TierSnapshot},
     throttle::{ResponseHead, Throttle},
-    window::{Counts, Snapshot, TierSnapshot, Window},
+    window::Window,
 };
