@@ -7,11 +7,13 @@
 //! | --- | --- |
 //! | `admit`, `wait`, `end` | who gets a place, who waits for one, and what becomes of it |
 //! | `limiters`, `limiter` | the windows, by number; the limits of one key, and the line before them |
+//! | `memory` | what those limits remember beside their places |
 //! | `line`, `waiter`, `waiters` | who waits, in which order, who has been offered a place |
 //! | `serve` | who is offered what has become free |
 //! | `lookouts` | who looks after a line, and when |
-//! | `answer` | what the server says of its limits |
+//! | `answer`, `unheard` | what the server says of its limits, and what of it nobody heeds |
 //! | `control` | what the program changes while requests wait |
+//! | `reading` | what there is to see |
 //! | `keys` | which window belongs to a key, and which may be forgotten |
 
 mod admit;
@@ -23,8 +25,11 @@ pub(crate) mod limiter;
 pub(crate) mod limiters;
 mod line;
 mod lookouts;
+mod memory;
 pub(crate) mod outcome;
+mod reading;
 mod serve;
+mod unheard;
 mod wait;
 pub(crate) mod waiter;
 mod waiters;
@@ -32,21 +37,17 @@ mod waiters;
 #[cfg(not(loom))]
 pub(crate) use self::answer::Answer;
 use self::keys::Keys;
-use self::limiter::{Limiter, Seeding};
+use self::limiter::Limiter;
 use self::limiters::{Id, Limiters};
-use self::outcome::{Reading, Tally};
-use self::waiter::{Claim, Ticket};
+use self::outcome::Tally;
+use self::unheard::Unheard;
+use self::waiter::Claim;
 use self::waiters::Waiters;
 use crate::lane::Lane;
 use crate::moment::Moment;
-use crate::quota::{Quotas, Start, Tier};
-use crate::server::clock::ServerClock;
-use crate::shape::rolling::Places;
+use crate::quota::Quotas;
 use crate::shape::sight::Turn;
 use crate::shape::tiers::{AllTerms, Tiers};
-
-/// By how many parts in a million the server's clock may differ from ours in rate, as far as the bounds of its windows go.
-const DRIFT: u32 = 1000;
 
 /// Windows under one lock, and who waits for them.
 #[derive(Debug)]
@@ -55,10 +56,6 @@ pub(crate) struct Book {
     limiters: Limiters,
     waiters: Waiters,
     admissions: u64,
-    server: ServerClock,
-    /// How many windows follow the server's clock. Where there are several, their servers may differ: then nothing is learned, and
-    /// places are held as in a rolling window.
-    aligned: u32,
     /// When the program that keeps the book began.
     began: Moment,
 }
@@ -67,8 +64,9 @@ pub(crate) struct Book {
 #[derive(Debug)]
 struct Group {
     terms: AllTerms,
-    start: Start,
     tally: Tally,
+    /// What the log has been told that the server states, and none of the windows heeds.
+    unheard: Unheard,
     keys: Option<Keys>,
 }
 
@@ -87,8 +85,6 @@ impl Book {
             limiters: Limiters::default(),
             waiters: Waiters::default(),
             admissions: 0,
-            server: ServerClock::new(DRIFT),
-            aligned: 0,
             began: now,
         }
     }
@@ -101,42 +97,20 @@ impl Book {
 
     /// Adds a kind of windows; says its number.
     fn open_group(&mut self, quotas: &Quotas, keys: Option<Keys>) -> u32 {
-        let starts = |wanted: Start| {
-            let mut tiers = quotas.tiers().iter();
-            tiers.any(|tier| matches!(tier, Tier::Window(quota) if quota.starts() == wanted))
-        };
-        let start = match (starts(Start::Seeded), starts(Start::Full)) {
-            (true, _) => Start::Seeded,
-            (_, true) => Start::Full,
-            _ => Start::Empty,
-        };
         self.groups.push(Group {
             terms: AllTerms::new(quotas),
-            start,
             tally: Tally::default(),
+            unheard: Unheard::default(),
             keys,
         });
         u32::try_from(self.groups.len() - 1).unwrap_or(u32::MAX)
     }
 
     fn open_limiter(&mut self, now: Moment, group: u32, key: Option<Box<[u8]>>) -> Id {
-        let Group { terms, start, .. } = &self.groups[group as usize];
+        let terms = &self.groups[group as usize].terms;
         let mut limiter = Limiter::new(group, Tiers::new(terms, now), now);
         limiter.key = key;
-        let began = self.began;
-        match start {
-            Start::Empty => {}
-            Start::Seeded => limiter.seeding = Seeding::Unknown,
-            // What the program before this one had in flight is abandoned.
-            Start::Full => limiter.tiers.for_windows(terms, |terms, window| {
-                let free_at = terms.abandoned(began, &self.server);
-                window.concede(terms, window.limit(), free_at);
-            }),
-        }
-        if terms.are_aligned() {
-            self.aligned += 1;
-            self.server = ServerClock::new(DRIFT);
-        }
+        limiter.begin(terms, self.began);
         self.limiters.insert(limiter)
     }
 
@@ -148,30 +122,6 @@ impl Book {
             .any(|claim| self.limiters.has(claim.id) && self.limiters[claim.id.index].is_held_up())
     }
 
-    /// What there is to see at `now`.
-    pub(crate) fn reading(&mut self, now: Moment, id: Id) -> Option<Reading> {
-        if !self.limiters.has(id) {
-            return None;
-        }
-        let limiter = &mut self.limiters[id.index];
-        let group = &self.groups[limiter.group as usize];
-        limiter.expire(&group.terms, now);
-        // The tightest tells most.
-        let window = limiter.tiers.windows().min_by_key(|window| window.room());
-        let (limit, closing, in_flight) = window.map_or((0, 0, 0), |window| {
-            (window.limit(), window.closing(), window.in_flight())
-        });
-        Some(Reading {
-            limit,
-            closing,
-            in_flight,
-            waiting: limiter.members(),
-            paused: limiter.paused,
-            next_free: self.newcomers_turn(now, &Claim::new(id, 1), Lane::Rest).at,
-            tally: self.groups[self.limiters[id.index].group as usize].tally,
-        })
-    }
-
     /// The number of the last admission.
     pub(crate) fn admissions(&self) -> u64 {
         self.admissions
@@ -180,15 +130,9 @@ impl Book {
     fn newcomers_turn(&self, now: Moment, claim: &Claim, lane: Lane) -> Turn {
         let limiter = &self.limiters[claim.id.index];
         let terms = &self.groups[limiter.group as usize].terms;
-        let (places, requests) = match &limiter.line {
-            Some(line) => {
-                let before = line.ahead_in_lane(lane, Ticket::NEWCOMER);
-                (line.places(lane, claim.cost), before as u64 + 1)
-            }
-            None => (Places::of_first(claim.cost), 1),
-        };
+        let (places, requests) = limiter.with_newcomer(lane, claim.cost);
         let alone = (requests, claim.cost);
-        limiter.turn_in_line(terms, &self.server, now, lane, places, alone)
+        limiter.turn_in_line(terms, now, lane, places, alone)
     }
 
     /// When a request that comes now could be admitted, if all before it are served and nothing is given back.

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use smallvec::{SmallVec, smallvec};
 
-use crate::book::waiter::Claims;
+use crate::book::waiter::{Claim, Claims};
 use crate::domain::Domain;
 use crate::lane::Lane;
 use crate::moment::Moment;
@@ -17,12 +18,38 @@ use crate::shape::rolling::Correction;
 /// learn the cost from the body; what stands in the headers is set right by [`Rule::correct`](crate::Rule::correct).
 ///
 /// More than was free may be charged: then nothing is admitted until enough of it has left the window. Once the request itself has
-/// left the window, setting the cost changes nothing; nor once its key has been forgotten, which a charge of 0 may bring about. A [`Pace`](crate::Pace) keeps to what was admitted.
+/// left the window, setting the cost changes nothing; until then its key is not forgotten, also where it is said to have cost
+/// nothing. A [`Pace`](crate::Pace) keeps to what was admitted.
+///
+/// Where several ask for it, such as layers around each other, there is one charge for all of them: what is set holds for each, and
+/// [`each`](Self::each) tells them apart.
+///
+/// ```
+/// use rate_layer::Charge;
+///
+/// # fn read(response: &mut http::Response<()>, requests: u32, tokens: u32) {
+/// // Two layers ask: the outer one counts requests, the inner one tokens.
+/// if let Some(charge) = response.extensions().get::<Charge>() {
+///     for (mut charge, cost) in charge.each().zip([requests, tokens]) {
+///         charge.set(cost);
+///     }
+/// }
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Charge {
+    /// Those of the outermost layer first.
+    parts: SmallVec<[Part; 1]>,
+}
+
+/// What one layer asks for.
+#[derive(Clone, Debug)]
+struct Part {
     domain: Arc<Domain>,
     /// What each counts for now, which clones share.
     claims: Arc<Mutex<Claims>>,
+    /// Which of the layer's rules it speaks of, if not of all.
+    rule: Option<u8>,
     lane: Lane,
     departed: Option<Moment>,
     answered: Moment,
@@ -37,21 +64,31 @@ impl Charge {
         answered: Moment,
     ) -> Self {
         Self {
-            domain: Arc::clone(domain),
-            claims: Arc::new(Mutex::new(claims)),
-            lane,
-            departed,
-            answered,
+            parts: smallvec![Part {
+                domain: Arc::clone(domain),
+                claims: Arc::new(Mutex::new(claims)),
+                rule: None,
+                lane,
+                departed,
+                answered,
+            }],
         }
     }
 
     /// Keeps the claims of the rules that `of` names.
-    pub(crate) fn only(self, of: impl Fn(u8) -> bool) -> Option<Self> {
-        let mut claims = self.claims.lock();
-        claims.retain(|claim| of(claim.rule));
-        let is_empty = claims.is_empty();
-        drop(claims);
-        (!is_empty).then_some(self)
+    pub(crate) fn only(mut self, of: impl Fn(u8) -> bool) -> Option<Self> {
+        self.parts.retain(|part| {
+            let mut claims = part.claims.lock();
+            claims.retain(|claim| of(claim.rule));
+            !claims.is_empty()
+        });
+        (!self.parts.is_empty()).then_some(self)
+    }
+
+    /// Speaks of what `inner` speaks of as well: of layers inside.
+    pub(crate) fn around(mut self, inner: Self) -> Self {
+        self.parts.extend(inner.parts);
+        self
     }
 
     /// States that the request has cost `cost` places, whatever was thought before.
@@ -63,9 +100,34 @@ impl Charge {
 
     /// States what the request has cost by the rules that `of` names.
     pub(crate) fn set_for(&mut self, of: impl Fn(u8) -> bool, cost: u32) {
+        for part in &self.parts {
+            part.set_for(&of, cost);
+        }
+    }
+
+    /// What the request is taken to have cost, in the first of the windows that count it.
+    pub fn cost(&self) -> u32 {
+        self.parts.first().map_or(0, Part::cost)
+    }
+
+    /// One charge for each rule that asks: those of the outermost layer first, and of each layer in the order in which they were added.
+    ///
+    /// They are clones, each of a part of this one.
+    pub fn each(&self) -> impl Iterator<Item = Self> {
+        let parts = self.parts.iter().flat_map(Part::by_rule);
+        let parts: SmallVec<[Part; 4]> = parts.collect();
+        parts.into_iter().map(|part| Self {
+            parts: smallvec![part],
+        })
+    }
+}
+
+impl Part {
+    fn set_for(&self, of: impl Fn(u8) -> bool, cost: u32) {
         let now = self.domain.clock.now();
         let mut claims = self.claims.lock();
-        for claim in claims.iter_mut().filter(|claim| of(claim.rule)) {
+        let claims = claims.iter_mut();
+        for claim in claims.filter(|claim| self.is_about(claim) && of(claim.rule)) {
             let by = Correction {
                 lane: self.lane,
                 before: claim.cost,
@@ -81,8 +143,29 @@ impl Charge {
         }
     }
 
-    /// What the request is taken to have cost, in the first of the windows that count it.
-    pub fn cost(&self) -> u32 {
-        self.claims.lock().first().map_or(0, |claim| claim.cost)
+    fn cost(&self) -> u32 {
+        let claims = self.claims.lock();
+        let own = claims.iter().find(|claim| self.is_about(claim));
+        own.map_or(0, |claim| claim.cost)
+    }
+
+    fn is_about(&self, claim: &Claim) -> bool {
+        self.rule.is_none_or(|rule| rule == claim.rule)
+    }
+
+    fn by_rule(&self) -> SmallVec<[Self; 4]> {
+        let claims = self.claims.lock();
+        let mut rules: SmallVec<[u8; 4]> = claims
+            .iter()
+            .filter(|claim| self.is_about(claim))
+            .map(|claim| claim.rule)
+            .collect();
+        rules.sort_unstable();
+        rules.dedup();
+        let part = |rule| Self {
+            rule: Some(rule),
+            ..self.clone()
+        };
+        rules.into_iter().map(part).collect()
     }
 }

@@ -39,6 +39,7 @@ impl<S> Layer<S> for DetachedRateLayer {
     type Service = DetachedRateLimit<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
+        self.settings.expect_no_contradiction();
         DetachedRateLimit {
             inner,
             settings: Arc::clone(&self.settings),

@@ -37,11 +37,22 @@ type KeyFn = dyn for<'a> Fn(&RequestHead<'a>) -> Option<Key<'a>> + Send + Sync;
 /// # Bounds
 ///
 /// There are [`most`](Self::most) keys, 100 000 by default. A key is forgotten when nobody has asked for it for as long as
-/// [`idle`](Self::idle) says, 10 minutes by default, or when its room is needed for another one; but never as long as one of its places
-/// counts, or somebody waits for one. Nothing runs by itself: a few are looked at whenever a key is asked for. Where none is found
-/// that can be forgotten, a request with a new key is refused ([`TooManyKeys`](crate::RateErrorKind::TooManyKeys)); all
-/// are looked through for one no more often than a hundredth of the time allows. What a server has [made known](crate::Quota::adopt_up_to) of a
-/// key's limit, or the program has [set](crate::Window::set_limit), is forgotten with the key.
+/// [`idle`](Self::idle) says, 10 minutes by default, or when its room is needed for another one. Nothing runs by itself: a few are
+/// looked at whenever a key is asked for. Where none is found that can be forgotten, a request with a new key is refused
+/// ([`TooManyKeys`](crate::RateErrorKind::TooManyKeys)); all are looked through for one no more often than a hundredth of the time
+/// allows.
+///
+/// A key is never forgotten
+///
+/// - as long as one of its places counts, or may be [charged](crate::Charge) yet, or somebody waits for one;
+/// - as long as the program has [paused](crate::Window::pause) its window, or the server has asked for silence;
+/// - once the program has [set](crate::Window::set_limit) its limit, until it is set back to what it began with. So many keys
+///   that are kept take the room of others.
+///
+/// What a server has [made known](crate::Quota::adopt_up_to) of a key's limit, or of its [clock](crate::Quota::aligned), is
+/// forgotten with the key, and heard again with the next answer. Where room is needed, keys of which a limit is known go last. A
+/// server that lowers limits is best remembered for longer, by `idle`: up to the first answer, the limit is the one that the quota
+/// has.
 ///
 /// A window of 100 places that are all taken needs some 500 bytes, a short key included.
 #[derive(Clone)]

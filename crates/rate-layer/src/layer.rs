@@ -23,6 +23,10 @@ use crate::throttle::{ResponseHead, Throttle};
 /// ([`WrongOrder`](crate::RateErrorKind::WrongOrder)); by the layers that do not belong below, one that has passed this layer,
 /// limited or not ([`Guard::Rate`](call_context::Guard::Rate)). What it wraps must not repeat or redirect requests.
 ///
+/// What contradicts itself is refused where it is said; and where something has been left unsaid, such as the dialect of a server
+/// whose stated limits are to be [adopted](crate::Quota::adopt_up_to), the layer panics when it is to wrap a service, and says
+/// what to add.
+///
 /// A clone keeps to the same windows, and may be told something else: how long its requests wait, say.
 ///
 /// | setting | default |
@@ -286,7 +290,15 @@ impl RateLayer {
     /// The timeout is the response future's own, so that future must be polled or dropped: one that has departed and then lies
     /// forgotten keeps its place, since nobody can say whether the server has counted it. Where that can happen, state
     /// [`Quota::counted_within`](crate::Quota::counted_within).
+    ///
+    /// # Panics
+    ///
+    /// If it is zero.
     pub fn answer_within(self, longest: Duration) -> Self {
+        assert!(
+            !longest.is_zero(),
+            "an answer takes longer than 0: a request would be given up as soon as it has departed"
+        );
         self.set(|settings| settings.answer_within = longest)
     }
 
@@ -323,6 +335,7 @@ impl<S> Layer<S> for RateLayer {
     type Service = RateLimit<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
+        self.settings.expect_no_contradiction();
         RateLimit::new(inner, Arc::clone(&self.settings))
     }
 }

@@ -31,10 +31,10 @@
 //! | `book` | windows that are taken together, and who waits for them: who gets a place; pure |
 //! | `server` | what a response says about limits, and when the server's windows end; pure |
 //! | `shared`, `domain` | one short lock around a book; wakes outside of it; its clock |
-//! | `window`, `keyed`, `place`, `charge` | handles: to windows, to those of keys, to places, to what they cost |
+//! | `window`, `snapshot`, `keyed`, `place`, `charge` | handles: to windows, and what there is to see of them; to those of keys, to places, to what they cost |
 //! | `tenure`, `seat` | what a request holds from admission to end; what a call of a layer holds |
 //! | `wants`, `turn` | what a request needs, and its way to it |
-//! | `layer`, `rule`, `limits`, `service`, `prepare`, `future`, `response`, `detach` | the Tower shell |
+//! | `layer`, `rule`, `limits`, `settings`, `contradictions`, `service`, `prepare`, `future`, `response`, `detach` | the Tower shell |
 //!
 //! # Events
 //!
@@ -47,6 +47,7 @@
 //! | debug | `a request has departed and brings no headers: …` | |
 //! | warn | `the server says that the limit is exceeded` | `pause` |
 //! | info | `adopts the limit that the server states` | `limit`, `before` |
+//! | warn | `the server states a limit that is about none of the windows, …`; each once, and no more than eight of one kind of windows | `limit`, `window` |
 //! | warn | `a response was to say how much of the limit is left, and does not: …` | |
 //!
 //! # Features
@@ -74,6 +75,8 @@ mod sync;
 mod charge;
 #[cfg(not(loom))]
 mod clock;
+#[cfg(not(loom))]
+mod contradictions;
 #[cfg(not(loom))]
 mod detach;
 #[cfg(not(loom))]
@@ -104,6 +107,8 @@ mod seat;
 mod service;
 #[cfg(not(loom))]
 mod settings;
+#[cfg(not(loom))]
+mod snapshot;
 #[cfg(not(loom))]
 mod tenure;
 #[cfg(not(loom))]
@@ -137,6 +142,7 @@ pub use self::{
     rule::Rule,
     server::{Dialect, Draft6, Draft7, Ietf, ResetForm, Standard, UsedWeight, XRateLimit},
     service::RateLimit,
+    snapshot::{Counts, Snapshot, TierSnapshot},
     throttle::{ResponseHead, Throttle},
-    window::{Counts, Snapshot, Window},
+    window::Window,
 };

@@ -122,8 +122,8 @@ impl Quota {
     /// windows holds its place through the second. Until enough is known, a place is held for a whole window, as in a
     /// [`rolling`](Self::rolling) one.
     ///
-    /// Where one layer, or windows made [beside](crate::Window::beside) each other, have several aligned windows, their servers may
-    /// differ: then nothing is learned, and places are held as in a rolling window.
+    /// Each window learns the clock of its own server; of [`Keyed`](crate::Keyed) ones, each key's: hosts may differ. What is learned of a
+    /// key's server is forgotten with the key.
     ///
     /// Choose it only where the server is known to count so: otherwise it draws 429s.
     ///
@@ -153,7 +153,8 @@ impl Quota {
     /// Reserves `places` for the requests that [go first](crate::RateLayer::first).
     ///
     /// The others may use the rest, which is one place at least. 0 by default: what goes first then only overtakes. Without
-    /// [`first`](crate::RateLayer::first) or [`first_if`](crate::RateLayer::first_if) nobody can use the reserve.
+    /// [`first`](crate::RateLayer::first) or [`first_if`](crate::RateLayer::first_if), in this layer or in another one that shares
+    /// the window, nobody can use the reserve.
     ///
     /// # Panics
     ///
@@ -172,7 +173,7 @@ impl Quota {
     /// by default.
     ///
     /// For servers that change the limit of a key while it is in use, and say so: needs a layer that
-    /// [listens](crate::RateLayer::listen). Requests that wait keep their places in line. What an older request
+    /// [listens](crate::RateLayer::listen), and one that does not is refused. Requests that wait keep their places in line. What an older request
     /// was told does not undo what a newer one was.
     ///
     /// Where [several windows](Self::and) hold and the server does not say which one it means, as `X-RateLimit-Limit` does not, say it in

@@ -3,10 +3,11 @@
 use std::error::Error;
 
 use call_context::{BoxError, NeverLeft};
-use http::Response;
+use http::{Extensions, Response};
 use smallvec::SmallVec;
 
 use crate::book::Answer;
+use crate::charge::Charge;
 use crate::seat::Seat;
 use crate::server::Statements;
 use crate::throttle::{ResponseHead, Throttle};
@@ -43,6 +44,15 @@ fn answered<R>(seat: &mut Seat, response: &mut Response<R>) {
     }
 }
 
+/// Leaves `charge` in the extensions of a response, with that of the layers inside, if there is one.
+fn charge_in(extensions: &mut Extensions, charge: Charge) {
+    let charge = match extensions.remove::<Charge>() {
+        Some(inner) => charge.around(inner),
+        None => charge,
+    };
+    extensions.insert(charge);
+}
+
 /// Ends the place, and heeds what the response says.
 fn read<R>(seat: &mut Seat, response: &mut Response<R>) {
     let head = ResponseHead::of(response);
@@ -70,6 +80,6 @@ fn read<R>(seat: &mut Seat, response: &mut Response<R>) {
     let rules = &seat.settings().rules;
     let later = |number: u8| rules[usize::from(number)].is_charged_later();
     if let Some(charge) = charge.only(later) {
-        response.extensions_mut().insert(charge);
+        charge_in(response.extensions_mut(), charge);
     }
 }

@@ -73,6 +73,8 @@ impl Rule {
     }
 
     /// Puts a [`Charge`](crate::Charge) into the extensions of each response: for servers that tell the cost in the body.
+    ///
+    /// There is one for all that ask, in this layer and those around it.
     pub fn charged_later(mut self) -> Self {
         self.charged_later = true;
         self
@@ -88,7 +90,8 @@ impl Rule {
     /// [`Start::Seeded`](crate::Start::Seeded) rest on it as well.
     ///
     /// Where several windows hold, servers that do not say which they mean are told apart by
-    /// [`XRateLimit::window`](crate::XRateLimit::window); what cannot be told apart is ignored. A closure needs its argument types written
+    /// [`XRateLimit::window`](crate::XRateLimit::window); what cannot be told apart, or is about a
+    /// window that there is not, is not heeded: the log is told of each once, and they are [counted](crate::Counts::unheard). A closure needs its argument types written
     /// out, as [`Dialect`] shows.
     ///
     /// Nothing is read by default: the window needs no help where nobody else uses the key, and a `Retry-After` is obeyed in
@@ -124,6 +127,16 @@ impl Rule {
 
     pub(crate) fn is_charged_later(&self) -> bool {
         self.charged_later
+    }
+
+    /// Whether it says more than which requests it counts.
+    pub(crate) fn says_how_to_count(&self) -> bool {
+        self.cost.is_some() || self.reads_responses()
+    }
+
+    /// Whether what a request has cost may be another thing after its answer.
+    pub(crate) fn sets_costs_right(&self) -> bool {
+        self.correct.is_some() || self.charged_later
     }
 
     /// Whether anything in a response, but that it has come, makes a difference.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use call_context::{Class, SlotName};
 use http::Response;
 
+use crate::contradictions;
 use crate::domain::Domain;
 use crate::head::RequestHead;
 use crate::lane::Lane;
@@ -38,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) reads_responses: bool,
     /// The window that counts all requests, each for one place, where there is just that.
     pub(crate) only: Option<Window>,
+    /// What cannot all hold of what has been said so far.
+    contradiction: Option<&'static str>,
 }
 
 type FirstIf = dyn Fn(&RequestHead<'_>) -> bool + Send + Sync;
@@ -67,6 +70,7 @@ impl Settings {
             classifier: None,
             reads_responses: false,
             only: None,
+            contradiction: None,
         };
         settings.add(own);
         settings.check();
@@ -101,8 +105,19 @@ impl Settings {
         }
     }
 
+    /// Makes sure that what has been said can all hold, now that nothing more will be.
+    ///
+    /// A layer may wrap a service for each call: this was found out when the last word was said.
+    #[inline]
+    pub(crate) fn expect_no_contradiction(&self) {
+        if let Some(contradiction) = self.contradiction {
+            refuse(contradiction);
+        }
+    }
+
     /// Notes what follows from the rules, and that they fit together.
     pub(crate) fn check(&mut self) {
+        self.contradiction = contradictions::of(&self.rules);
         self.reads_responses = self.rules.iter().any(|rule| {
             let aligned = |limit: &Limit| limit.quotas().is_some_and(|q| q.are_aligned());
             rule.reads_responses() || rule.limits.all().any(aligned)
@@ -188,6 +203,11 @@ impl Settings {
             other => other,
         }
     }
+}
+
+#[cold]
+fn refuse(contradiction: &str) -> ! {
+    panic!("{contradiction}");
 }
 
 impl fmt::Debug for Settings {

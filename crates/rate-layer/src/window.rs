@@ -78,47 +78,6 @@ impl fmt::Debug for Name {
     }
 }
 
-/// What [`Window::snapshot`] saw.
-///
-/// Where [several limits](Quota::and) hold, the counts of places are those of the tightest: the one with the fewest places left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Snapshot {
-    /// How many places there are; 0 of a [`Pace`](crate::Pace) alone, which has none.
-    pub limit: u32,
-    /// How many are taken by requests that are answered, or given up, and may still be in the server's window.
-    pub used: u32,
-    /// How many are taken by requests that are admitted and not answered, and by offers to waiters.
-    pub in_flight: u32,
-    /// How many requests wait for a place.
-    pub waiting: usize,
-    /// Whether the program has [paused](Window::pause) the window.
-    pub paused: bool,
-    /// In what time a request that comes now would get a place, if all before it are served and none is given back; of a
-    /// pause, nobody knows the end.
-    pub next_free: Duration,
-    /// What has happened so far; to all keys together, where the window is that of a key.
-    pub counts: Counts,
-}
-
-/// What has happened since a window was made; of [`Windows`](crate::Windows), to all of them together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Counts {
-    /// Requests that got a place.
-    pub admitted: u64,
-    /// Requests that had to wait for one, whatever came of it.
-    pub waited: u64,
-    /// Requests turned away: the queue was full, or the wait too long.
-    pub refused: u64,
-    /// Responses by which the server said that this window's limit was exceeded.
-    pub throttled: u64,
-    /// Places that were free again at once, because the request never left.
-    pub given_back: u64,
-    /// Requests that departed and brought no headers.
-    pub abandoned: u64,
-}
-
 impl Window {
     /// Makes a window with all places free, or as [`Quota::start`] says.
     pub fn new(quotas: impl Into<Quotas>) -> Self {
@@ -226,43 +185,11 @@ impl Window {
         }
     }
 
-    /// Looks at the window: one short lock, and no change to what it does.
-    pub fn snapshot(&self) -> Snapshot {
-        let now = self.domain.clock.now();
-        let reading = self.domain.book.with(|book, _| {
-            let id = match &self.name {
-                Name::Id(id) => *id,
-                Name::Key(group, key) => book.known_window_of(*group, key)?,
-            };
-            book.reading(now, id)
-        });
-        let Some(reading) = reading else {
-            return Snapshot {
-                limit: self.quota().map_or(0, |quota| quota.limit()),
-                used: 0,
-                in_flight: 0,
-                waiting: 0,
-                paused: false,
-                next_free: Duration::ZERO,
-                counts: Counts::default(),
-            };
-        };
-        let tally = reading.tally;
-        Snapshot {
-            limit: reading.limit,
-            used: reading.closing,
-            in_flight: reading.in_flight,
-            waiting: reading.waiting,
-            paused: reading.paused,
-            next_free: reading.next_free.since(now),
-            counts: Counts {
-                admitted: tally.admitted,
-                waited: tally.waited,
-                refused: tally.refused,
-                throttled: tally.throttled,
-                given_back: tally.given_back,
-                abandoned: tally.abandoned,
-            },
+    /// The number of the window, if it is there.
+    pub(crate) fn id_in(&self, book: &Book) -> Option<Id> {
+        match &self.name {
+            Name::Id(id) => Some(*id),
+            Name::Key(group, key) => book.known_window_of(*group, key),
         }
     }
 
@@ -273,8 +200,11 @@ impl Window {
     /// ([`CostTooHigh`](crate::RateErrorKind::CostTooHigh)). A reserve shrinks as far as it must to leave one place for the
     /// rest.
     ///
-    /// Says whether there is a window: a [`Pace`](crate::Pace) alone has no limit to change. Where several hold,
-    /// [`set_limit_of`](Self::set_limit_of) says which one is meant.
+    /// Says whether there is a window: a [`Pace`](crate::Pace) alone has no limit to change, and of [`Windows`] there may be [no
+    /// room](Windows::window) for the one of a key that was forgotten. Where several hold, [`set_limit_of`](Self::set_limit_of)
+    /// says which one is meant.
+    ///
+    /// A key whose limit is another one than it began with is kept until the limit is set back.
     pub fn set_limit(&self, limit: NonZeroU32) -> bool {
         self.change_limit(None, limit)
     }
@@ -306,13 +236,16 @@ impl Window {
     /// Admits nothing until it is [resumed](Self::resume). What is under way goes on.
     ///
     /// Requests that come meanwhile wait, as long as they may.
-    pub fn pause(&self) {
-        self.change(Book::pause);
+    ///
+    /// Says whether it has come to that: of [`Windows`], there may be [no room](Windows::window) for the one of a key that was
+    /// forgotten.
+    pub fn pause(&self) -> bool {
+        self.change(Book::pause).is_some()
     }
 
-    /// Ends a [pause](Self::pause), at once and for all who have asked for one.
-    pub fn resume(&self) {
-        self.change(Book::resume);
+    /// Ends a [pause](Self::pause), at once and for all who have asked for one. Says whether it has, as that does.
+    pub fn resume(&self) -> bool {
+        self.change(Book::resume).is_some()
     }
 
     /// The first of the windows that it was made for, if it was made for one.

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
-use http::Response;
 use http::header::{AGE, DATE};
-use rate_layer::{MINUTE, Quota, RateLayer, SECOND, Window};
+use http::{Request, Response};
+use rate_layer::{Keyed, MINUTE, Quota, RateLayer, SECOND, Window, key};
 use support::{MS, Server, request};
 use tokio::time::{Instant, sleep};
 use tower::{Layer, ServiceExt};
@@ -133,4 +133,47 @@ async fn beside_a_rolling_window_both_hold() {
     assert_eq!(server.worst_window(SECOND, Duration::ZERO), 5);
     let minutes = minutes(start, &server);
     assert_eq!(minutes.values().copied().collect::<Vec<_>>(), [12; 5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_clock_of_each_host_is_learned_for_its_own_window() {
+    const HOSTS: [(&str, u64); 3] = [("a", 5), ("b", 30), ("c", 55)];
+    let start = Instant::now();
+    // So many seconds past a full minute, by the host's clock.
+    let date = move |host: &str, at: Instant| {
+        let past = HOSTS.iter().find(|(name, _)| *name == host);
+        let past = Duration::from_secs(past.expect("a host").1);
+        Duration::from_secs(1_700_000_040) + past + (at - start)
+    };
+    let server = Server::with_latency(100 * MS).responding(move |request| {
+        let host = request.uri().host().expect("a host");
+        let date = SystemTime::UNIX_EPOCH + date(host, Instant::now());
+        let response = Response::builder().header(DATE, httpdate::fmt_http_date(date));
+        response.body(()).expect("a response")
+    });
+    let layer = RateLayer::new(Keyed::new(Quota::aligned(1, MINUTE), key::host))
+        .also(Keyed::new(Quota::aligned(50, MINUTE), key::host))
+        .max_wait(5 * MINUTE);
+    let client = layer.layer(server.clone());
+    for (host, past) in HOSTS {
+        let sent = Instant::now();
+        for _ in 0..2 {
+            let request = Request::get(format!("https://{host}/")).body(());
+            let request = request.expect("a request");
+            client.clone().oneshot(request).await.expect("served");
+        }
+        let [.., first, second] = server.departures()[..] else {
+            panic!("two of each");
+        };
+        let minutes = [first, second].map(|at| date(host, at).as_secs() / 60);
+        assert_eq!(minutes[1], minutes[0] + 1, "the very next minute of {host}");
+        // A second for want of a finer Date, the round trip, the margin, and the drift.
+        let boundary =
+            MINUTE - Duration::from_millis((date(host, sent).as_millis() % 60_000) as u64);
+        let late = (second - sent) - boundary;
+        assert!(
+            late <= SECOND + 100 * MS + 60 * MS + 60 * MS,
+            "{past}: {late:?}"
+        );
+    }
 }

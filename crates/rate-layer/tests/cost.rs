@@ -330,3 +330,47 @@ async fn a_request_takes_as_many_places_as_it_costs_and_the_dear_one_is_not_over
     assert_eq!(departed, expected.map(|(cost, at)| (cost, at * MS)));
     assert_eq!(window.snapshot().used, 2);
 }
+
+/// The charge of a response that two layers have asked for: the outer one by a label's cost, the inner one by two rules.
+async fn nested() -> ([Window; 3], Charge) {
+    let (outer, _) = ten();
+    let inner = Window::new(Quota::rolling(100, SECOND));
+    let bytes = inner.beside(Quota::rolling(1_000, SECOND));
+    let tokens = Rule::new(inner.clone()).cost(|_| 20).charged_later();
+    let in_bytes = Rule::new(bytes.clone()).cost(|_| 300).charged_later();
+    let client = RateLayer::new(priced(&outer).charged_later())
+        .layer(RateLayer::new(tokens).also(in_bytes).layer(prompt()));
+    let mut response = client.oneshot(labelled(4)).await.expect("served");
+    let charge = response.extensions_mut().remove::<Charge>();
+    ([outer, inner, bytes], charge.expect("a charge"))
+}
+
+fn used(windows: &[Window; 3]) -> [u32; 3] {
+    windows.each_ref().map(|window| window.snapshot().used)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_charge_reaches_every_layer_that_asked_for_one() {
+    let (windows, mut charge) = nested().await;
+    assert_eq!((used(&windows), charge.cost()), ([4, 20, 300], 4));
+    for cost in [7, 0, 9] {
+        charge.set(cost);
+        assert_eq!((used(&windows), charge.cost()), ([cost; 3], cost));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_rule_that_asked_for_a_charge_can_be_told_its_own_cost() {
+    let (windows, charge) = nested().await;
+    let costs = |charge: &Charge| charge.each().map(|one| one.cost()).collect::<Vec<_>>();
+    assert_eq!(costs(&charge), [4, 20, 300]);
+    for told in [[6, 31, 280], [0, 0, 1], [9, 100, 900]] {
+        for (mut charge, cost) in charge.each().zip(told) {
+            assert_eq!(charge.each().count(), 1);
+            charge.set(cost);
+        }
+        assert_eq!(used(&windows), told);
+        assert_eq!(costs(&charge), told, "clones are one charge");
+        assert_eq!(charge.cost(), told[0]);
+    }
+}

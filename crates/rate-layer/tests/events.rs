@@ -5,12 +5,14 @@ mod support;
 
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use call_context::BoxError;
 use http::header::RETRY_AFTER;
 use http::{HeaderName, Request, Response};
 use rate_layer::{
-    Dialect, Keyed, MINUTE, Quota, RateLayer, ResponseHead, SECOND, Start, Stated, Statements, key,
+    Dialect, Keyed, MINUTE, Quota, RateLayer, ResponseHead, SECOND, Start, Stated, Statements,
+    Window, key,
 };
 use support::MS;
 use tokio::time::sleep;
@@ -246,4 +248,68 @@ async fn a_place_that_is_abandoned_says_so_once_however_it_came_to_that() {
         .await
         .expect_err("hung");
     assert_eq!(log.lines(), [expected]);
+}
+
+/// `x-stated: 7/60` says that the limit is 7 in a minute.
+struct InWindows;
+
+impl Dialect for InWindows {
+    fn read(&self, head: &ResponseHead<'_>, into: &mut Statements) {
+        let stated = head.headers().get("x-stated");
+        let stated = stated.and_then(|stated| stated.to_str().ok());
+        for one in stated.into_iter().flat_map(|all| all.split(", ")) {
+            if let Some((limit, window)) = one.split_once('/') {
+                let [limit, window] = [limit, window].map(|number| number.parse().expect("one"));
+                into.push(
+                    Stated::new()
+                        .limit(limit)
+                        .window(Duration::from_secs(window)),
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_statement_that_is_about_none_of_the_windows_is_told_once_and_counted() {
+    let (log, _guard) = Log::of_this_thread();
+    let quotas = Quota::rolling(50, SECOND).and(Quota::rolling(50, MINUTE));
+    let window = Window::new(quotas);
+    let layer = RateLayer::new(window.clone()).listen(InWindows);
+    let stated = HeaderName::from_static("x-stated");
+    for said in [
+        "50/1, 1000/3600",
+        "1000/3600",
+        "50/60",
+        "2000/3600, 9/10",
+        "1000/3600",
+    ] {
+        send(&layer, 200, &[(stated.clone(), said)])
+            .await
+            .expect("served");
+    }
+    let expected = [(1_000, 3_600), (2_000, 3_600), (9, 10)].map(|(limit, window)| {
+        format!(
+            "WARN rate_layer::book::waiter: the server states a limit that is about none of the windows, and it is not heeded: \
+             hold requests to it as well, or say what it is about, as `XRateLimit::window` does limit=Some({limit}) \
+             window=Some({window}s)"
+        )
+    });
+    assert_eq!(log.lines(), expected);
+    assert_eq!(window.snapshot().counts.unheard, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_rule_reads_is_not_counted_as_unheard() {
+    let (log, _guard) = Log::of_this_thread();
+    let window = Window::new(Quota::rolling(50, SECOND));
+    let layer = RateLayer::new(window.clone());
+    let stated = HeaderName::from_static("x-stated");
+    send(&layer, 200, &[(stated, "7/60")])
+        .await
+        .expect("served");
+    assert_eq!(
+        (log.lines().len(), window.snapshot().counts.unheard),
+        (0, 0)
+    );
 }

@@ -7,9 +7,10 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use call_context::{BoxError, CallContext, NeverLeft, Refusal};
-use http::{HeaderName, Request};
+use http::{HeaderName, Request, Response};
 use rate_layer::{
-    Key, Keyed, MINUTE, Quota, RateError, RateErrorKind, RateLayer, SECOND, Windows, key,
+    Charge, Key, Keyed, MINUTE, Quota, RateError, RateErrorKind, RateLayer, Rule, SECOND, Windows,
+    XRateLimit, key,
 };
 use support::{MS, Server};
 use tokio::time::{Instant, sleep};
@@ -295,4 +296,102 @@ async fn two_keys_of_one_request_are_counted_or_neither_is() {
     // The same key twice costs two places, which it does not have.
     let error = send(&layer, both("a", "a")).await.expect_err("two of one");
     assert_eq!(kind(&error), RateErrorKind::CostTooHigh);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_kept_for_a_charge_of_nothing_that_may_be_set_higher_yet() {
+    let windows = Windows::bounded(Quota::rolling(10, SECOND), keys(1), Duration::ZERO);
+    let rule = Rule::new(Keyed::shared(windows.clone(), key::header(ACCOUNT))).charged_later();
+    let layer = RateLayer::new(rule);
+    let server = Server::with_latency(Duration::ZERO);
+    let response = layer.layer(server).oneshot(of("a")).await;
+    let mut response = response.expect("served");
+    let charge = response.extensions_mut().get_mut::<Charge>();
+    let charge = charge.expect("a charge");
+    let used = || windows.window("a").map(|window| window.snapshot().used);
+    for (wait, cost) in [(0, 0), (500, 7), (400, 0), (100, 3)] {
+        sleep(wait * MS).await;
+        let error = send(&layer, of("b")).await.expect_err("the first is kept");
+        assert_eq!(kind(&error), RateErrorKind::TooManyKeys);
+        charge.set(cost);
+        assert_eq!(used().expect("kept"), cost);
+    }
+    charge.set(0);
+    sleep(10 * MS).await;
+    // The request has left the window by now: there is nothing to be set right any more.
+    send(&layer, of("b")).await.expect("the first is forgotten");
+    charge.set(5);
+    assert_eq!(windows.len(), 1);
+    let error = windows.window("a").expect_err("no room");
+    assert_eq!(error.kind(), RateErrorKind::TooManyKeys);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_the_program_has_set_keeps_its_key_until_it_is_set_back() {
+    let windows = Windows::bounded(ONE, keys(2), 10 * SECOND);
+    let layer = RateLayer::new(Keyed::shared(windows.clone(), key::header(ACCOUNT))).refuse();
+    let a = windows.window("a").expect("room");
+    assert!(a.set_limit(NonZeroU32::new(9).expect("not zero")));
+    for account in 0..20 {
+        sleep(20 * SECOND).await;
+        send(&layer, of(&format!("{account}")))
+            .await
+            .expect("served");
+        assert_eq!((a.snapshot().limit, windows.len()), (9, 2));
+    }
+    sleep(2 * SECOND).await;
+    let b = windows.window("b").expect("the last one's room");
+    assert!(b.set_limit(NonZeroU32::new(5).expect("not zero")));
+    let error = send(&layer, of("c")).await.expect_err("both are kept");
+    assert_eq!(kind(&error), RateErrorKind::TooManyKeys);
+    // As it was at first: made anew, it would be the same.
+    assert!(a.set_limit(NonZeroU32::MIN));
+    send(&layer, of("c")).await.expect("the first is forgotten");
+    assert_eq!(b.snapshot().limit, 5);
+    // There is no room for it, and it says so.
+    assert!(!a.set_limit(NonZeroU32::new(9).expect("not zero")));
+    assert!(!a.pause() && !a.resume());
+    assert!(b.pause() && b.resume());
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_room_is_needed_a_limit_that_the_server_has_stated_is_forgotten_last() {
+    let quota = Quota::rolling(10, SECOND).adopt_up_to(100);
+    let windows = Windows::bounded(quota, keys(3), 60 * SECOND);
+    let keyed = Keyed::shared(windows.clone(), key::header(ACCOUNT));
+    let layer = RateLayer::new(keyed).listen(XRateLimit::new());
+    let server = Server::with_latency(Duration::ZERO).responding(|request| {
+        let account = request.headers()[ACCOUNT].to_str().expect("text");
+        let response = Response::builder();
+        let response = match account.strip_prefix("stated-") {
+            Some(limit) => response.header("x-ratelimit-limit", limit),
+            None => response,
+        };
+        response.body(()).expect("a response")
+    });
+    let client = layer.layer(server);
+    for account in ["stated-4", "stated-50", "plain", "another", "one more"] {
+        client
+            .clone()
+            .oneshot(of(account))
+            .await
+            .expect("there is room");
+        sleep(2 * SECOND).await;
+    }
+    for limit in [4, 50] {
+        let window = windows.window(format!("stated-{limit}")).expect("there");
+        assert_eq!(window.snapshot().limit, limit);
+    }
+    // Once all others are in use, one of them goes; in time, all do.
+    sleep(60 * SECOND).await;
+    for account in ["plain", "another", "one more"] {
+        client
+            .clone()
+            .oneshot(of(account))
+            .await
+            .expect("there is room");
+    }
+    sleep(2 * SECOND).await;
+    let window = windows.window("stated-4").expect("room");
+    assert_eq!(window.snapshot().limit, 10, "as it was at first");
 }

@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use rate_layer::{
     MINUTE, Quota, RateLayer, ResponseHead, SECOND, Start, Stated, Statements, Window, Windows,
 };
-use support::{Server, request};
+use support::{MS, Server, request};
 use tokio::time::{Instant, sleep};
 use tower::{Layer, Service, ServiceExt};
 use tracing_subscriber::layer::{Context as Log, SubscriberExt};
@@ -117,11 +117,16 @@ async fn keys_that_nobody_asks_for_are_forgotten_though_no_new_ones_come() {
 #[tokio::test(start_paused = true)]
 async fn a_seeded_window_that_nobody_listens_for_is_taken_to_be_full() {
     let quota = Quota::rolling(3, SECOND).grace(SECOND).start(Start::Seeded);
-    let client = RateLayer::new(quota).layer(prompt());
     let start = Instant::now();
-    let calls = (0..3).map(|_| client.clone().oneshot(request()));
-    let served = futures_util::future::join_all(calls).await;
-    assert!(served.iter().all(Result::is_ok));
-    // The first at once, and the second when its place frees.
-    assert_eq!(start.elapsed(), Duration::from_millis(2_010));
+    let window = Window::new(quota);
+    let first = window.try_admit(ONE).expect("one goes to see");
+    window.try_admit(ONE).expect_err("it is not back yet");
+    sleep(100 * MS).await;
+    first.answered();
+    // Its own place frees as always, and the others when all that may be under way has been counted and has left.
+    for (at, used, free) in [(1_109, 3, false), (1_110, 2, true), (2_110, 0, true)] {
+        sleep(start + at * MS - Instant::now()).await;
+        assert_eq!(window.snapshot().used, used, "{at}");
+        assert_eq!(window.snapshot().next_free.is_zero(), free, "{at}");
+    }
 }

@@ -1,10 +1,14 @@
 //! What a program gets wrong when it builds a layer, and what it is told.
 #![cfg(not(loom))]
 
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use rate_layer::{Keyed, MINUTE, Pace, Quota, RateLayer, Rule, SECOND, Window, Windows, key};
+use rate_layer::{
+    Keyed, Limit, MINUTE, Pace, Quota, RateLayer, Rule, SECOND, Standard, Start, Window, Windows,
+    key,
+};
+use tower::Layer;
 
 const QUOTA: Quota = Quota::rolling(5, SECOND);
 
@@ -25,7 +29,7 @@ const NO_LOCK: &str = "a request that takes places in several windows takes all 
 
 #[test]
 fn each_mistake_is_told_where_it_is_made_and_what_to_do_instead() {
-    let mistakes: [(fn(), &str); 9] = [
+    let mistakes: [(fn(), &str); 10] = [
         (
             || made(QUOTA.reserve(5)),
             "a reserve must be less than the limit: it leaves a place for the rest",
@@ -64,6 +68,10 @@ fn each_mistake_is_told_where_it_is_made_and_what_to_do_instead() {
             },
             "two rules count in the same window, which would count each request twice: give the second rule a window of its \
              own, or put what both count into one rule",
+        ),
+        (
+            || made(RateLayer::new(QUOTA).answer_within(Duration::ZERO)),
+            "an answer takes longer than 0: a request would be given up as soon as it has departed",
         ),
         (
             || {
@@ -130,4 +138,91 @@ fn windows_that_share_a_lock_or_are_never_needed_together_are_no_mistake() {
         .also(QUOTA)
         .also(QUOTA)
         .also(QUOTA);
+}
+
+/// What a layer, detached or not, says when it is to wrap a service.
+fn refused(layer: &RateLayer) -> String {
+    let told = [
+        catch_unwind(AssertUnwindSafe(|| drop(layer.layer(())))),
+        catch_unwind(AssertUnwindSafe(|| drop(layer.clone().detach().layer(())))),
+    ];
+    let [text, detached] = told.map(|told| {
+        let panic = told.expect_err("a panic");
+        *panic.downcast::<String>().expect("a text")
+    });
+    assert_eq!(text, detached);
+    text
+}
+
+const ADOPTS: Quota = QUOTA.adopt_up_to(9);
+const SEEDED: Quota = QUOTA.start(Start::Seeded);
+const PACE: Pace = Pace::every(SECOND);
+
+#[test]
+fn what_a_layer_is_told_that_cannot_all_hold_is_refused_when_it_wraps_a_service() {
+    let adopts = "a quota adopts the limits that the server states (`adopt_up_to`), and the rule that holds it reads no response: say \
+                  which dialect the server speaks, by `.listen(Standard)` or another one, or leave `adopt_up_to` out";
+    let seeded = "a window begins with what the first response says (`Start::Seeded`), and the rule that holds it reads no response: \
+                  say which dialect the server speaks, by `.listen(Standard)` or another one, or begin with `Start::Full`";
+    let nothing = "a rule says what requests cost, or what responses say of it, and counts none of them: give it a window, as by \
+                   `slot`, `otherwise` or `without_slot`, or leave that out";
+    let unheard_pace = "a rule listens to what the server says of its limit, and has nothing but a pace, which has no places to \
+                        count: hold requests to a quota as well, or leave `listen` out";
+    let kept_pace = "a rule sets costs right by the answer (`correct`, `charged_later`), and has nothing but a pace, which keeps to \
+                     what was admitted: hold requests to a quota as well, or leave that out";
+    let in_two = || QUOTA.and(Quota::rolling(100, MINUTE).adopt_up_to(200));
+    for (layer, text) in [
+        (RateLayer::new(ADOPTS), adopts),
+        (RateLayer::new(in_two()), adopts),
+        (RateLayer::new(Window::new(ADOPTS)), adopts),
+        (RateLayer::new(Keyed::new(ADOPTS, key::host)), adopts),
+        (RateLayer::by_slot().slot("a", ADOPTS), adopts),
+        (RateLayer::by_slot().without_slot(ADOPTS), adopts),
+        // The other rule is the one that reads.
+        (RateLayer::new(QUOTA).listen(Standard).also(ADOPTS), adopts),
+        (RateLayer::new(SEEDED), seeded),
+        (RateLayer::new(QUOTA).also(SEEDED), seeded),
+        (RateLayer::by_slot().cost(|_| 2), nothing),
+        (
+            RateLayer::by_slot().unlimited("a").listen(Standard),
+            nothing,
+        ),
+        (
+            RateLayer::new(QUOTA).also(Rule::new(Limit::Unlimited).charged_later()),
+            nothing,
+        ),
+        (RateLayer::new(PACE).listen(Standard), unheard_pace),
+        (
+            RateLayer::new(PACE.and(PACE)).correct(|_| Some(1)),
+            kept_pace,
+        ),
+        (RateLayer::new(PACE).charged_later(), kept_pace),
+    ] {
+        assert_eq!(refused(&layer), text, "{layer:?}");
+    }
+}
+
+#[test]
+fn what_is_said_later_or_for_other_slots_is_no_contradiction() {
+    let pace_and_window = || RateLayer::by_slot().slot("a", PACE).slot("b", QUOTA);
+    for layer in [
+        RateLayer::new(ADOPTS.and(SEEDED)).listen(Standard),
+        RateLayer::by_slot()
+            .listen(Standard)
+            .charged_later()
+            .slot("a", ADOPTS),
+        RateLayer::new(QUOTA).also(Rule::new(Keyed::new(ADOPTS, key::host)).listen(Standard)),
+        RateLayer::by_slot().unlimited("a"),
+        RateLayer::new(Limit::Unlimited),
+        RateLayer::new(PACE).cost(|_| 1),
+        RateLayer::new(PACE.and(ADOPTS))
+            .listen(Standard)
+            .charged_later(),
+        pace_and_window().listen(Standard).correct(|_| None),
+        // Others may share the window, and go first.
+        RateLayer::new(QUOTA.reserve(2)),
+    ] {
+        layer.layer(());
+        layer.detach().layer(());
+    }
 }

@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::time::Duration;
@@ -12,7 +12,8 @@ use futures_util::future::join_all;
 use futures_util::{FutureExt, poll};
 use http::{HeaderName, Request};
 use rate_layer::{
-    Keyed, MINUTE, Quota, RateError, RateErrorKind, RateLayer, RateLimit, Rule, SECOND, Window, key,
+    Keyed, MINUTE, Pace, Quota, RateError, RateErrorKind, RateLayer, RateLimit, Rule, SECOND, Tier,
+    Window, Windows, XRateLimit, key,
 };
 use support::{Label, MS, Server, labelled, request, request_of, settle};
 use tokio::time::{Instant, sleep, timeout};
@@ -350,4 +351,82 @@ async fn the_tightest_of_several_windows_is_what_a_snapshot_shows() {
     let snapshot = window.snapshot();
     assert_eq!((snapshot.limit, snapshot.used), (15, 15));
     assert_eq!(snapshot.next_free, 60_060 * MS - 1_010 * MS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_of_several_limits_is_read_by_itself() {
+    const MANY: Quota = Quota::rolling(20, SECOND);
+    const FEW: Quota = Quota::rolling(3, MINUTE).adopt_up_to(5);
+    const PACE: Pace = Pace::every(Duration::from_millis(200)).burst(2);
+    let window = Window::new(MANY.and(FEW).and(PACE));
+    let server = Server::with_latencies([100 * MS, Duration::ZERO]);
+    let layer = RateLayer::new(window.clone()).listen(XRateLimit::new());
+    let client = layer.max_wait(5 * MINUTE).layer(server);
+    let tiers = |window: &Window| -> Vec<Tier> {
+        window
+            .snapshot_of_each()
+            .iter()
+            .map(|one| one.tier)
+            .collect()
+    };
+    let numbers = |window: &Window| -> Vec<[u32; 4]> {
+        let each = window.snapshot_of_each().into_iter();
+        each.map(|one| {
+            let next_free = one.next_free.as_millis() as u32;
+            [one.limit, one.used, one.in_flight, next_free]
+        })
+        .collect()
+    };
+    let expected = [Tier::Window(MANY), Tier::Window(FEW), Tier::Pace(PACE)];
+    assert_eq!(tiers(&window), expected);
+    assert_eq!(numbers(&window), [[20, 0, 0, 0], [3, 0, 0, 0], [0; 4]]);
+
+    let calls = (0..4).map(|_| tokio::spawn(client.clone().oneshot(request())));
+    let calls: Vec<_> = calls.collect();
+    settle().await;
+    // Two have gone; two wait in one line, whichever limit keeps them waiting.
+    let each = window.snapshot_of_each();
+    assert!(each.iter().all(|one| one.waiting == 2), "{each:?}");
+    let expected = [[20, 1, 1, 0], [3, 1, 1, 60_060], [0, 0, 0, 600]];
+    assert_eq!(numbers(&window), expected);
+    let snapshot = window.snapshot();
+    assert_eq!((snapshot.window, snapshot.limit), (Some(MINUTE), 3));
+    assert_eq!(snapshot.next_free, 60_060 * MS);
+
+    sleep(SECOND).await;
+    assert!(window.set_limit_of(MINUTE, NonZeroU32::new(9).expect("not zero")));
+    settle().await;
+    assert_eq!(numbers(&window)[1][0], 9);
+    for call in calls {
+        call.await.expect("no panic").expect("served");
+    }
+    let used: Vec<u32> = window
+        .snapshot_of_each()
+        .iter()
+        .map(|one| one.used)
+        .collect();
+    assert_eq!(used, [4, 4, 0]);
+    window.throttled(Some(90 * SECOND));
+    let each = window.snapshot_of_each();
+    assert!(
+        each.iter().all(|one| one.next_free == 90 * SECOND),
+        "{each:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_limits_of_a_key_that_is_forgotten_read_as_idle() {
+    let windows = Windows::bounded(Quota::rolling(2, SECOND), NonZeroUsize::MIN, SECOND);
+    let a = windows.window("a").expect("room");
+    sleep(MS).await;
+    windows
+        .try_admit("b", NonZeroU32::MIN)
+        .expect("its room")
+        .answered();
+    let seen = a.snapshot_of_each();
+    assert_eq!((seen.len(), seen[0].limit, seen[0].used), (1, 2, 0));
+    assert_eq!(
+        windows.window("b").expect("there").snapshot_of_each()[0].used,
+        1
+    );
 }

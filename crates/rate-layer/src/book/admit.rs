@@ -174,7 +174,7 @@ impl Book {
             return Some(Ok(None));
         }
         let places = Places::of_first(claim.cost);
-        let turn = limiter.turn(&group.terms, &self.server, now, lane, places);
+        let turn = limiter.turn(&group.terms, now, lane, places);
         Some(Ok(Some(turn)))
     }
 

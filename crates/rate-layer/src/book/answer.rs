@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use crate::book::limiter::Seeding;
 use crate::book::limiters::Id;
+use crate::book::memory::Memory;
 use crate::book::waiter::{Claim, Note, Wakes};
 use crate::book::{Book, Holding};
 use crate::moment::Moment;
@@ -58,11 +59,8 @@ impl Book {
         wakes: &mut Wakes,
     ) -> Moment {
         let now = self.no_earlier(now, holding.claims);
-        if let (Some(date), Some(departed)) = (answer.date, holding.departed)
-            && self.aligned == 1
-            && self.follow_the_clock(holding.claims)
-        {
-            self.server.learn(date, departed, now);
+        if let (Some(date), Some(departed)) = (answer.date, holding.departed) {
+            self.learn(date, departed, now, holding.claims);
         }
         self.end_all(now, holding, Ending::Answered);
         let mut seeded = SmallVec::<[Id; 1]>::new();
@@ -91,12 +89,15 @@ impl Book {
         now
     }
 
-    /// Whether one of the windows follows the server's clock.
-    fn follow_the_clock(&self, claims: &[Claim]) -> bool {
-        claims.iter().any(|claim| {
-            let limiter = self.limiters.get(claim.id.index);
-            limiter.is_some_and(|limiter| self.groups[limiter.group as usize].terms.are_aligned())
-        })
+    /// Learns from a response where the clock of its server stands, for each of the windows that go by it.
+    fn learn(&mut self, date: Duration, departed: Moment, arrived: Moment, claims: &[Claim]) {
+        for claim in claims {
+            if let Some(limiter) = self.limiters.at_mut(claim.id)
+                && self.groups[limiter.group as usize].terms.are_aligned()
+            {
+                limiter.memory_mut().learn(date, departed, arrived);
+            }
+        }
     }
 
     /// Takes windows to be full of which the first answer was to tell how full they are, and which nobody has read. Says whether
@@ -127,19 +128,25 @@ impl Book {
         wakes: &mut Wakes,
     ) -> Heard {
         let limiter = &mut self.limiters[claim.id.index];
-        let terms = &self.groups[limiter.group as usize].terms;
+        let group = &mut self.groups[limiter.group as usize];
+        let terms = &group.terms;
         let freed = limiter.tiers.freed().wrapping_sub(claim.freed);
         let stated = answer.stated.iter().find(|(rule, _)| *rule == claim.rule);
         let stated = stated.map_or(&[][..], |(_, statements)| statements.as_slice());
-        let is_newest = answer.admission > limiter.adopted_at;
+        let memory = limiter.memory.as_deref();
+        let adopted_at = memory.map_or(0, |memory| memory.adopted_at);
+        let is_newest = answer.admission > adopted_at;
         let alone = terms.windows().count() == 1;
         let (mut told, mut adopted, mut lowers) = (false, false, false);
-        let server = &self.server;
+        // A bit for each statement.
+        let mut heard = 0_u8;
+        let server = Memory::server_of(memory);
         limiter.tiers.for_windows(terms, |terms, window| {
-            for stated in stated {
+            for (number, stated) in stated.iter().enumerate() {
                 if !is_about(stated, terms, window, alone) {
                     continue;
                 }
+                heard |= 1 << number;
                 let before = window.limit();
                 if is_newest && adopt(stated, terms, window) {
                     adopted = true;
@@ -159,18 +166,24 @@ impl Book {
                 }
             }
         });
+        for (number, stated) in stated.iter().enumerate() {
+            if heard & (1 << number) == 0 {
+                group.tally.unheard += 1;
+                if group.unheard.is_news(stated) {
+                    let Stated { limit, window, .. } = *stated;
+                    wakes.note(Note::Unheard { limit, window });
+                }
+            }
+        }
         if adopted {
-            limiter.adopted_at = answer.admission;
+            limiter.memory_mut().adopted_at = answer.admission;
         }
         let seeds = limiter.seeding != Seeding::Known && (told || answer.success);
         if seeds {
             limiter.seeding = Seeding::Known;
             if !told {
                 wakes.note(Note::TakenToBeFull);
-                limiter.tiers.for_windows(terms, |terms, window| {
-                    let free_at = terms.abandoned(now, server);
-                    window.concede(terms, window.limit(), free_at);
-                });
+                limiter.take_to_be_full(terms, now);
             }
         }
         Heard { seeds, lowers }

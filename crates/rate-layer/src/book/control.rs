@@ -61,6 +61,9 @@ impl Book {
                     found = true;
                 }
             });
+            if found && limiter.key.is_some() {
+                limiter.memory_mut().is_set = true;
+            }
             self.turn_away_the_hopeless(id.index, wakes);
             self.change(now, id, wakes, |_| {});
         }

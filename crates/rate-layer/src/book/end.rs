@@ -122,7 +122,7 @@ impl Book {
         }
         let limiter = &mut self.limiters[claim.id.index];
         let terms = &self.groups[limiter.group as usize].terms;
-        let cost = limiter.tiers.correct(terms, &self.server, now, by);
+        let cost = limiter.correct(terms, now, by);
         self.tend_freed(now, &[claim], wakes);
         cost
     }
@@ -150,7 +150,7 @@ impl Book {
                 cost: claim.cost,
                 departed: holding.departed,
             };
-            limiter.end(terms, &self.server, now, held, ending);
+            limiter.end(terms, now, held, ending);
             somebody_waits |= limiter.members() > 0;
         }
         somebody_waits

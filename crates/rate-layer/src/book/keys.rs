@@ -1,7 +1,9 @@
 //! Which window belongs to a key, and which may be forgotten.
 //!
 //! A window in which nothing is taken any more is as good as none: made anew, it would be the same. So forgetting it loses
-//! nothing, and forgetting any other is out of the question: the server still counts.
+//! nothing, and forgetting any other is out of the question: the server still counts, or may be said to have counted more; or the
+//! program has set a limit, and would not know that it is gone. What the server has said of a limit it will say again: such
+//! windows are forgotten, but after all others.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -9,6 +11,7 @@ use std::time::Duration;
 use hashbrown::HashTable;
 
 use crate::book::Book;
+use crate::book::limiter::Limiter;
 use crate::book::limiters::Id;
 use crate::book::outcome::Denied;
 use crate::book::waiter::Claim;
@@ -110,6 +113,12 @@ impl Book {
 
     /// Forgets a window of the kind that may be forgotten. Says whether it has found one.
     fn make_room(&mut self, now: Moment, group: u32, named: &[Claim]) -> bool {
+        let knows_nothing = |limiter: &Limiter| !limiter.has_adopted();
+        if self.groups[group as usize].terms.adopt()
+            && self.look_at_next(now, group, GLANCE, named, knows_nothing)
+        {
+            return true;
+        }
         if self.look_at_next(now, group, GLANCE, named, |_| true) {
             return true;
         }
@@ -133,8 +142,8 @@ impl Book {
         if let Some(keys) = &self.groups[group as usize].keys {
             // What is asked for at this moment is idle for no time.
             let idle = keys.idle.max(Duration::from_nanos(1));
-            self.look_at_next(now, group, most, named, |used_at| {
-                used_at.after(idle) <= now
+            self.look_at_next(now, group, most, named, |limiter| {
+                limiter.used_at.after(idle) <= now
             });
         }
     }
@@ -147,7 +156,7 @@ impl Book {
         group: u32,
         most: u32,
         named: &[Claim],
-        unused: impl Fn(Moment) -> bool,
+        unused: impl Fn(&Limiter) -> bool,
     ) -> bool {
         let numbers = self.limiters.numbers();
         let Some(keys) = &mut self.groups[group as usize].keys else {
@@ -164,15 +173,21 @@ impl Book {
         self.keys(group) < before
     }
 
-    fn forget_if(&mut self, now: Moment, group: u32, index: u32, unused: impl Fn(Moment) -> bool) {
+    fn forget_if(
+        &mut self,
+        now: Moment,
+        group: u32,
+        index: u32,
+        unused: impl Fn(&Limiter) -> bool,
+    ) {
         let Some(limiter) = self.limiters.get_mut(index) else {
             return;
         };
-        if limiter.group != group || limiter.key.is_none() || !unused(limiter.used_at) {
+        if limiter.group != group || limiter.key.is_none() || !unused(limiter) {
             return;
         }
         limiter.expire(&self.groups[group as usize].terms, now);
-        if !limiter.is_idle() {
+        if !limiter.is_idle(&self.groups[group as usize].terms, now) {
             return;
         }
         let Some(keys) = &mut self.groups[group as usize].keys else {
@@ -182,14 +197,11 @@ impl Book {
         if let Ok(entry) = keys.windows.find_entry(hash, |&other| other == index) {
             entry.remove();
         }
-        if self.groups[group as usize].terms.are_aligned() {
-            self.aligned -= 1;
-        }
         self.limiters.remove(index);
     }
 }
 
-fn key_of(limiter: Option<&super::Limiter>) -> &[u8] {
+fn key_of(limiter: Option<&Limiter>) -> &[u8] {
     limiter
         .and_then(|limiter| limiter.key.as_deref())
         .unwrap_or_default()

@@ -1,12 +1,15 @@
 //! The limits of one key, and the line before them.
 
+mod turns;
+
 use crate::book::line::Line;
+use crate::book::memory::Memory;
 use crate::book::waiter::Claim;
 use crate::lane::Lane;
 use crate::moment::Moment;
+use crate::quota::Start;
 use crate::server::clock::ServerClock;
-use crate::shape::rolling::{Ending, Held, Places, Rolling};
-use crate::shape::sight::Turn;
+use crate::shape::rolling::{Correction, Ending, Held, Places, Rolling};
 use crate::shape::terms::Terms;
 use crate::shape::tiers::{AllTerms, Tiers};
 
@@ -35,8 +38,8 @@ pub(crate) struct Limiter {
     pub(crate) seeding: Seeding,
     /// The rest went before all, and nobody of those that go first has had a place since.
     pub(crate) rest_went_first: bool,
-    /// The admission whose answer set the limit last.
-    pub(crate) adopted_at: u64,
+    /// None as long as there is nothing to remember.
+    pub(crate) memory: Option<Box<Memory>>,
     pub(crate) key: Option<Box<[u8]>>,
     /// When it was last asked for.
     pub(crate) used_at: Moment,
@@ -52,7 +55,7 @@ impl Limiter {
             paused: false,
             seeding: Seeding::Known,
             rest_went_first: false,
-            adopted_at: 0,
+            memory: None,
             key: None,
             used_at: now,
         }
@@ -144,31 +147,10 @@ impl Limiter {
         }
     }
 
-    /// When the last of the next places frees. Of a pause nobody knows the end: it counts as over.
-    #[inline]
-    pub(crate) fn turn(
-        &self,
-        terms: &AllTerms,
-        server: &ServerClock,
-        now: Moment,
-        lane: Lane,
-        places: Places,
-    ) -> Turn {
-        let mut turn = self.tiers.turn(terms, server, now, lane, places);
-        turn.at = turn.at.max(self.closed_until);
-        turn
-    }
-
     /// Ends what [`take`](Self::take) began.
     #[inline]
-    pub(crate) fn end(
-        &mut self,
-        terms: &AllTerms,
-        server: &ServerClock,
-        now: Moment,
-        held: Held,
-        ending: Ending,
-    ) {
+    pub(crate) fn end(&mut self, terms: &AllTerms, now: Moment, held: Held, ending: Ending) {
+        let server = Memory::server_of(self.memory.as_deref());
         self.tiers.end(terms, server, now, held, ending);
         if self.seeding == Seeding::Asked {
             self.seeding = Seeding::Unknown;
@@ -178,46 +160,6 @@ impl Limiter {
     /// Whether nobody can say when it goes on: others will.
     pub(crate) fn is_held_up(&self) -> bool {
         self.paused || self.seeding == Seeding::Asked
-    }
-
-    /// When one of `lane` has its turn that wants `cost` places and has those before it in line that `places` counts, itself
-    /// included, of which `requests` are of its own lane.
-    pub(crate) fn turn_in_line(
-        &self,
-        terms: &AllTerms,
-        server: &ServerClock,
-        now: Moment,
-        lane: Lane,
-        places: Places,
-        (requests, cost): (u64, u32),
-    ) -> Turn {
-        let turn = self.turn(terms, server, now, lane, places);
-        if lane == Lane::First || !self.has_in_line(Lane::First) {
-            return turn;
-        }
-        // It may go before those who go first, when it and the others of its lane come to that.
-        match self.turn_of_rest(terms, server, now, requests, cost) {
-            Some(alone) if alone < turn.at => Turn {
-                at: alone,
-                in_sight: false,
-            },
-            _ => turn,
-        }
-    }
-
-    /// When the last of the next `requests` of the rest may go, if each goes before all others as soon as the rest hold
-    /// nothing; the last one wants `cost` places. None where there is no window to hold something in.
-    pub(crate) fn turn_of_rest(
-        &self,
-        terms: &AllTerms,
-        server: &ServerClock,
-        now: Moment,
-        requests: u64,
-        cost: u32,
-    ) -> Option<Moment> {
-        self.tiers.windows().next()?;
-        let turn = self.tiers.turn_of_rest(terms, server, now, requests, cost);
-        Some(turn.max(self.closed_until))
     }
 
     /// Whether the first of the rest goes before all: it holds nothing, and wants something.
@@ -263,12 +205,66 @@ impl Limiter {
         self.line.get_or_insert_default()
     }
 
-    /// Whether it can be forgotten: made anew, it would be the same.
-    pub(crate) fn is_idle(&self) -> bool {
+    /// The clock of the server, as far as it is known.
+    pub(crate) fn server(&self) -> &ServerClock {
+        Memory::server_of(self.memory.as_deref())
+    }
+
+    pub(crate) fn memory_mut(&mut self) -> &mut Memory {
+        self.memory.get_or_insert_default()
+    }
+
+    /// Begins with what each quota says. What the program before this one had in flight was abandoned when this one `began`.
+    pub(crate) fn begin(&mut self, terms: &AllTerms, began: Moment) {
+        let server = Memory::server_of(self.memory.as_deref());
+        let seeding = &mut self.seeding;
+        self.tiers
+            .for_windows(terms, |terms, window| match terms.quota.starts() {
+                Start::Empty => {}
+                Start::Seeded => *seeding = Seeding::Unknown,
+                Start::Full => {
+                    let free_at = terms.abandoned(began, server);
+                    window.concede(terms, window.limit(), free_at);
+                }
+            });
+    }
+
+    /// Takes all places to be taken by others, as those would have taken them that were abandoned at `then`.
+    pub(crate) fn take_to_be_full(&mut self, terms: &AllTerms, then: Moment) {
+        let server = Memory::server_of(self.memory.as_deref());
+        self.tiers.for_windows(terms, |terms, window| {
+            let free_at = terms.abandoned(then, server);
+            window.concede(terms, window.limit(), free_at);
+        });
+    }
+
+    /// Sets right what a request has cost. Says what it counts for now.
+    pub(crate) fn correct(&mut self, terms: &AllTerms, now: Moment, by: Correction) -> u32 {
+        let server = Memory::server_of(self.memory.as_deref());
+        let cost = self.tiers.correct(terms, server, now, by);
+        if by.cost < by.before && self.key.is_some() {
+            // It may be set right again, and must be found then.
+            let free_at = terms.corrected(by, server);
+            self.memory_mut().keep_until(free_at);
+        }
+        cost
+    }
+
+    /// Whether it can be forgotten: made anew, it would be the same, but for what the server has said.
+    pub(crate) fn is_idle(&self, terms: &AllTerms, now: Moment) -> bool {
         self.members() == 0
             && !self.paused
             && self.closed_until == Moment::START
             && self.tiers.are_empty()
+            && self.memory.as_ref().is_none_or(|memory| {
+                memory.corrected_until <= now && !(memory.is_set && self.tiers.are_changed(terms))
+            })
+    }
+
+    /// Whether the server has said what the limit is.
+    pub(crate) fn has_adopted(&self) -> bool {
+        let memory = self.memory.as_ref();
+        memory.is_some_and(|memory| memory.adopted_at > 0)
     }
 
     /// Whether what may keep requests waiting does not keep the next one: it goes to see how full the window is.

@@ -112,7 +112,7 @@ impl Book {
             let (lane, cost) = (waiter.lane, waiter.cost_at(index));
             let terms = &self.groups[limiter.group as usize].terms;
             let places = set_aside.and(lane, cost);
-            let turn = limiter.turn(terms, &self.server, now, lane, places);
+            let turn = limiter.turn(terms, now, lane, places);
             if turn.at > now || !waiter.is_aged() {
                 return Some(turn.at);
             }
@@ -157,7 +157,7 @@ impl Book {
         };
         let terms = &self.groups[limiter.group as usize].terms;
         let cost = self.waiters[&first].cost_at(index);
-        let turn = limiter.turn_of_rest(terms, &self.server, now, 1, cost);
+        let turn = limiter.turn_of_rest(terms, now, 1, cost);
         turn.filter(|&turn| turn > now).unwrap_or(Moment::NEVER)
     }
 
@@ -194,7 +194,7 @@ impl Book {
             };
             let terms = &self.groups[limiter.group as usize].terms;
             let alone = (ahead_of_lane as u64 + 1, 1);
-            limiter.turn_in_line(terms, &self.server, now, lane, places, alone)
+            limiter.turn_in_line(terms, now, lane, places, alone)
         });
         let own = if turn.at < event {
             // There is room for it, and it stands behind one that wants more.

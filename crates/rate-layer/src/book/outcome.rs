@@ -1,5 +1,7 @@
 //! What a book is asked, and what it answers.
 
+use std::time::Duration;
+
 use crate::book::waiter::Ticket;
 use crate::moment::Moment;
 
@@ -12,6 +14,7 @@ pub(crate) struct Tally {
     pub(crate) throttled: u64,
     pub(crate) given_back: u64,
     pub(crate) abandoned: u64,
+    pub(crate) unheard: u64,
 }
 
 /// Why a request is turned away.
@@ -55,6 +58,8 @@ pub(crate) enum Leaving {
 /// A window at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
+    /// How long the window is that the counts of places are of.
+    pub(crate) window: Option<Duration>,
     pub(crate) limit: u32,
     pub(crate) closing: u32,
     pub(crate) in_flight: u32,
@@ -63,6 +68,17 @@ pub(crate) struct Reading {
     /// When a request that comes now could be admitted.
     pub(crate) next_free: Moment,
     pub(crate) tally: Tally,
+}
+
+/// One of several limits at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TierReading {
+    pub(crate) limit: u32,
+    pub(crate) closing: u32,
+    pub(crate) in_flight: u32,
+    pub(crate) waiting: usize,
+    /// When a request that comes now could be admitted, as far as this limit goes.
+    pub(crate) next_free: Moment,
 }
 
 /// What a waiter sees when it looks.

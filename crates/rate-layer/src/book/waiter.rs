@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Waker;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 
@@ -122,8 +123,15 @@ struct Left {
 /// What the log is to be told. A subscriber may look at the very windows that it is told of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Note {
-    Adopted { limit: u32, before: u32 },
+    Adopted {
+        limit: u32,
+        before: u32,
+    },
     TakenToBeFull,
+    Unheard {
+        limit: Option<u64>,
+        window: Option<Duration>,
+    },
 }
 
 impl Note {
@@ -132,6 +140,12 @@ impl Note {
             Self::Adopted { limit, before } => {
                 tracing::info!(limit, before, "adopts the limit that the server states");
             }
+            Self::Unheard { limit, window } => tracing::warn!(
+                ?limit,
+                ?window,
+                "the server states a limit that is about none of the windows, and it is not heeded: hold requests to it as well, or say \
+                 what it is about, as `XRateLimit::window` does"
+            ),
             Self::TakenToBeFull => tracing::warn!(
                 "a response was to say how much of the limit is left, and does not: the window is taken to be full"
             ),

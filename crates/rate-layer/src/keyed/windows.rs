@@ -55,9 +55,9 @@ impl Windows {
 
     /// The window of `key`, made where there is none: to read it, or to change it.
     ///
-    /// The handle does not keep the key from being forgotten. Once it is, the handle reads as an idle window; what changes it, or
-    /// takes a place in it, makes it anew, with the limit that it had at first. A change is lost where there is no room for
-    /// another key.
+    /// The handle does not keep the key from being forgotten; a limit that is [set](Window::set_limit) by it does. Once it is, the
+    /// handle reads as an idle window; what changes it, or takes a place in it, makes it anew, with the limit that it had at
+    /// first. Where there is no room for another key, what was to be changed says so.
     ///
     /// # Errors
     ///

@@ -15,6 +15,6 @@ pub enum Start {
     ///
     /// Requests go one at a time until a response states how many remain; the difference to the limit is then taken to be
     /// counted just now. A successful response that states nothing counts as [`Full`](Self::Full), since the server will not
-    /// tell. Needs a layer that [listens](crate::RateLayer::listen).
+    /// tell. Needs a layer that [listens](crate::RateLayer::listen), and one that does not is refused.
     Seeded,
 }

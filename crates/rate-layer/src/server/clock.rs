@@ -29,7 +29,7 @@ const MILLION: i128 = 1_000_000;
 
 impl ServerClock {
     /// Knows nothing yet. What it learns fades by `drift` parts in a million: 1000 is a millisecond each second.
-    pub(crate) fn new(drift: u32) -> Self {
+    pub(crate) const fn new(drift: u32) -> Self {
         Self { drift, known: None }
     }
 

@@ -6,6 +6,7 @@ use crate::moment::Moment;
 use crate::quota::{Alignment, Quota};
 use crate::server::clock::ServerClock;
 use crate::shape::ring::{self, Tick};
+use crate::shape::rolling::Correction;
 
 /// A quota, and the times that follow from it.
 #[derive(Clone, Debug)]
@@ -57,6 +58,13 @@ impl Terms {
         server
             .next_boundary_latest(counted_by, self.quota.window())
             .after(self.quota.clock_margin())
+    }
+
+    /// When a place frees whose request has cost something else, as is known by now.
+    pub(crate) fn corrected(&self, by: Correction, server: &ServerClock) -> Moment {
+        let answered = self.answered(by.answered, server);
+        let departed = by.departed.and_then(|departed| self.departed(departed));
+        departed.map_or(answered, |free_at| free_at.min(answered))
     }
 
     /// When a place frees whose request is abandoned at `now`.

@@ -1,35 +1,19 @@
 //! Several limits on one key: a request takes places in all of them, or in none.
 
+mod one;
+mod terms;
+
 use crate::lane::Lane;
 use crate::moment::Moment;
-use crate::pace::Pace;
-use crate::quota::{Quotas, Tier as Wanted};
 use crate::server::clock::ServerClock;
 use crate::shape::pacer::Pacer;
 use crate::shape::rolling::{Correction, Ending, Held, Places, Rolling};
 use crate::shape::sight::Turn;
 use crate::shape::terms::Terms;
 
-/// What the limits of one key come down to. The same for all keys of a kind.
-#[derive(Debug)]
-pub(crate) struct AllTerms {
-    // Most have one; it is not put into a box.
-    first: TierTerms,
-    more: Box<[TierTerms]>,
-    /// Whether there is one window and nothing else, no place of which is reserved, and which goes by the program's clock and the
-    /// headers alone: what most have.
-    are_plain: bool,
-    /// Whether it makes a difference to one of them when a request departs.
-    count_departures: bool,
-    /// Whether one of them goes by when a place is taken, not only by whether it is free.
-    need_the_time: bool,
-}
-
-#[derive(Debug)]
-pub(crate) enum TierTerms {
-    Window(Terms),
-    Pace(Pace),
-}
+pub(crate) use self::one::One;
+pub(crate) use self::terms::AllTerms;
+use self::terms::TierTerms;
 
 /// The state of the limits of one key.
 #[derive(Debug)]
@@ -43,63 +27,6 @@ pub(crate) struct Tiers {
 enum Tier {
     Window(Rolling),
     Pace(Pacer),
-}
-
-impl AllTerms {
-    pub(crate) fn new(quotas: &Quotas) -> Self {
-        let tiers = quotas.tiers().iter().map(|tier| match *tier {
-            Wanted::Window(quota) => TierTerms::Window(Terms::new(quota)),
-            Wanted::Pace(pace) => TierTerms::Pace(pace),
-        });
-        let tiers: Vec<_> = tiers.collect();
-        // An aligned window learns from it where the server's clock stands.
-        let counts = |terms: &TierTerms| matches!(terms, TierTerms::Window(terms) if terms.frees_before_headers() || terms.quota.is_aligned());
-        let count_departures = tiers.iter().any(counts);
-        let is_pace = |terms: &TierTerms| matches!(terms, TierTerms::Pace(_));
-        let need_the_time = tiers.iter().any(is_pace);
-        let are_plain = match &tiers[..] {
-            [TierTerms::Window(terms)] => !count_departures && terms.quota.reserved() == 0,
-            _ => false,
-        };
-        let mut tiers = tiers.into_iter();
-        Self {
-            first: tiers.next().expect("a quota holds to something"),
-            more: tiers.collect(),
-            are_plain,
-            count_departures,
-            need_the_time,
-        }
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &TierTerms> {
-        std::iter::once(&self.first).chain(&self.more)
-    }
-
-    /// The terms of the windows among them.
-    pub(crate) fn windows(&self) -> impl Iterator<Item = &Terms> {
-        self.iter().filter_map(|terms| match terms {
-            TierTerms::Window(terms) => Some(terms),
-            TierTerms::Pace(_) => None,
-        })
-    }
-
-    /// Whether it is to be known when a place is taken: a pace that is told an old time takes a departure for an old one, and lets
-    /// the next go too early.
-    #[inline]
-    pub(crate) fn need_the_time(&self) -> bool {
-        self.need_the_time
-    }
-
-    /// Whether one of them follows the server's clock.
-    pub(crate) fn are_aligned(&self) -> bool {
-        self.windows().any(|terms| terms.quota.is_aligned())
-    }
-
-    /// Whether it makes a difference when a request departs.
-    #[inline]
-    pub(crate) fn count_departures(&self) -> bool {
-        self.count_departures
-    }
 }
 
 impl TierTerms {
@@ -131,13 +58,7 @@ impl Tiers {
 
     #[inline(never)]
     fn several_have_room(&self, terms: &AllTerms, lane: Lane, wanted: Places) -> bool {
-        self.iter(terms).all(|tier| match tier {
-            (TierTerms::Window(terms), Tier::Window(rolling)) => {
-                rolling.has_room(terms, lane, wanted)
-            }
-            (TierTerms::Pace(pace), Tier::Pace(pacer)) => pacer.has_room(*pace, wanted.of_all),
-            _ => false,
-        })
+        self.each(terms).all(|one| one.has_room(lane, wanted))
     }
 
     /// The window, where there is nothing else. Most have just that, and are not to pay for more.
@@ -221,11 +142,7 @@ impl Tiers {
 
     #[inline(never)]
     fn most_of_several(&self, terms: &AllTerms, lane: Lane) -> u32 {
-        let most = self.iter(terms).map(|tier| match tier {
-            (TierTerms::Window(terms), Tier::Window(rolling)) => rolling.most(terms, lane),
-            (TierTerms::Pace(pace), _) => pace.at_once(),
-            _ => 0,
-        });
+        let most = self.each(terms).map(|one| one.most(lane));
         most.min().unwrap_or(0)
     }
 
@@ -307,14 +224,8 @@ impl Tiers {
         lane: Lane,
         places: Places,
     ) -> Turn {
-        self.iter(terms)
-            .map(|tier| match tier {
-                (TierTerms::Window(terms), Tier::Window(rolling)) => {
-                    rolling.turn(terms, server, now, lane, places)
-                }
-                (TierTerms::Pace(pace), Tier::Pace(pacer)) => pacer.turn(*pace, now, places.of_all),
-                _ => Turn::now(now),
-            })
+        self.each(terms)
+            .map(|one| one.turn(server, now, lane, places))
             .fold(Turn::now(now), Turn::and)
     }
 
@@ -328,16 +239,8 @@ impl Tiers {
         requests: u64,
         cost: u32,
     ) -> Moment {
-        self.iter(terms)
-            .map(|tier| match tier {
-                (TierTerms::Window(terms), Tier::Window(rolling)) => {
-                    rolling.turn_of_rest(terms, server, now, requests, cost)
-                }
-                (TierTerms::Pace(pace), Tier::Pace(pacer)) => {
-                    pacer.turn(*pace, now, u64::from(cost)).at
-                }
-                _ => now,
-            })
+        self.each(terms)
+            .map(|one| one.turn_of_rest(server, now, requests, cost))
             .fold(now, Moment::max)
     }
 
@@ -371,6 +274,12 @@ impl Tiers {
             Tier::Window(rolling) => rolling.is_empty(),
             Tier::Pace(pacer) => pacer.is_empty(),
         })
+    }
+
+    /// Whether a limit is another one than at first.
+    pub(crate) fn are_changed(&self, terms: &AllTerms) -> bool {
+        let mut limits = self.windows().zip(terms.windows());
+        limits.any(|(window, terms)| window.limit() != terms.quota.limit())
     }
 
     /// Whether those that do not go first hold nothing in any of the windows. At a pace nobody holds anything.
@@ -407,8 +316,14 @@ impl Tiers {
         std::iter::once(&self.first).chain(self.more.iter().flatten())
     }
 
-    fn iter<'a>(&'a self, terms: &'a AllTerms) -> impl Iterator<Item = (&'a TierTerms, &'a Tier)> {
-        terms.iter().zip(self.states())
+    /// Each of them, to be looked at by itself.
+    pub(crate) fn each<'a>(&'a self, terms: &'a AllTerms) -> impl Iterator<Item = One<'a>> {
+        let tiers = terms.iter().zip(self.states());
+        tiers.filter_map(|tier| match tier {
+            (TierTerms::Window(terms), Tier::Window(rolling)) => Some(One::Window(terms, rolling)),
+            (TierTerms::Pace(pace), Tier::Pace(pacer)) => Some(One::Pace(*pace, pacer)),
+            _ => None,
+        })
     }
 
     fn iter_mut<'a>(

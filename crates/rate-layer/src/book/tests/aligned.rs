@@ -164,9 +164,9 @@ fn a_turn_two_rounds_ahead_is_at_the_servers_next_boundary() {
     // The server's minute ends 24 s from the beginning of ours: at 24 s, at 84 s.
     for made in 0..20 {
         let date = Duration::from_millis(1_795_792_236_000 + made * 50);
-        desk.book
-            .server
-            .learn(date, at(made * 50), at(made * 50 + 1));
+        let limiter = &mut desk.book.limiters[desk.windows[0].index];
+        let memory = limiter.memory_mut();
+        memory.learn(date, at(made * 50), at(made * 50 + 1));
     }
     let first = desk.admit_or_turn(1_000, 1).expect_err("it is taken");
     assert_eq!(first, at(60_060));

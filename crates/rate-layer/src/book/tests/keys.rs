@@ -152,63 +152,100 @@ enum Step {
     Pass(u64),
     Admit(u8),
     End(usize, Ending),
+    Correct(usize, u32),
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let ending = prop_oneof![
-        Just(Ending::Answered),
-        Just(Ending::Abandoned),
-        Just(Ending::NeverLeft)
+        2 => Just(Ending::Answered),
+        1 => Just(Ending::Abandoned),
+        1 => Just(Ending::NeverLeft)
     ];
     prop_oneof![
         2 => prop::sample::select(vec![1_u64, 20, 400, 1_010, 12_000]).prop_map(Step::Pass),
         4 => (0_u8..8).prop_map(Step::Admit),
         3 => (0_usize..6, ending).prop_map(|(which, ending)| Step::End(which, ending)),
+        2 => (0_usize..6, 0_u32..5).prop_map(|(which, cost)| Step::Correct(which, cost)),
     ]
+}
+
+/// What one request has taken, as it should be.
+#[derive(Clone, Debug)]
+struct Taken {
+    key: u8,
+    claims: Claims,
+    /// When it frees; never, while it is in flight.
+    until: u64,
+    /// When it was answered, if it was: then its cost may be set right.
+    answered: Option<u64>,
+}
+
+/// Which of `taken` a step means, if any of them will do.
+fn nth(taken: &mut [Taken], which: usize, will_do: impl Fn(&Taken) -> bool) -> Option<&mut Taken> {
+    taken.iter_mut().filter(|one| will_do(one)).nth(which)
 }
 
 proptest! {
     #[test]
-    fn no_place_is_forgotten_that_counts_and_no_more_keys_are_kept_than_may_be(
+    fn no_place_is_forgotten_that_counts_or_may_yet_and_no_more_keys_are_kept_than_may_be(
         steps in prop::collection::vec(step(), 1..200),
     ) {
         let (mut desk, group) = keyed(TWO, 3);
-        let (mut now, mut held) = (0, Vec::<(u8, Claims)>::new());
-        // When each place frees, by key; never, while it is in flight.
-        let mut places = Vec::<(u8, u64)>::new();
+        let (mut now, mut taken) = (0, Vec::<Taken>::new());
         for step in steps {
             match step {
                 Step::Pass(millis) => now += millis,
                 Step::Admit(key) => {
-                    let taken = |of: u8| {
-                        places.iter().filter(|&&(key, until)| key == of && until > now).count()
-                    };
+                    taken.retain(|one| one.until > now);
+                    let of = |key: u8| taken.iter().filter(move |one| one.key == key);
+                    let places = |key: u8| of(key).map(|one| one.claims[0].cost).sum::<u32>();
                     match admit(&mut desk, now, group, &[key]) {
                         Ok(claims) => {
-                            prop_assert!(taken(key) < 2);
-                            held.push((key, claims));
-                            places.push((key, u64::MAX));
+                            prop_assert!(places(key) < 2);
+                            taken.push(Taken { key, claims, until: u64::MAX, answered: None });
                         }
                         Err(Denied::TooManyKeys(_)) => {
-                            prop_assert!((0..8).filter(|&key| taken(key) > 0).count() >= 3);
+                            prop_assert!((0..8).filter(|&key| of(key).count() > 0).count() >= 3);
                         }
-                        Err(_) => prop_assert_eq!(taken(key), 2),
+                        Err(_) => prop_assert!(places(key) >= 2),
                     }
                 }
-                Step::End(which, ending) if which < held.len() => {
-                    let (key, claims) = held.swap_remove(which);
-                    desk.end(now, Rest, &claims, ending);
-                    let until = match ending {
-                        Ending::Answered => now + 1_010,
-                        Ending::Abandoned => now + 1_510,
-                        Ending::NeverLeft => now,
-                    };
-                    let place = places.iter_mut().find(|place| **place == (key, u64::MAX));
-                    place.expect("it was in flight").1 = until;
+                Step::End(which, ending) => {
+                    let in_flight = |one: &Taken| one.until == u64::MAX;
+                    if let Some(one) = nth(&mut taken, which, in_flight) {
+                        desk.end(now, Rest, &one.claims, ending);
+                        one.until = match ending {
+                            Ending::Answered => now + 1_010,
+                            Ending::Abandoned => now + 1_510,
+                            Ending::NeverLeft => now,
+                        };
+                        one.answered = (ending == Ending::Answered).then_some(now);
+                    }
                 }
-                Step::End(..) => {}
+                Step::Correct(which, cost) => {
+                    let answered = |one: &Taken| one.answered.is_some();
+                    if let Some(one) = nth(&mut taken, which, answered) {
+                        let answered = one.answered.expect("it was");
+                        desk.correct(now, one.claims[0], cost, answered);
+                        one.claims[0].cost = cost;
+                    }
+                }
             }
             prop_assert!(desk.book.keys(group) <= 3);
+            taken.retain(|one| one.until > now);
+            for key in 0..8 {
+                let of_key = taken.iter().filter(|one| one.key == key);
+                let (requests, places) = of_key.fold((0, 0), |(requests, places), one| {
+                    (requests + 1, places + one.claims[0].cost)
+                });
+                match desk.book.known_window_of(group, &[key]) {
+                    None => prop_assert_eq!(requests, 0, "forgotten: {:?}", taken),
+                    Some(id) => {
+                        let reading = desk.book.reading(at(now), id).expect("there");
+                        prop_assert_eq!(reading.in_flight + reading.closing, places);
+                    }
+                }
+            }
         }
     }
 }

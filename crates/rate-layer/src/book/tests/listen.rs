@@ -6,7 +6,7 @@ use super::desk::{Desk, at};
 use crate::book::outcome::Denied;
 use crate::book::waiter::Claims;
 use crate::lane::Lane::Rest;
-use crate::quota::{Quota, SECOND};
+use crate::quota::{Quota, SECOND, Start};
 use crate::server::Stated;
 use crate::shape::rolling::Ending;
 
@@ -169,4 +169,26 @@ fn a_statement_of_another_length_says_nothing_of_the_only_window() {
     assert_eq!(desk.taken(0, 0), (0, 1));
     assert!(desk.admit_or_turn(0, 9).is_ok());
     assert_eq!(desk.admit_or_turn(0, 1), Err(at(1_010)));
+}
+
+#[test]
+fn each_of_several_windows_begins_as_its_own_quota_says() {
+    let long = Quota::rolling(100, 60 * SECOND);
+    for (quotas, closing) in [
+        (TEN.and(long.start(Start::Full)), [0, 100]),
+        (
+            TEN.start(Start::Full).and(long.start(Start::Seeded)),
+            [10, 0],
+        ),
+        (
+            TEN.start(Start::Seeded).and(long.start(Start::Full)),
+            [0, 100],
+        ),
+    ] {
+        let desk = Desk::new([quotas.clone()]);
+        let limiter = &desk.book.limiters[desk.windows[0].index];
+        let windows = limiter.tiers.windows();
+        let found: Vec<u32> = windows.map(|window| window.closing()).collect();
+        assert_eq!(found, closing, "{quotas:?}");
+    }
 }
