@@ -217,6 +217,21 @@ impl RateLayer {
         self.slot(slot, Limit::Unlimited)
     }
 
+    /// What the layer has been told that cannot all hold, and what to say instead. Wrapping a service with it would panic.
+    ///
+    /// For whoever builds a client from settings, and would rather return an error.
+    ///
+    /// ```
+    /// use rate_layer::{MINUTE, Quota, RateLayer, Standard};
+    ///
+    /// let layer = RateLayer::new(Quota::rolling(100, MINUTE).adopt_up_to(500));
+    /// assert!(layer.contradiction().is_some_and(|text| text.contains(".listen(")));
+    /// assert_eq!(layer.listen(Standard).contradiction(), None);
+    /// ```
+    pub fn contradiction(&self) -> Option<&'static str> {
+        self.settings.contradiction()
+    }
+
     /// What holds for the requests of `slot` by the layer's own rule; with `None`, for those without one.
     pub fn limit_of(&self, slot: Option<&SlotName>) -> &Limit {
         self.settings.rules[0].limits.of(slot)

@@ -105,6 +105,10 @@ impl Settings {
         }
     }
 
+    pub(crate) fn contradiction(&self) -> Option<&'static str> {
+        self.contradiction
+    }
+
     /// Makes sure that what has been said can all hold, now that nothing more will be.
     ///
     /// A layer may wrap a service for each call: this was found out when the last word was said.
