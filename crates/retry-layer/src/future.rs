@@ -67,7 +67,8 @@ struct Pause {
     since: Instant,
     resume: Instant,
     rested: bool,
-    /// Whether the client's own tasks have yet to put the earlier outcome's connection back.
+    /// Whether the client's own task has yet to put the earlier outcome's connection back: what wakes us at the end of the body wakes
+    /// that one too, and perhaps after us.
     one_more_turn: bool,
 }
 
