@@ -200,7 +200,7 @@ impl RetryLayer {
         self.with(|settings| settings.refusals_trusted.extend(origins))
     }
 
-    /// Lets `classifier` name what happened, instead of [`Standard`](crate::Standard).
+    /// Lets `classifier` name what happened, instead of [`StatusClassifier`](crate::StatusClassifier).
     #[must_use]
     pub fn classifier(self, classifier: impl Classify) -> Self {
         self.with(|settings| settings.classifier = Arc::new(classifier))

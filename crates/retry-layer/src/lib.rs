@@ -42,7 +42,7 @@
 //!
 //! # What is repeated
 //!
-//! | outcome | verdict of [`Standard`] | why |
+//! | outcome | verdict of [`StatusClassifier`] | why |
 //! | --- | --- | --- |
 //! | an error | transient | what it proves about the request is the engine's business |
 //! | 408 Request Timeout | transient | the client may repeat the request (RFC 9110, section 15.5.9) |
@@ -129,7 +129,7 @@
 //! | [`longest_retry_after`](RetryLayer::longest_retry_after) | 60 s |
 //! | [`deadline`](RetryLayer::deadline) | none but the call's own |
 //! | [`budget`](RetryLayer::budget) | 10, and 0.2 for each success, and 0.1 for each second; a throttle [costs](Budget::throttle_cost) what a failure does; one for [all origins](Budget::per_origin) |
-//! | [`classifier`](RetryLayer::classifier) | [`Standard`], without pieces |
+//! | [`classifier`](RetryLayer::classifier) | [`StatusClassifier`], without pieces |
 //! | [`class`](RetryLayer::class) | no class has settings of its own |
 //! | [`idempotency_header`](RetryLayer::idempotency_header) | `idempotency-key`, honoured by no origin; by an origin that is named, on all routes |
 //!
@@ -223,7 +223,8 @@ pub use class_settings::ClassSettings;
 #[cfg(feature = "json")]
 pub use classify::JsonCode;
 pub use classify::{
-    Classify, Exchange, Facts, Grpc, KeyInUse, Piece, ShouldRetry, Standard, Unless, Verdict,
+    Classify, Exchange, Facts, Grpc, KeyInUse, Piece, ShouldRetry, StatusClassifier, Unless,
+    Verdict,
 };
 pub use counters::Counters;
 pub use error::{BelowRateLayer, DeadlineExceeded, RetryError};

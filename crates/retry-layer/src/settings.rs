@@ -8,7 +8,7 @@ use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 
 use crate::backoff::Backoff;
-use crate::{ClassSettings, Classify, Standard};
+use crate::{ClassSettings, Classify, StatusClassifier};
 
 #[derive(Clone)]
 pub(crate) struct Settings {
@@ -39,7 +39,7 @@ impl Default for Settings {
             idempotency_header: HeaderName::from_static("idempotency-key"),
             keys_honoured_by: Vec::new(),
             refusals_trusted: Vec::new(),
-            classifier: Arc::new(Standard),
+            classifier: Arc::new(StatusClassifier),
             classes: Vec::new(),
         }
     }

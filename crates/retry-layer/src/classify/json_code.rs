@@ -21,13 +21,13 @@ use super::{Exchange, Piece, Verdict};
 ///
 /// ```
 /// use std::time::Duration;
-/// use retry_layer::{Classify, JsonCode, RetryLayer, Standard, Verdict};
+/// use retry_layer::{Classify, JsonCode, RetryLayer, StatusClassifier, Verdict};
 ///
 /// let codes = JsonCode::at("/error/code")
 ///     .is("COOLDOWN", Verdict::Throttled { after: Duration::from_secs(5) })
 ///     .is("MARKET_CLOSED", Verdict::Final)
 ///     .is("1015", Verdict::THROTTLED);
-/// let retry = RetryLayer::new().classifier(Standard.unless(codes));
+/// let retry = RetryLayer::new().classifier(StatusClassifier.unless(codes));
 /// # let _ = retry;
 /// ```
 #[derive(Clone, Debug)]
@@ -381,7 +381,11 @@ mod tests {
             ("\u{660}", None),
             ("99999999999999999999999999", None),
         ] {
-            assert_eq!(said(&format!("/{token}"), r#"["BUSY"]"#), expected, "{token}");
+            assert_eq!(
+                said(&format!("/{token}"), r#"["BUSY"]"#),
+                expected,
+                "{token}"
+            );
         }
         let eleven = r#"[0,1,2,3,4,5,6,7,8,9,"BUSY"]"#;
         assert_eq!(said("/10", eleven), T);

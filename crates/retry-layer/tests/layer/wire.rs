@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
-use retry_layer::{Budget, Exchange, Replay, RetryLayer, Standard, Stop};
+use retry_layer::{Budget, Exchange, Replay, RetryLayer, StatusClassifier, Stop};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tower::{Layer, ServiceExt};
@@ -133,7 +133,7 @@ async fn a_post_that_was_refused_a_connection_is_sent_again() {
             listener.set_nonblocking(true).expect("a socket");
             up.send(listener).expect("somebody waits for it");
         }
-        retry_layer::Classify::classify(&Standard, exchange)
+        retry_layer::Classify::classify(&StatusClassifier, exchange)
     });
     let server = tokio::spawn(async move {
         let listener = TcpListener::from_std(listener.await.expect("a listener"));
