@@ -58,11 +58,11 @@ impl<R: Body> Call<R> {
         request: &Request<B>,
         class: Option<Class>,
         own: Option<ClassIndex>,
+        keyed: bool,
         deadline: Option<Instant>,
     ) -> Self {
         let settings = &shared.settings;
         let terms = settings.terms(own);
-        let keyed = terms.is_keyed(request);
         Self {
             keyed,
             repeatable: terms.is_repeatable(request.method(), keyed),

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use call_context::{NeverLeft, Refusal};
+use http::HeaderName;
 
 use crate::RetryInfo;
 
@@ -139,6 +140,45 @@ impl fmt::Display for BelowRateLayer {
 }
 
 impl Error for BelowRateLayer {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.never_left)
+    }
+}
+
+/// The layer of idempotency keys puts keys into one header, and the retry layer was told of another.
+///
+/// Only one of the two can be the header that the server honours. If it is the first, the call would never be repeated, though its
+/// key allows that. The call was not sent, and never will be: the error carries [`NeverLeft`], [permanent](Refusal::Permanent),
+/// as its source. Calls without a key, or to servers that are not known to honour any, are not refused.
+#[derive(Debug)]
+pub struct IdempotencyHeaderMismatch {
+    written: HeaderName,
+    read: HeaderName,
+    never_left: NeverLeft,
+}
+
+impl IdempotencyHeaderMismatch {
+    pub(crate) fn new(written: HeaderName, read: HeaderName) -> Self {
+        Self {
+            written,
+            read,
+            never_left: NeverLeft::new(Refusal::Permanent),
+        }
+    }
+}
+
+impl fmt::Display for IdempotencyHeaderMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { written, read, .. } = self;
+        write!(
+            f,
+            "the idempotency key is in `{written}`, but the retry layer was told of `{read}`; name the header at the layer of \
+             keys alone (`IdempotencyKeyLayer::header`)"
+        )
+    }
+}
+
+impl Error for IdempotencyHeaderMismatch {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.never_left)
     }

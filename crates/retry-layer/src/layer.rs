@@ -167,11 +167,20 @@ impl RetryLayer {
 
     /// The request header that carries an idempotency key.
     ///
+    /// Where nothing is said, it is the one in which an [`IdempotencyKeyLayer`](crate::IdempotencyKeyLayer) above has left the call's key, and
+    /// `idempotency-key` where there is no such layer. Where something else is said than that layer does, calls that could
+    /// be repeated for their key are refused with [`IdempotencyHeaderMismatch`](crate::IdempotencyHeaderMismatch).
+    ///
     /// The key is never made or changed here: all attempts carry the caller's. It makes a request repeatable only where
     /// the server is [known to honour it](Self::keys_honoured_by), and only if it has a character at all.
     #[must_use]
     pub fn idempotency_header(self, name: HeaderName) -> Self {
-        self.with(|settings| settings.idempotency_header = name)
+        self.with(|settings| settings.idempotency_header = Some(name))
+    }
+
+    /// The header that [`idempotency_header`](Self::idempotency_header) has named; `None` where nothing was said.
+    pub fn idempotency_header_name(&self) -> Option<&HeaderName> {
+        self.shared.settings.idempotency_header.as_ref()
     }
 
     /// Declares that the servers at `origins` execute all requests with one idempotency key once.

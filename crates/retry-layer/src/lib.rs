@@ -131,7 +131,7 @@
 //! | [`budget`](RetryLayer::budget) | 10, and 0.2 for each success, and 0.1 for each second; a throttle [costs](Budget::throttle_cost) what a failure does; one for [all origins](Budget::per_origin) |
 //! | [`classifier`](RetryLayer::classifier) | [`StatusClassifier`], without pieces |
 //! | [`class`](RetryLayer::class) | no class has settings of its own |
-//! | [`idempotency_header`](RetryLayer::idempotency_header) | `idempotency-key`, honoured by no origin; by an origin that is named, on all routes |
+//! | [`idempotency_header`](RetryLayer::idempotency_header) | that of the [layer of keys](IdempotencyKeyLayer) above, else `idempotency-key`; honoured by no origin; by an origin that is named, on all routes |
 //!
 //! # Where it stands
 //!
@@ -227,7 +227,7 @@ pub use classify::{
     Verdict,
 };
 pub use counters::Counters;
-pub use error::{BelowRateLayer, DeadlineExceeded, RetryError};
+pub use error::{BelowRateLayer, DeadlineExceeded, IdempotencyHeaderMismatch, RetryError};
 pub use future::ResponseFuture;
 pub use idempotency_key::{
     IdempotencyKey, IdempotencyKeyError, IdempotencyKeyFuture, IdempotencyKeyLayer,

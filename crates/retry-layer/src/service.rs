@@ -26,8 +26,8 @@ use crate::{
 /// # Errors
 ///
 /// The inner service's own, behind a [remark](call_context::Remarked) that is a [`RetryError`](crate::RetryError) wherever there
-/// is [something to tell](crate::RetryInfo); [`DeadlineExceeded`]; [`BelowRateLayer`]. A failure to become
-/// ready for the first attempt carries [`NeverLeft`]; one for a replay is not returned at all, but the outcome that stands. Calls
+/// is [something to tell](crate::RetryInfo); [`DeadlineExceeded`]; [`BelowRateLayer`];
+/// [`IdempotencyHeaderMismatch`](crate::IdempotencyHeaderMismatch). A failure to become ready for the first attempt carries [`NeverLeft`]; one for a replay is not returned at all, but the outcome that stands. Calls
 /// that the layer only passes through keep the inner service's error as it was.
 ///
 /// # Panics
@@ -76,11 +76,22 @@ where
             Entrance::Passing => return ResponseFuture::passing(self.inner.call(request)),
             Entrance::BelowRateLayer => return self.refuse(BelowRateLayer::new()),
         };
+        let keyed = match settings.terms(own).is_keyed(&mut request) {
+            Ok(keyed) => keyed,
+            Err(mismatch) => return self.refuse(mismatch),
+        };
         if deadline.is_some_and(|deadline| deadline <= clock::now()) {
             self.shared.state.tally.stop(Stop::Deadline);
             return self.refuse(DeadlineExceeded::before_the_first());
         }
-        let mut call = Call::new(Arc::clone(&self.shared), &request, class, own, deadline);
+        let mut call = Call::new(
+            Arc::clone(&self.shared),
+            &request,
+            class,
+            own,
+            keyed,
+            deadline,
+        );
         let copy = if settings.terms(own).attempts() > 1 {
             copy::of(&request)
         } else {
