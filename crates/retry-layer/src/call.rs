@@ -34,6 +34,8 @@ pub(crate) struct Call<R: Body> {
     earlier: Option<Earlier<R>>,
     /// What the request was, where no copy of it is left.
     kept: Option<Box<(Method, Uri)>>,
+    /// Whether another layer judges its outcomes, and this one knows its deadline alone.
+    watched: bool,
 }
 
 /// What follows from an outcome.
@@ -73,6 +75,24 @@ impl<R: Body> Call<R> {
             progress: Progress::default(),
             earlier: None,
             kept: None,
+            watched: false,
+            shared,
+        }
+    }
+
+    /// One attempt at a call that another layer may repeat, and that ends at `deadline`.
+    pub(crate) fn watched(shared: Arc<Shared>, deadline: Instant) -> Self {
+        Self {
+            keyed: false,
+            repeatable: false,
+            believes_claims: false,
+            class: None,
+            own: None,
+            deadline: Some(deadline),
+            progress: Progress::default(),
+            earlier: None,
+            kept: None,
+            watched: true,
             shared,
         }
     }
@@ -98,6 +118,10 @@ impl<R: Body> Call<R> {
 
     fn terms(&self) -> Terms<'_> {
         self.shared.settings.terms(self.own)
+    }
+
+    fn repeats(&self) -> bool {
+        self.terms().attempts() > 1
     }
 
     fn attempts_left(&self) -> u32 {
@@ -142,9 +166,15 @@ impl<R: Body> Call<R> {
         copy: Option<Target<'_>>,
         now: Instant,
     ) -> Step<R> {
+        if self.watched {
+            return Step::Return(outcome.map(|response| response.map(RetryBody::untouched)));
+        }
         let error = outcome.as_ref().err();
         let proof = error.map_or_else(Proof::default, |error| Proof::of(&**error));
         self.settle(outcome.as_ref().ok(), proof.departed(), now);
+        if error.is_some_and(|error| DeadlineExceeded::ends(&**error)) && self.repeats() {
+            return Step::Return(self.out_of_time());
+        }
 
         // Without a copy there is no replay, and nothing to judge after this.
         let kept = self.kept.take();
@@ -194,7 +224,7 @@ impl<R: Body> Call<R> {
             }
             _ => {
                 let info = self.progress.info(Some(stop));
-                Err(DeadlineExceeded::during(info).into())
+                Err(DeadlineExceeded::during(info, self.watched).into())
             }
         }
     }
@@ -217,7 +247,7 @@ impl<R: Body> Call<R> {
         self.shared.state.tally.stop(stop);
         match stop {
             // Nothing was wrong with this call: there was too much of it, or of all.
-            Stop::Attempts | Stop::Budget if self.terms().attempts() > 1 => {
+            Stop::Attempts | Stop::Budget if self.repeats() => {
                 tracing::info!(attempt, reason, "retries are exhausted");
             }
             _ => tracing::debug!(attempt, reason, "will not retry"),

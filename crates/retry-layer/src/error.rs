@@ -70,13 +70,16 @@ impl Error for RetryError {}
 pub struct DeadlineExceeded {
     info: Option<RetryInfo>,
     never_left: Option<NeverLeft>,
+    /// Whether the layer that raised it is below another one, whose call this was.
+    stacked: bool,
 }
 
 impl DeadlineExceeded {
-    pub(crate) fn during(info: RetryInfo) -> Self {
+    pub(crate) fn during(info: RetryInfo, stacked: bool) -> Self {
         Self {
             info: Some(info),
             never_left: None,
+            stacked,
         }
     }
 
@@ -84,7 +87,13 @@ impl DeadlineExceeded {
         Self {
             info: None,
             never_left: Some(NeverLeft::new(Refusal::Permanent)),
+            stacked: false,
         }
+    }
+
+    /// Whether `error` says that a retry layer below had an earlier deadline for the call, and that it has passed.
+    pub(crate) fn ends(error: &(dyn Error + 'static)) -> bool {
+        call_context::find::<Self>(error).is_some_and(|passed| passed.stacked)
     }
 
     /// The attempt that was abandoned, counted from 1; 0 where none was made.

@@ -63,8 +63,13 @@ impl Settings {
 
     /// Whether the layer has anything to do at all.
     pub(crate) fn is_off(&self) -> bool {
-        let has_work = |(_, own): &(Class, ClassSettings)| own.deadline.is_some();
-        !self.repeats() && self.deadline.is_none() && !self.classes.iter().any(has_work)
+        !self.repeats() && !self.has_deadline()
+    }
+
+    /// Whether the layer ends calls, of some class at least.
+    pub(crate) fn has_deadline(&self) -> bool {
+        let has_one = |(_, own): &(Class, ClassSettings)| own.deadline.is_some();
+        self.deadline.is_some() || self.classes.iter().any(has_one)
     }
 
     /// Whether the layer repeats requests, of some class at least.

@@ -10,10 +10,10 @@ use bytes::Bytes;
 use call_context::{BoxError, CallContext, NeverLeft, Refusal};
 use futures_util::future::join_all;
 use http::{Request, Response};
-use http_body_util::Full;
-use retry_layer::{Budget, DeadlineExceeded, RetryLayer, Stop};
+use http_body_util::{BodyExt, Full};
+use retry_layer::{Budget, ClassSettings, DeadlineExceeded, RetryInfo, RetryLayer, Stop};
 use tokio::time::Instant;
-use tower::{Layer, Service, ServiceExt};
+use tower::{Layer, Service, ServiceExt, service_fn};
 
 use crate::support::*;
 
@@ -390,4 +390,92 @@ async fn a_deadline_beyond_the_end_of_time_is_none() {
     let script = Script::slow([(9 * SECOND, status(200))]);
     run(&layer, &script, get()).await.expect("a response");
     assert_eq!(script.seen()[0].deadline, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_earlier_deadline_of_two_stacked_layers_ends_the_call() {
+    for (outers, inners) in [(None, 2), (Some(9), 2), (Some(2), 9), (Some(2), 2)] {
+        let mut outer = prompt();
+        if let Some(seconds) = outers {
+            outer = outer.deadline(seconds * SECOND);
+        }
+        let inner = prompt().deadline(inners * SECOND);
+        let script = Script::slow([(20 * SECOND, status(200))]);
+        let start = Instant::now();
+        let stack = outer.layer(inner.layer(script.clone()));
+        let error = stack.oneshot(get()).await.expect_err("too late");
+        assert_eq!(start.elapsed(), 2 * SECOND, "{outers:?} {inners}");
+        assert_eq!(script.seen()[0].deadline, Some(start + 2 * SECOND));
+        let error = error.downcast::<DeadlineExceeded>().expect("its own error");
+        assert_eq!(error.attempt(), 1);
+        assert_eq!(NeverLeft::find(&*error), None);
+        assert_eq!(outer.counters().stopped(Stop::Deadline), 1);
+        assert_eq!(script.alive(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_the_deadline_of_a_stacked_layer_the_earlier_response_stands_where_repeating_does_no_harm()
+ {
+    let (outer, inner) = (prompt(), prompt().deadline(2 * SECOND));
+    let script = Script::slow([(SECOND, response(503, "busy")), (20 * SECOND, status(200))]);
+    let stack = outer.layer(inner.layer(script.clone()));
+    let start = Instant::now();
+    let outcome = stack
+        .clone()
+        .oneshot(get())
+        .await
+        .expect("the first answer");
+    assert_eq!(start.elapsed(), 3 * SECOND);
+    let info = RetryInfo::of(outcome.extensions());
+    assert_eq!((info.attempts(), info.stop()), (2, Some(Stop::Deadline)));
+    let body = outcome.into_body().collect().await.expect("infallible");
+    assert_eq!(body.to_bytes(), "busy");
+
+    // What a stacked layer lets through is not judged twice.
+    assert_eq!(inner.counters().retries(), 0);
+    assert_eq!(inner.counters().stopped(Stop::Deadline), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_within_the_deadline_of_a_stacked_layer_passes_through_as_it_is() {
+    let budget = Budget::new(2).per_success(1.0);
+    let (outer, inner) = (prompt().budget(budget.clone()), prompt().budget(budget));
+    let inner = inner.deadline(2 * SECOND);
+    let script = Script::new([status(503), broken(), status(200)]);
+    let stack = outer.layer(inner.layer(script.clone()));
+    let outcome = stack.oneshot(get()).await.expect("a response");
+    assert_eq!(outcome.status(), 200);
+    assert_eq!(RetryInfo::of(outcome.extensions()).attempts(), 3);
+    // One success, and paid in once.
+    assert_eq!(outer.balance(), 1.0);
+    assert_eq!(inner.counters(), RetryLayer::new().counters());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_class_of_a_stacked_layer_has_its_own_deadline() {
+    let class = ClassSettings::new().deadline(SECOND);
+    let (outer, inner) = (prompt(), prompt().class("poll", class));
+    let stack = outer.layer(inner.layer(Script::slow([
+        (5 * SECOND, status(200)),
+        (5 * SECOND, status(200)),
+    ])));
+    let mut poll = get();
+    CallContext::of(poll.extensions_mut()).set_class(Some("poll".into()));
+    let start = Instant::now();
+    let outcomes = tokio::join!(stack.clone().oneshot(poll), stack.oneshot(get()));
+    assert!(outcomes.0.expect_err("too late").is::<DeadlineExceeded>());
+    assert_eq!(outcomes.1.expect("a response").status(), 200);
+    assert_eq!(start.elapsed(), 5 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_passed_in_a_call_of_its_own_below_does_not_end_this_one() {
+    let slow = (0..3).map(|_| (5 * SECOND, status(200)));
+    let elsewhere = prompt().deadline(SECOND).layer(Script::slow(slow));
+    let below = service_fn(move |_: Request<Full<Bytes>>| elsewhere.clone().oneshot(get()));
+    let layer = prompt();
+    let outcome = layer.layer(below).oneshot(get()).await;
+    assert!(outcome.is_err());
+    assert_eq!(layer.counters().retries(), 2);
 }
