@@ -171,7 +171,7 @@ impl<R: Body> Call<R> {
         }
         let error = outcome.as_ref().err();
         let proof = error.map_or_else(Proof::default, |error| Proof::of(&**error));
-        self.settle(outcome.as_ref().ok(), proof.departed(), now);
+        self.settle(outcome.as_ref().ok(), proof, now);
         if error.is_some_and(|error| DeadlineExceeded::ends(&**error)) && self.repeats() {
             return Step::Return(self.out_of_time());
         }
@@ -235,7 +235,7 @@ impl<R: Body> Call<R> {
         stop: Stop,
         now: Instant,
     ) -> Option<Result<Response<RetryBody<R>>, BoxError>> {
-        self.settle(None, false, now);
+        self.give_back(now);
         self.progress.paused_until(now);
         self.stopped(stop);
         let earlier = self.earlier.take()?;
@@ -294,9 +294,17 @@ impl<R: Body> Call<R> {
         }
     }
 
-    fn settle(&mut self, response: Option<&Response<R>>, departed: bool, now: Instant) {
+    /// Gives back what was paid for an attempt that is not sent after all.
+    fn give_back(&mut self, now: Instant) {
+        if let Attempt::Retry(withdrawal) = std::mem::take(&mut self.progress.current) {
+            withdrawal.refund(now);
+        }
+    }
+
+    fn settle(&mut self, response: Option<&Response<R>>, proof: Proof, now: Instant) {
         match std::mem::take(&mut self.progress.current) {
-            Attempt::Retry(withdrawal) if !departed => withdrawal.refund(now),
+            Attempt::Retry(withdrawal) if proof.dialled() => withdrawal.found_no_connection(now),
+            Attempt::Retry(withdrawal) if !proof.departed() => withdrawal.refund(now),
             Attempt::Renewal(slot)
                 if response.is_some_and(|r| r.status() == StatusCode::UNAUTHORIZED) =>
             {

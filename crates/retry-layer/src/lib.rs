@@ -11,7 +11,8 @@
 //! 3. the body can be sent again ([`Replay`]);
 //! 4. the pause is no longer than the layer is willing to wait, and ends before the call's deadline;
 //! 5. the [`Budget`], of all requests or of [this origin](Budget::per_origin), has something left. A call of which nothing has reached the server yet, since a layer below turned it
-//!    away ([`Refusal::Local`](call_context::Refusal::Local)), is not asked to pay.
+//!    away ([`Refusal::Local`](call_context::Refusal::Local)), is not asked to pay; and a retry that
+//!    never reached the network gets back what it paid, one that [found no connection](Budget::connect_cost) most of it.
 //!
 //! So a POST that neither has a key nor is opted in is sent again on proof alone, and never because of a 503 or a timeout.
 //!
@@ -128,7 +129,7 @@
 //! | [`throttle_base`](RetryLayer::throttle_base) | 1 s |
 //! | [`longest_retry_after`](RetryLayer::longest_retry_after) | 60 s |
 //! | [`deadline`](RetryLayer::deadline) | none but the call's own |
-//! | [`budget`](RetryLayer::budget) | 10, and 0.2 for each success, and 0.1 for each second; a throttle [costs](Budget::throttle_cost) what a failure does; one for [all origins](Budget::per_origin) |
+//! | [`budget`](RetryLayer::budget) | 10, and 0.2 for each success, and 0.1 for each second; a throttle [costs](Budget::throttle_cost) what a failure does, a dial in vain a [fifth](Budget::connect_cost) of it; one for [all origins](Budget::per_origin) |
 //! | [`classifier`](RetryLayer::classifier) | [`StatusClassifier`], without pieces |
 //! | [`class`](RetryLayer::class) | no class has settings of its own |
 //! | [`idempotency_header`](RetryLayer::idempotency_header) | that of the [layer of keys](IdempotencyKeyLayer) above, else `idempotency-key`; honoured by no origin; by an origin that is named, on all routes |

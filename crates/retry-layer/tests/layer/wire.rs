@@ -158,6 +158,25 @@ async fn a_post_that_was_refused_a_connection_is_sent_again() {
     assert_eq!(layer.counters().retries(), 1);
 }
 
+#[tokio::test]
+async fn a_retry_that_finds_no_connection_costs_a_fifth_of_one_that_fails() {
+    let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+    for (budget, left) in [
+        (Budget::new(10), 9.6),
+        (Budget::new(10).connect_cost(0.0), 10.0),
+        (Budget::new(10).connect_cost(1.0), 8.0),
+        // Each takes a whole one until its outcome is there.
+        (Budget::new(0), 0.0),
+    ] {
+        let layer = prompt().budget(budget);
+        let get = request(Method::GET, nobody, Full::<Bytes>::default());
+        let error = layer.layer(client()).oneshot(get).await;
+        let error = error.expect_err("nobody listens");
+        assert_eq!(NeverLeft::find(&*error), Some(Refusal::Transient));
+        assert_eq!(layer.balance(), left);
+    }
+}
+
 /// Reads each request whole, and closes without an answer. Says how many there were.
 async fn reads_and_closes() -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = bind(anywhere()).await;
