@@ -98,10 +98,10 @@
 //! # What is returned
 //!
 //! The outcome of the last attempt that departed. An attempt that never left (refused by a layer below, not ready, no
-//! connection) replaces no such outcome: the earlier one stands, with its body whole. During the pause up to 64 KiB of that
-//! body, in 1024 frames at most, are read ahead, so that its connection is free again for the replay; they are put back
-//! in front of the rest ([`RetryBody`]). A replay waits for that at most 100 ms longer than its pause. Where no attempt
-//! has departed, the error of the last one is returned: it says why there was no other.
+//! connection) replaces no such outcome: the earlier one stands, with its body whole. During the pause that body is read ahead,
+//! until 64 KiB or 1024 frames are reached (the last one whole, however long it is), so that its connection is free again for the
+//! replay; what was read is put back in front of the rest ([`RetryBody`]). A replay waits for that at most 100 ms longer than its
+//! pause. Where no attempt has departed, the error of the last one is returned: it says why there was no other.
 //!
 //! At the call's deadline the attempt that is under way is abandoned. Nobody can tell whether the server has processed it,
 //! or will. Where that is the same to the caller, since the request may be repeated whatever becomes of it (its method, key or

@@ -155,8 +155,8 @@ impl<'a> Terms<'a> {
 
     /// Whether `request` carries a key that the server honours.
     ///
-    /// Refuses one whose key is, by the note of a layer of keys, in another header than this layer was told of: it would never be
-    /// repeated, and nobody would know why.
+    /// Refuses one whose key is, by the note of a layer of keys, in another header than this layer was told of, and which nothing but
+    /// the key makes repeatable: it would never be repeated, and nobody would know why.
     pub(crate) fn is_keyed<B>(
         &self,
         request: &mut Request<B>,
@@ -173,11 +173,10 @@ impl<'a> Terms<'a> {
         if has_key(headers, told) {
             return Ok(true);
         }
-        match noted {
-            Some(noted) if noted != told && self.attempts() > 1 => {
-                Err(IdempotencyHeaderMismatch::new(noted, told.clone()))
-            }
-            _ => Ok(false),
+        let matters = self.attempts() > 1 && !self.is_repeatable(request.method(), false);
+        match noted.filter(|noted| noted != told && matters) {
+            Some(noted) => Err(IdempotencyHeaderMismatch::new(noted, told.clone())),
+            None => Ok(false),
         }
     }
 

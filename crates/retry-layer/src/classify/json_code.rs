@@ -41,13 +41,13 @@ impl JsonCode {
     ///
     /// # Panics
     ///
-    /// If `pointer` is neither empty nor begins with a slash.
+    /// If `pointer` is neither empty nor begins with a slash, or has a `~` that is not part of `~0` or `~1` (RFC 6901, section 3).
     pub fn at(pointer: &str) -> Self {
         let mut tokens = pointer.split('/');
-        let first = tokens.next();
-        assert_eq!(
-            first,
-            Some(""),
+        let begins_well = tokens.next() == Some("");
+        let mut escapes = pointer.split('~').skip(1);
+        assert!(
+            begins_well && escapes.all(|after| after.starts_with(['0', '1'])),
             "a JSON Pointer such as /error/code, but {pointer:?}"
         );
         // In this order, so that `~01` is `~1`.
@@ -407,5 +407,14 @@ mod tests {
     #[should_panic(expected = "a JSON Pointer")]
     fn a_path_that_is_no_pointer_is_refused() {
         let _ = JsonCode::at("error.code");
+    }
+
+    #[test]
+    fn an_escape_that_means_nothing_is_refused() {
+        for pointer in ["/a~b", "/~", "/~2", "/~0~", "/a~/b"] {
+            let made = std::panic::catch_unwind(|| JsonCode::at(pointer));
+            assert!(made.is_err(), "{pointer}");
+        }
+        assert_eq!(said("/~01", r#"{"~1":"BUSY"}"#), T);
     }
 }

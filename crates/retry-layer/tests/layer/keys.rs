@@ -219,8 +219,12 @@ async fn a_key_in_another_header_than_the_retry_layer_was_told_of_is_an_error_wh
         assert_eq!(script.calls(), 0);
     }
 
-    // No key, keys that make nothing repeatable, or a key of the caller's where the retry layer looks for it.
+    // No key, keys that make nothing repeatable, a request that needs none, or a key of the caller's where the retry layer looks for it.
+    let mut idempotent = get();
+    let key = HeaderValue::from_static("mine");
+    idempotent.headers_mut().insert(KEY, key);
     for (retry, request) in [
+        (honoured(), idempotent),
         (honoured(), get()),
         (prompt(), post()),
         (
