@@ -16,6 +16,7 @@ use crate::earlier::Earlier;
 use crate::layer::Shared;
 use crate::proof::Proof;
 use crate::settings::{ClassIndex, Terms};
+use crate::stacked::StackedDeadline;
 use crate::{DeadlineExceeded, Facts, RetryBody, RetryError, RetryInfo, Stop};
 
 pub(crate) struct Call<R: Body> {
@@ -162,12 +163,15 @@ impl<R: Body> Call<R> {
     /// `copy` is what the replay would be made from, if there is anything.
     pub(crate) fn judge(
         &mut self,
-        outcome: Result<Response<R>, BoxError>,
+        mut outcome: Result<Response<R>, BoxError>,
         copy: Option<Target<'_>>,
         now: Instant,
     ) -> Step<R> {
+        if let Some(told) = StackedDeadline::take(&mut outcome) {
+            self.deadline = Some(self.deadline.map_or(told, |known| known.min(told)));
+        }
         if self.watched {
-            return Step::Return(outcome.map(|response| response.map(RetryBody::untouched)));
+            return Step::Return(self.passed_on(outcome));
         }
         let error = outcome.as_ref().err();
         let proof = error.map_or_else(Proof::default, |error| Proof::of(&**error));
@@ -207,6 +211,18 @@ impl<R: Body> Call<R> {
                 };
                 Step::Return(self.informed(outcome, stop))
             }
+        }
+    }
+
+    /// Hands an attempt's outcome to the layer that judges it, together with the deadline.
+    fn passed_on(
+        &self,
+        outcome: Result<Response<R>, BoxError>,
+    ) -> Result<Response<RetryBody<R>>, BoxError> {
+        let outcome = outcome.map(|response| response.map(RetryBody::untouched));
+        match self.deadline {
+            Some(deadline) => StackedDeadline::note(deadline, outcome),
+            None => outcome,
         }
     }
 

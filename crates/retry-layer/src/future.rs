@@ -240,7 +240,12 @@ where
                     if next.is_none() {
                         call.keep(&request);
                     }
-                    CallContext::of(request.extensions_mut()).set_attempt(call.attempt());
+                    let context = CallContext::of(request.extensions_mut());
+                    context.set_attempt(call.attempt());
+                    // It may have become known since the copy was made.
+                    if let Some(deadline) = call.deadline() {
+                        context.limit_deadline(deadline);
+                    }
                     let future = service.call(request);
                     *this.replay = next.map(|copy| (service, copy));
                     this.state.set(State::Attempt { future });

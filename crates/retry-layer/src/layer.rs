@@ -126,8 +126,7 @@ impl RetryLayer {
     /// The earlier of this one and the deadline in the call's [`CallContext`](call_context::CallContext) counts, and the
     /// layers below read it there. An attempt that is under way by then is abandoned, and the call ends with an [earlier
     /// response](crate#what-is-returned) or with [`DeadlineExceeded`](crate::DeadlineExceeded); a pause that would not end
-    /// before it is not begun. Of a layer [below another one](crate#other-layers-that-retry) it ends the attempt that it is reached in,
-    /// and the call.
+    /// before it is not begun. That of a layer [below another one](crate#other-layers-that-retry) counts too.
     #[must_use]
     pub fn deadline(self, deadline: Duration) -> Self {
         self.with(|settings| settings.deadline = Some(deadline))

@@ -146,8 +146,8 @@
 //! # Other layers that retry
 //!
 //! One layer retries a call: a second one below passes its calls through, and says so once in the log. Of its settings the
-//! [deadline](RetryLayer::deadline) alone counts: it runs anew for each attempt that comes there, since the second layer knows
-//! nothing of those before; where it is earlier than the first layer's, it ends the attempt, and the call with it. Clients that repeat on their own know nothing of it: no layer counts what they repeat, a budget does not bound it, and reqwest believes a
+//! [deadline](RetryLayer::deadline) alone counts: it runs from the moment in which the first attempt comes there, and where it is
+//! earlier than the first layer's, that one keeps to it. Clients that repeat on their own know nothing of it: no layer counts what they repeat, a budget does not bound it, and reqwest believes a
 //! server's refusal of an HTTP/2 stream, which is [no proof](RetryLayer::trust_refusals). Switch them off.
 //!
 //! hyper-util's client repeats requests that it could not hand to a connection:
@@ -217,6 +217,7 @@ mod replay_body;
 mod retry_after;
 mod service;
 mod settings;
+mod stacked;
 mod stop;
 
 pub use body::RetryBody;

@@ -415,26 +415,70 @@ async fn the_earlier_deadline_of_two_stacked_layers_ends_the_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_the_deadline_of_a_stacked_layer_the_earlier_response_stands_where_repeating_does_no_harm()
- {
-    let (outer, inner) = (prompt(), prompt().deadline(2 * SECOND));
-    let script = Script::slow([(SECOND, response(503, "busy")), (20 * SECOND, status(200))]);
-    let stack = outer.layer(inner.layer(script.clone()));
-    let start = Instant::now();
-    let outcome = stack
-        .clone()
-        .oneshot(get())
-        .await
-        .expect("the first answer");
-    assert_eq!(start.elapsed(), 3 * SECOND);
-    let info = RetryInfo::of(outcome.extensions());
-    assert_eq!((info.attempts(), info.stop()), (2, Some(Stop::Deadline)));
-    let body = outcome.into_body().collect().await.expect("infallible");
-    assert_eq!(body.to_bytes(), "busy");
+async fn the_deadline_of_a_stacked_layer_runs_from_the_first_attempt_and_over_all() {
+    for (first, is_answer) in [(response(503, "busy"), true), (broken(), false)] {
+        let (outer, inner) = (prompt(), prompt().deadline(2 * SECOND));
+        let script = Script::slow([(SECOND, first), (20 * SECOND, status(200))]);
+        let stack = outer.layer(inner.layer(script.clone()));
+        let start = Instant::now();
+        let outcome = stack.oneshot(get()).await;
+        assert_eq!(start.elapsed(), 2 * SECOND);
+        for seen in script.seen() {
+            assert_eq!(seen.deadline, Some(start + 2 * SECOND));
+        }
+        assert_eq!(outer.counters().stopped(Stop::Deadline), 1);
+        // What a stacked layer lets through is not judged twice.
+        assert_eq!(inner.counters(), RetryLayer::new().counters());
+        match outcome {
+            Ok(outcome) => {
+                assert!(is_answer);
+                let info = RetryInfo::of(outcome.extensions());
+                assert_eq!((info.attempts(), info.stop()), (2, Some(Stop::Deadline)));
+                let body = outcome.into_body().collect().await.expect("infallible");
+                assert_eq!(body.to_bytes(), "busy");
+            }
+            Err(error) => {
+                assert!(!is_answer);
+                assert_eq!(
+                    error.to_string(),
+                    "the call's deadline passed during attempt 2"
+                );
+            }
+        }
+    }
+}
 
-    // What a stacked layer lets through is not judged twice.
-    assert_eq!(inner.counters().retries(), 0);
-    assert_eq!(inner.counters().stopped(Stop::Deadline), 1);
+#[tokio::test(start_paused = true)]
+async fn no_pause_is_begun_that_ends_after_the_deadline_of_a_stacked_layer() {
+    let (outer, inner) = (prompt(), prompt().deadline(2 * SECOND));
+    let script = Script::slow([(SECOND, with_header(503, "retry-after", "1"))]);
+    let stack = outer.layer(inner.layer(script));
+    let start = Instant::now();
+    let outcome = stack.oneshot(get()).await.expect("the first answer");
+    assert_eq!(outcome.status(), 503);
+    assert_eq!(start.elapsed(), SECOND);
+    assert_eq!(outer.counters().stopped(Stop::Deadline), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_three_stacked_layers_the_earliest_deadline_counts() {
+    for seconds in [[9, 5, 2], [9, 2, 5], [2, 9, 5]] {
+        let [a, b, c] = seconds.map(|seconds| prompt().deadline(seconds * SECOND));
+        let script = Script::slow([(SECOND, broken()), (20 * SECOND, status(200))]);
+        let stack = a.layer(b.layer(c.layer(script)));
+        let start = Instant::now();
+        let error = stack.oneshot(get()).await.expect_err("too late");
+        assert_eq!(start.elapsed(), 2 * SECOND, "{seconds:?}");
+        assert!(error.is::<DeadlineExceeded>());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_final_error_comes_out_of_a_stacked_layer_as_it_was() {
+    let (outer, inner) = (prompt(), prompt().deadline(2 * SECOND));
+    let stack = outer.layer(inner.layer(Script::new([never_left(Refusal::Permanent)])));
+    let error = stack.oneshot(get()).await.expect_err("refused");
+    assert!(error.is::<NeverLeft>());
 }
 
 #[tokio::test(start_paused = true)]
