@@ -14,7 +14,7 @@ use http_body_util::{Either, Full};
 /// The request body that a stack sees when it runs as reqwest middleware.
 ///
 /// Bytes that are at hand are a [`Full`], which a retry layer can send again; everything else is a stream, which is
-/// sent once. Made of `http_body_util`'s types alone, so that layers know what to do with it without knowing reqwest.
+/// sent once, unless it is [put into a `ReplayBody`](crate::LayerMiddleware#streams). Made of `http_body_util`'s types alone, so that layers know what to do with it without knowing reqwest.
 pub type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, BoxError>>;
 
 /// Turns reqwest's body into the stack's. Copies nothing.

@@ -60,10 +60,30 @@ use crate::{Body, body, response};
 ///
 /// # Errors
 ///
-/// An error of the client or of middleware below comes out as it was, without what layers have
-/// [remarked](call_context::Remarked) about it (a retry layer's count of attempts). An error of a layer comes out as
-/// `Error::Middleware` around a [`LayerError`], with the layer's error in the chain of sources: `NeverLeft::find` reads
-/// it.
+/// An error of the client or of middleware below comes out as it was, so that `is_timeout()` and its like answer, without what layers
+/// have [remarked](call_context::Remarked) about it: a retry layer's `RetryInfo`, which says how many attempts there were, and
+/// why no other. [`keep_remarks`](Self::keep_remarks) keeps it. An error of a layer comes out as
+/// `Error::Middleware` around a [`LayerError`], with the layer's error, and all remarks about it, in the chain of sources:
+/// `NeverLeft::find` and `RetryInfo::find` read it. A response has its `RetryInfo` in [`reqwest::Response::extensions`].
+///
+/// # Streams
+///
+/// A body of bytes is sent again where a retry layer asks for that. A stream is sent once, unless it is put into a `ReplayBody`
+/// above the retry layer, by a layer that maps requests:
+///
+/// ```
+/// use http::Request;
+/// use reqwest_layer::Body;
+/// use tollgate::{ReplayBody, RetryLayer};
+/// use tower::ServiceBuilder;
+///
+/// let layers = ServiceBuilder::new()
+///     .map_request(|request: Request<Body>| request.map(ReplayBody::new))
+///     .layer(RetryLayer::new())
+///     .into_inner();
+/// let client = reqwest_layer::client(reqwest::Client::builder(), layers)?;
+/// # Ok::<(), reqwest::Error>(())
+/// ```
 ///
 /// An answer from another URL than the one that was called is a [`RedirectError`], and ends the use of the client below.
 /// This is a second line, not the first: the first redirect has been followed by then, and one that leads back to where
@@ -92,6 +112,7 @@ use crate::{Body, body, response};
 pub struct LayerMiddleware<L> {
     layer: L,
     followed: Followed,
+    keep_remarks: bool,
 }
 
 impl<L> LayerMiddleware<L>
@@ -139,7 +160,38 @@ where
         Self {
             layer,
             followed: Followed::default(),
+            keep_remarks: false,
         }
+    }
+
+    /// Keeps what layers have remarked about the client's own errors.
+    ///
+    /// Such an error comes out as `Error::Middleware` around a [`LayerError`] then, where `RetryInfo::find` finds what the retry layer
+    /// has done, and [`call_context::find`] the `reqwest::Error`, without its URL. `Error::is_timeout()` and its like answer `false`
+    /// for it: they look at `Error::Reqwest` alone. An error without a remark comes out as it was.
+    ///
+    /// ```
+    /// use call_context::find;
+    /// use reqwest_layer::{LayerMiddleware, send_once};
+    /// use tollgate::{RetryInfo, RetryLayer};
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let client = send_once(reqwest::Client::builder().no_proxy()).build()?;
+    /// let client = reqwest_middleware::ClientBuilder::new(client)
+    ///     .with(LayerMiddleware::over_send_once(RetryLayer::new()).keep_remarks())
+    ///     .build();
+    /// // Nobody listens there.
+    /// let error = client.get("http://127.0.0.1:1/").send().await.expect_err("no connection");
+    /// assert_eq!(RetryInfo::find(&error).map(|info| info.attempts()), Some(3));
+    /// assert!(find::<reqwest::Error>(&error).is_some_and(|error| error.is_connect()));
+    /// # Ok::<(), call_context::BoxError>(())
+    /// # })?;
+    /// # Ok::<(), call_context::BoxError>(())
+    /// ```
+    #[must_use]
+    pub fn keep_remarks(mut self) -> Self {
+        self.keep_remarks = true;
+        self
     }
 }
 
@@ -168,7 +220,7 @@ where
         }
         match outcome {
             Ok(response) => Ok(response::into_reqwest(response, url)),
-            Err(error) => Err(error::into_middleware(error)),
+            Err(error) => Err(error::into_middleware(error, self.keep_remarks)),
         }
     }
 }

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use call_context::{BoxError, ClassOverride, NeverLeft, Origin, Refusal, Renewed, Route};
 use http::{Method, Request};
 use http_body_util::Full;
-use reqwest_layer::{Body, Reqwest, into_response};
-use reqwest_middleware::ClientWithMiddleware;
+use reqwest_layer::{Body, LayerMiddleware, Reqwest, into_response};
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use support::{Server, answer, builder, dead_address, find, refusing_server};
 use tollgate::auth::{AuthError, Grant, Reason, Slot, source_fn};
 use tollgate::rate::{RateError, RateErrorKind};
@@ -252,6 +252,42 @@ async fn what_the_retry_layer_tells_of_another_layers_error_is_found_outside() {
         assert!(find::<RateError>(&*error).is_some(), "{direction:?}");
         let told = RetryInfo::find(&*error).and_then(|info| info.stop());
         assert_eq!(told, Some(Stop::Refused), "{direction:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_retry_layer_tells_of_reqwests_error_is_found_outside_where_remarks_are_kept() {
+    let send = async |keep: bool, layer: RetryLayer| {
+        let mut layer = LayerMiddleware::over_send_once(layer.base(Duration::from_millis(1)));
+        if keep {
+            layer = layer.keep_remarks();
+        }
+        let client = reqwest_layer::send_once(builder()).build();
+        let client = ClientBuilder::new(client.expect("a client")).with(layer);
+        let url = format!("http://{}/?secret", dead_address());
+        let outcome = client.build().post(url).body("42").send().await;
+        outcome.expect_err("nobody listens")
+    };
+    let error = send(true, RetryLayer::new()).await;
+    let info = RetryInfo::find(&error).expect("kept");
+    assert_eq!((info.attempts(), info.stop()), (3, Some(Stop::Attempts)));
+    assert_eq!(NeverLeft::find(&error), Some(Refusal::Transient));
+    let of_reqwest = call_context::find::<reqwest::Error>(&error);
+    assert!(of_reqwest.is_some_and(|error| error.is_connect() && error.url().is_none()));
+    assert!(!support::chain(&error).contains("secret"));
+    assert_eq!(
+        error.to_string(),
+        "the client failed, and a layer has something to say about it"
+    );
+
+    // As it was: by default, and where there is nothing to tell.
+    for (keep, layer) in [
+        (false, RetryLayer::new()),
+        (true, RetryLayer::new().attempts(1)),
+    ] {
+        let error = send(keep, layer).await;
+        assert!(matches!(&error, reqwest_middleware::Error::Reqwest(e) if e.is_connect()));
+        assert!(error.url().is_some());
     }
 }
 

@@ -19,6 +19,9 @@ use self::origins::Origins;
 use self::rates::{LONGEST, Rates};
 pub(crate) use self::withdrawal::Withdrawal;
 
+/// Enough for fifty dials out of a full budget by default: what a restart of a second takes, and no outage of a minute.
+const CONNECT_COST: f64 = 0.2;
+
 /// An allowance for retries, shared by all clones.
 ///
 /// Each retry takes one from it; what it holds grows with successes and with time, and never above its capacity. Whatever
@@ -28,9 +31,10 @@ pub(crate) use self::withdrawal::Withdrawal;
 /// retries ≤ capacity + per_second · T + per_success · successes
 /// ```
 ///
-/// where a retry of a throttled request counts as much as it [costs](Self::throttle_cost), and retries that never left the
-/// process, or were given up before they did, are given back whole and not counted. Every operation is one short loop on one
-/// atomic number, whatever the time since the last one.
+/// where a retry of a throttled request counts as much as it [costs](Self::throttle_cost), and so does one that [found no
+/// connection](Self::connect_cost). Retries that never reached the network (a layer below turned them away, or they were given up
+/// before) are given back whole and not counted. Every operation is one short loop on one atomic number, whatever the time since
+/// the last one.
 ///
 /// The default holds 10, and gains 0.2 for each success and 0.1 for each second.
 ///
@@ -90,6 +94,7 @@ impl Budget {
             per_success: 0.0,
             per_second: 0.0,
             throttle_cost: 1.0,
+            connect_cost: CONNECT_COST,
         };
         Self::with(rates, None)
     }
@@ -146,6 +151,22 @@ impl Budget {
     #[must_use]
     pub fn throttle_cost(self, retries: f64) -> Self {
         self.again(|rates| rates.throttle_cost = checked(retries))
+    }
+
+    /// What a retry costs that found no connection, in retries after other failures: 0.2 unless said otherwise, and never more than
+    /// the retry itself. Makes a new, full budget.
+    ///
+    /// Such a retry has reached the network and not the server's own code: refused at once, it costs the other side next to nothing,
+    /// and may be a whole handshake of TLS where that is what fails. With 0 it is free, as one is that never reached the network; a
+    /// request to a server that is gone then dials as often as it has [attempts](crate::RetryLayer::attempts). With 1 an outage
+    /// of connections is taken like any other.
+    ///
+    /// # Panics
+    ///
+    /// If `retries` is negative, infinite or not a number.
+    #[must_use]
+    pub fn connect_cost(self, retries: f64) -> Self {
+        self.again(|rates| rates.connect_cost = checked(retries))
     }
 
     /// Gives an allowance of its own to each of `origins` origins at once, and one to all the others [together](#by-origin).
@@ -277,12 +298,14 @@ impl fmt::Debug for Budget {
             per_success,
             per_second,
             throttle_cost,
+            connect_cost,
         } = self.shared.rates;
         f.debug_struct("Budget")
             .field("capacity", &capacity)
             .field("per_success", &per_success)
             .field("per_second", &per_second)
             .field("throttle_cost", &throttle_cost)
+            .field("connect_cost", &connect_cost)
             .field("origins", &self.shared.origins)
             .finish_non_exhaustive()
     }

@@ -16,6 +16,7 @@ use crate::earlier::Earlier;
 use crate::layer::Shared;
 use crate::proof::Proof;
 use crate::settings::{ClassIndex, Terms};
+use crate::stacked::StackedDeadline;
 use crate::{DeadlineExceeded, Facts, RetryBody, RetryError, RetryInfo, Stop};
 
 pub(crate) struct Call<R: Body> {
@@ -34,6 +35,8 @@ pub(crate) struct Call<R: Body> {
     earlier: Option<Earlier<R>>,
     /// What the request was, where no copy of it is left.
     kept: Option<Box<(Method, Uri)>>,
+    /// Whether another layer judges its outcomes, and this one knows its deadline alone.
+    watched: bool,
 }
 
 /// What follows from an outcome.
@@ -58,11 +61,11 @@ impl<R: Body> Call<R> {
         request: &Request<B>,
         class: Option<Class>,
         own: Option<ClassIndex>,
+        keyed: bool,
         deadline: Option<Instant>,
     ) -> Self {
         let settings = &shared.settings;
         let terms = settings.terms(own);
-        let keyed = terms.is_keyed(request);
         Self {
             keyed,
             repeatable: terms.is_repeatable(request.method(), keyed),
@@ -73,6 +76,24 @@ impl<R: Body> Call<R> {
             progress: Progress::default(),
             earlier: None,
             kept: None,
+            watched: false,
+            shared,
+        }
+    }
+
+    /// One attempt at a call that another layer may repeat, and that ends at `deadline`.
+    pub(crate) fn watched(shared: Arc<Shared>, deadline: Instant) -> Self {
+        Self {
+            keyed: false,
+            repeatable: false,
+            believes_claims: false,
+            class: None,
+            own: None,
+            deadline: Some(deadline),
+            progress: Progress::default(),
+            earlier: None,
+            kept: None,
+            watched: true,
             shared,
         }
     }
@@ -98,6 +119,10 @@ impl<R: Body> Call<R> {
 
     fn terms(&self) -> Terms<'_> {
         self.shared.settings.terms(self.own)
+    }
+
+    fn repeats(&self) -> bool {
+        self.terms().attempts() > 1
     }
 
     fn attempts_left(&self) -> u32 {
@@ -138,13 +163,22 @@ impl<R: Body> Call<R> {
     /// `copy` is what the replay would be made from, if there is anything.
     pub(crate) fn judge(
         &mut self,
-        outcome: Result<Response<R>, BoxError>,
+        mut outcome: Result<Response<R>, BoxError>,
         copy: Option<Target<'_>>,
         now: Instant,
     ) -> Step<R> {
+        if let Some(told) = StackedDeadline::take(&mut outcome) {
+            self.deadline = Some(self.deadline.map_or(told, |known| known.min(told)));
+        }
+        if self.watched {
+            return Step::Return(self.passed_on(outcome));
+        }
         let error = outcome.as_ref().err();
         let proof = error.map_or_else(Proof::default, |error| Proof::of(&**error));
-        self.settle(outcome.as_ref().ok(), proof.departed(), now);
+        self.settle(outcome.as_ref().ok(), proof, now);
+        if error.is_some_and(|error| DeadlineExceeded::ends(&**error)) && self.repeats() {
+            return Step::Return(self.out_of_time());
+        }
 
         // Without a copy there is no replay, and nothing to judge after this.
         let kept = self.kept.take();
@@ -180,6 +214,18 @@ impl<R: Body> Call<R> {
         }
     }
 
+    /// Hands an attempt's outcome to the layer that judges it, together with the deadline.
+    fn passed_on(
+        &self,
+        outcome: Result<Response<R>, BoxError>,
+    ) -> Result<Response<RetryBody<R>>, BoxError> {
+        let outcome = outcome.map(|response| response.map(RetryBody::untouched));
+        match self.deadline {
+            Some(deadline) => StackedDeadline::note(deadline, outcome),
+            None => outcome,
+        }
+    }
+
     /// Ends the call at its deadline, with an attempt under way, and returns what stands.
     ///
     /// An earlier response does, where the request may be repeated whatever becomes of this attempt: nobody is misled by not
@@ -194,7 +240,7 @@ impl<R: Body> Call<R> {
             }
             _ => {
                 let info = self.progress.info(Some(stop));
-                Err(DeadlineExceeded::during(info).into())
+                Err(DeadlineExceeded::during(info, self.watched).into())
             }
         }
     }
@@ -205,7 +251,7 @@ impl<R: Body> Call<R> {
         stop: Stop,
         now: Instant,
     ) -> Option<Result<Response<RetryBody<R>>, BoxError>> {
-        self.settle(None, false, now);
+        self.give_back(now);
         self.progress.paused_until(now);
         self.stopped(stop);
         let earlier = self.earlier.take()?;
@@ -217,7 +263,7 @@ impl<R: Body> Call<R> {
         self.shared.state.tally.stop(stop);
         match stop {
             // Nothing was wrong with this call: there was too much of it, or of all.
-            Stop::Attempts | Stop::Budget if self.terms().attempts() > 1 => {
+            Stop::Attempts | Stop::Budget if self.repeats() => {
                 tracing::info!(attempt, reason, "retries are exhausted");
             }
             _ => tracing::debug!(attempt, reason, "will not retry"),
@@ -264,9 +310,17 @@ impl<R: Body> Call<R> {
         }
     }
 
-    fn settle(&mut self, response: Option<&Response<R>>, departed: bool, now: Instant) {
+    /// Gives back what was paid for an attempt that is not sent after all.
+    fn give_back(&mut self, now: Instant) {
+        if let Attempt::Retry(withdrawal) = std::mem::take(&mut self.progress.current) {
+            withdrawal.refund(now);
+        }
+    }
+
+    fn settle(&mut self, response: Option<&Response<R>>, proof: Proof, now: Instant) {
         match std::mem::take(&mut self.progress.current) {
-            Attempt::Retry(withdrawal) if !departed => withdrawal.refund(now),
+            Attempt::Retry(withdrawal) if proof.dialled() => withdrawal.found_no_connection(now),
+            Attempt::Retry(withdrawal) if !proof.departed() => withdrawal.refund(now),
             Attempt::Renewal(slot)
                 if response.is_some_and(|r| r.status() == StatusCode::UNAUTHORIZED) =>
             {

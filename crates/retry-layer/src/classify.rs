@@ -6,7 +6,7 @@ mod grpc;
 mod json_code;
 mod key_in_use;
 mod should_retry;
-mod standard;
+mod status;
 #[cfg(test)]
 mod support;
 mod verdict;
@@ -19,7 +19,7 @@ pub use self::grpc::Grpc;
 pub use self::json_code::JsonCode;
 pub use self::key_in_use::KeyInUse;
 pub use self::should_retry::ShouldRetry;
-pub use self::standard::Standard;
+pub use self::status::StatusClassifier;
 pub use self::verdict::Verdict;
 
 /// Names what happened to an attempt.
@@ -29,7 +29,7 @@ pub use self::verdict::Verdict;
 ///
 /// ```
 /// use http::StatusCode;
-/// use retry_layer::{Classify, Exchange, RetryLayer, Standard, Verdict};
+/// use retry_layer::{Classify, Exchange, RetryLayer, StatusClassifier, Verdict};
 ///
 /// // This API answers 403 to those who come too often, and 500 for good.
 /// let retry = RetryLayer::new().classifier(|exchange: &Exchange<'_>| match exchange.status() {
@@ -37,7 +37,7 @@ pub use self::verdict::Verdict;
 ///         Verdict::THROTTLED
 ///     }
 ///     Some(StatusCode::INTERNAL_SERVER_ERROR) => Verdict::Final,
-///     _ => Standard.classify(exchange),
+///     _ => StatusClassifier.classify(exchange),
 /// });
 /// # let _ = retry;
 /// ```
@@ -48,10 +48,10 @@ pub trait Classify: Send + Sync + 'static {
     /// This classifier, unless `piece` has an opinion. Of several pieces the one that was added last is asked first.
     ///
     /// ```
-    /// use retry_layer::{Classify, KeyInUse, RetryLayer, ShouldRetry, Standard};
+    /// use retry_layer::{Classify, KeyInUse, RetryLayer, ShouldRetry, StatusClassifier};
     ///
     /// // What the server says of retries comes first, then the conflict of two requests with one key, then the status.
-    /// let classifier = Standard.unless(KeyInUse).unless(ShouldRetry::default());
+    /// let classifier = StatusClassifier.unless(KeyInUse).unless(ShouldRetry::default());
     /// let retry = RetryLayer::new().classifier(classifier);
     /// # let _ = retry;
     /// ```
@@ -79,13 +79,13 @@ where
 /// an [`Exchange`] to an `Option<Verdict>` is one too, of the body's first bytes for example:
 ///
 /// ```
-/// use retry_layer::{Classify, Exchange, Standard, Verdict};
+/// use retry_layer::{Classify, Exchange, StatusClassifier, Verdict};
 ///
 /// let busy = |exchange: &Exchange<'_>| {
 ///     let prefix = exchange.body_prefix()?;
 ///     prefix.starts_with(b"BUSY").then_some(Verdict::THROTTLED)
 /// };
-/// let classifier = Standard.unless(busy);
+/// let classifier = StatusClassifier.unless(busy);
 /// # let _ = retry_layer::RetryLayer::new().classifier(classifier);
 /// ```
 pub trait Piece: Send + Sync + 'static {
@@ -135,7 +135,7 @@ mod tests {
                 (exchange.status().map(|s| s.as_u16()) == Some(status)).then_some(verdict)
             }
         };
-        let classifier = Standard
+        let classifier = StatusClassifier
             .unless(says(418, Verdict::TRANSIENT))
             .unless(says(418, Verdict::THROTTLED))
             .unless(says(500, Verdict::Final));

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use call_context::{NeverLeft, Refusal};
+use http::HeaderName;
 
 use crate::RetryInfo;
 
@@ -69,13 +70,16 @@ impl Error for RetryError {}
 pub struct DeadlineExceeded {
     info: Option<RetryInfo>,
     never_left: Option<NeverLeft>,
+    /// Whether the layer that raised it is below another one, whose call this was.
+    stacked: bool,
 }
 
 impl DeadlineExceeded {
-    pub(crate) fn during(info: RetryInfo) -> Self {
+    pub(crate) fn during(info: RetryInfo, stacked: bool) -> Self {
         Self {
             info: Some(info),
             never_left: None,
+            stacked,
         }
     }
 
@@ -83,7 +87,13 @@ impl DeadlineExceeded {
         Self {
             info: None,
             never_left: Some(NeverLeft::new(Refusal::Permanent)),
+            stacked: false,
         }
+    }
+
+    /// Whether `error` says that a retry layer below had an earlier deadline for the call, and that it has passed.
+    pub(crate) fn ends(error: &(dyn Error + 'static)) -> bool {
+        call_context::find::<Self>(error).is_some_and(|passed| passed.stacked)
     }
 
     /// The attempt that was abandoned, counted from 1; 0 where none was made.
@@ -139,6 +149,45 @@ impl fmt::Display for BelowRateLayer {
 }
 
 impl Error for BelowRateLayer {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.never_left)
+    }
+}
+
+/// The layer of idempotency keys puts keys into one header, and the retry layer was told of another.
+///
+/// Only one of the two can be the header that the server honours. If it is the first, the call would never be repeated, though its
+/// key allows that. The call was not sent, and never will be: the error carries [`NeverLeft`], [permanent](Refusal::Permanent),
+/// as its source. Calls without a key, or to servers that are not known to honour any, are not refused.
+#[derive(Debug)]
+pub struct IdempotencyHeaderMismatch {
+    written: HeaderName,
+    read: HeaderName,
+    never_left: NeverLeft,
+}
+
+impl IdempotencyHeaderMismatch {
+    pub(crate) fn new(written: HeaderName, read: HeaderName) -> Self {
+        Self {
+            written,
+            read,
+            never_left: NeverLeft::new(Refusal::Permanent),
+        }
+    }
+}
+
+impl fmt::Display for IdempotencyHeaderMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { written, read, .. } = self;
+        write!(
+            f,
+            "the idempotency key is in `{written}`, but the retry layer was told of `{read}`; name the header at the layer of \
+             keys alone (`IdempotencyKeyLayer::header`)"
+        )
+    }
+}
+
+impl Error for IdempotencyHeaderMismatch {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.never_left)
     }

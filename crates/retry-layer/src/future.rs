@@ -67,7 +67,8 @@ struct Pause {
     since: Instant,
     resume: Instant,
     rested: bool,
-    /// Whether the client's own tasks have yet to put the earlier outcome's connection back.
+    /// Whether the client's own task has yet to put the earlier outcome's connection back: what wakes us at the end of the body wakes
+    /// that one too, and perhaps after us.
     one_more_turn: bool,
 }
 
@@ -239,7 +240,12 @@ where
                     if next.is_none() {
                         call.keep(&request);
                     }
-                    CallContext::of(request.extensions_mut()).set_attempt(call.attempt());
+                    let context = CallContext::of(request.extensions_mut());
+                    context.set_attempt(call.attempt());
+                    // It may have become known since the copy was made.
+                    if let Some(deadline) = call.deadline() {
+                        context.limit_deadline(deadline);
+                    }
                     let future = service.call(request);
                     *this.replay = next.map(|copy| (service, copy));
                     this.state.set(State::Attempt { future });

@@ -1,6 +1,7 @@
 //! A layer that gives each call an idempotency key.
 
 mod error;
+mod header;
 mod mint;
 mod service;
 
@@ -13,6 +14,7 @@ use http::{Method, Request};
 use tower_layer::Layer;
 
 pub use self::error::IdempotencyKeyError;
+pub(crate) use self::header::{IDEMPOTENCY_KEY, KeyHeader};
 use self::mint::Mint;
 pub use self::service::{IdempotencyKey, IdempotencyKeyFuture};
 use crate::settings::is_idempotent;
@@ -110,7 +112,7 @@ impl IdempotencyKeyLayer {
     pub fn new() -> Self {
         Self {
             settings: Arc::new(Settings {
-                header: HeaderName::from_static("idempotency-key"),
+                header: IDEMPOTENCY_KEY.clone(),
                 routes: None,
                 classes: Vec::new(),
                 mint: Mint::default(),
@@ -123,10 +125,19 @@ impl IdempotencyKeyLayer {
         self
     }
 
-    /// The header that carries the key. The [retry layer's](crate::RetryLayer::idempotency_header) must be the same.
+    /// The header that carries the key.
+    ///
+    /// To be named here alone: a [`RetryLayer`](crate::RetryLayer) below that was told of no header goes by this one. One that was
+    /// told of [another](crate::RetryLayer::idempotency_header) refuses calls with
+    /// [`IdempotencyHeaderMismatch`](crate::IdempotencyHeaderMismatch).
     #[must_use]
     pub fn header(self, name: HeaderName) -> Self {
         self.with(|settings| settings.header = name)
+    }
+
+    /// The header that carries the key.
+    pub fn header_name(&self) -> &HeaderName {
+        &self.settings.header
     }
 
     /// Gives keys to requests of `class`, whatever their method, and of the other classes named so, alone.

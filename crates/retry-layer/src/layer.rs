@@ -126,7 +126,7 @@ impl RetryLayer {
     /// The earlier of this one and the deadline in the call's [`CallContext`](call_context::CallContext) counts, and the
     /// layers below read it there. An attempt that is under way by then is abandoned, and the call ends with an [earlier
     /// response](crate#what-is-returned) or with [`DeadlineExceeded`](crate::DeadlineExceeded); a pause that would not end
-    /// before it is not begun.
+    /// before it is not begun. That of a layer [below another one](crate#other-layers-that-retry) counts too.
     #[must_use]
     pub fn deadline(self, deadline: Duration) -> Self {
         self.with(|settings| settings.deadline = Some(deadline))
@@ -167,11 +167,20 @@ impl RetryLayer {
 
     /// The request header that carries an idempotency key.
     ///
+    /// Where nothing is said, it is the one in which an [`IdempotencyKeyLayer`](crate::IdempotencyKeyLayer) above has left the call's key, and
+    /// `idempotency-key` where there is no such layer. Where something else is said than that layer does, calls that could
+    /// be repeated for their key are refused with [`IdempotencyHeaderMismatch`](crate::IdempotencyHeaderMismatch).
+    ///
     /// The key is never made or changed here: all attempts carry the caller's. It makes a request repeatable only where
     /// the server is [known to honour it](Self::keys_honoured_by), and only if it has a character at all.
     #[must_use]
     pub fn idempotency_header(self, name: HeaderName) -> Self {
-        self.with(|settings| settings.idempotency_header = name)
+        self.with(|settings| settings.idempotency_header = Some(name))
+    }
+
+    /// The header that [`idempotency_header`](Self::idempotency_header) has named; `None` where nothing was said.
+    pub fn idempotency_header_name(&self) -> Option<&HeaderName> {
+        self.shared.settings.idempotency_header.as_ref()
     }
 
     /// Declares that the servers at `origins` execute all requests with one idempotency key once.
@@ -200,7 +209,7 @@ impl RetryLayer {
         self.with(|settings| settings.refusals_trusted.extend(origins))
     }
 
-    /// Lets `classifier` name what happened, instead of [`Standard`](crate::Standard).
+    /// Lets `classifier` name what happened, instead of [`StatusClassifier`](crate::StatusClassifier).
     #[must_use]
     pub fn classifier(self, classifier: impl Classify) -> Self {
         self.with(|settings| settings.classifier = Arc::new(classifier))

@@ -11,7 +11,8 @@
 //! 3. the body can be sent again ([`Replay`]);
 //! 4. the pause is no longer than the layer is willing to wait, and ends before the call's deadline;
 //! 5. the [`Budget`], of all requests or of [this origin](Budget::per_origin), has something left. A call of which nothing has reached the server yet, since a layer below turned it
-//!    away ([`Refusal::Local`](call_context::Refusal::Local)), is not asked to pay.
+//!    away ([`Refusal::Local`](call_context::Refusal::Local)), is not asked to pay; and a retry that
+//!    never reached the network gets back what it paid, one that [found no connection](Budget::connect_cost) most of it.
 //!
 //! So a POST that neither has a key nor is opted in is sent again on proof alone, and never because of a 503 or a timeout.
 //!
@@ -42,7 +43,7 @@
 //!
 //! # What is repeated
 //!
-//! | outcome | verdict of [`Standard`] | why |
+//! | outcome | verdict of [`StatusClassifier`] | why |
 //! | --- | --- | --- |
 //! | an error | transient | what it proves about the request is the engine's business |
 //! | 408 Request Timeout | transient | the client may repeat the request (RFC 9110, section 15.5.9) |
@@ -97,10 +98,10 @@
 //! # What is returned
 //!
 //! The outcome of the last attempt that departed. An attempt that never left (refused by a layer below, not ready, no
-//! connection) replaces no such outcome: the earlier one stands, with its body whole. During the pause up to 64 KiB of that
-//! body, in 1024 frames at most, are read ahead, so that its connection is free again for the replay; they are put back
-//! in front of the rest ([`RetryBody`]). A replay waits for that at most 100 ms longer than its pause. Where no attempt
-//! has departed, the error of the last one is returned: it says why there was no other.
+//! connection) replaces no such outcome: the earlier one stands, with its body whole. During the pause that body is read ahead,
+//! until 64 KiB or 1024 frames are reached (the last one whole, however long it is), so that its connection is free again for the
+//! replay; what was read is put back in front of the rest ([`RetryBody`]). A replay waits for that at most 100 ms longer than its
+//! pause. Where no attempt has departed, the error of the last one is returned: it says why there was no other.
 //!
 //! At the call's deadline the attempt that is under way is abandoned. Nobody can tell whether the server has processed it,
 //! or will. Where that is the same to the caller, since the request may be repeated whatever becomes of it (its method, key or
@@ -128,10 +129,10 @@
 //! | [`throttle_base`](RetryLayer::throttle_base) | 1 s |
 //! | [`longest_retry_after`](RetryLayer::longest_retry_after) | 60 s |
 //! | [`deadline`](RetryLayer::deadline) | none but the call's own |
-//! | [`budget`](RetryLayer::budget) | 10, and 0.2 for each success, and 0.1 for each second; a throttle [costs](Budget::throttle_cost) what a failure does; one for [all origins](Budget::per_origin) |
-//! | [`classifier`](RetryLayer::classifier) | [`Standard`], without pieces |
+//! | [`budget`](RetryLayer::budget) | 10, and 0.2 for each success, and 0.1 for each second; a throttle [costs](Budget::throttle_cost) what a failure does, a dial in vain a [fifth](Budget::connect_cost) of it; one for [all origins](Budget::per_origin) |
+//! | [`classifier`](RetryLayer::classifier) | [`StatusClassifier`], without pieces |
 //! | [`class`](RetryLayer::class) | no class has settings of its own |
-//! | [`idempotency_header`](RetryLayer::idempotency_header) | `idempotency-key`, honoured by no origin; by an origin that is named, on all routes |
+//! | [`idempotency_header`](RetryLayer::idempotency_header) | that of the [layer of keys](IdempotencyKeyLayer) above, else `idempotency-key`; honoured by no origin; by an origin that is named, on all routes |
 //!
 //! # Where it stands
 //!
@@ -144,8 +145,9 @@
 //!
 //! # Other layers that retry
 //!
-//! One layer retries a call: a second one below passes its calls through, and says so once in the log. Clients that
-//! repeat on their own know nothing of it: no layer counts what they repeat, a budget does not bound it, and reqwest believes a
+//! One layer retries a call: a second one below passes its calls through, and says so once in the log. Of its settings the
+//! [deadline](RetryLayer::deadline) alone counts: it runs from the moment in which the first attempt comes there, and where it is
+//! earlier than the first layer's, that one keeps to it. Clients that repeat on their own know nothing of it: no layer counts what they repeat, a budget does not bound it, and reqwest believes a
 //! server's refusal of an HTTP/2 stream, which is [no proof](RetryLayer::trust_refusals). Switch them off.
 //!
 //! hyper-util's client repeats requests that it could not hand to a connection:
@@ -215,6 +217,7 @@ mod replay_body;
 mod retry_after;
 mod service;
 mod settings;
+mod stacked;
 mod stop;
 
 pub use body::RetryBody;
@@ -223,10 +226,11 @@ pub use class_settings::ClassSettings;
 #[cfg(feature = "json")]
 pub use classify::JsonCode;
 pub use classify::{
-    Classify, Exchange, Facts, Grpc, KeyInUse, Piece, ShouldRetry, Standard, Unless, Verdict,
+    Classify, Exchange, Facts, Grpc, KeyInUse, Piece, ShouldRetry, StatusClassifier, Unless,
+    Verdict,
 };
 pub use counters::Counters;
-pub use error::{BelowRateLayer, DeadlineExceeded, RetryError};
+pub use error::{BelowRateLayer, DeadlineExceeded, IdempotencyHeaderMismatch, RetryError};
 pub use future::ResponseFuture;
 pub use idempotency_key::{
     IdempotencyKey, IdempotencyKeyError, IdempotencyKeyFuture, IdempotencyKeyLayer,

@@ -9,14 +9,23 @@ use call_context::{NeverLeft, Refusal, Unprocessed};
 pub(crate) struct Proof {
     refusal: Option<Refusal>,
     unprocessed: Option<Unprocessed>,
+    dialled: bool,
 }
 
 impl Proof {
     pub(crate) fn of(error: &(dyn Error + 'static)) -> Self {
+        let refusal = NeverLeft::find(error);
         Self {
-            refusal: NeverLeft::find(error),
+            refusal,
             unprocessed: Unprocessed::judge(error),
+            // Known without anybody's mark: it is the client's own error, of an attempt to connect.
+            dialled: refusal.is_some() && call_context::find::<NeverLeft>(error).is_none(),
         }
+    }
+
+    /// Whether the attempt tried to connect, and failed in that.
+    pub(crate) fn dialled(self) -> bool {
+        self.dialled
     }
 
     /// How the call was refused, if it never left.
@@ -45,12 +54,12 @@ mod tests {
     #[test]
     fn claims_depart_and_proofs_do_not() {
         let unprocessed = |unprocessed| Proof {
-            refusal: None,
             unprocessed: Some(unprocessed),
+            ..Proof::default()
         };
         let refused = |refusal| Proof {
             refusal: Some(refusal),
-            unprocessed: None,
+            ..Proof::default()
         };
         for (proof, departed, safe, safe_if_believed) in [
             (Proof::default(), true, false, false),

@@ -26,8 +26,8 @@ use crate::{
 /// # Errors
 ///
 /// The inner service's own, behind a [remark](call_context::Remarked) that is a [`RetryError`](crate::RetryError) wherever there
-/// is [something to tell](crate::RetryInfo); [`DeadlineExceeded`]; [`BelowRateLayer`]. A failure to become
-/// ready for the first attempt carries [`NeverLeft`]; one for a replay is not returned at all, but the outcome that stands. Calls
+/// is [something to tell](crate::RetryInfo); [`DeadlineExceeded`]; [`BelowRateLayer`];
+/// [`IdempotencyHeaderMismatch`](crate::IdempotencyHeaderMismatch). A failure to become ready for the first attempt carries [`NeverLeft`]; one for a replay is not returned at all, but the outcome that stands. Calls
 /// that the layer only passes through keep the inner service's error as it was.
 ///
 /// # Panics
@@ -73,14 +73,25 @@ where
         }
         let (class, own, deadline) = match self.enter(&mut request) {
             Entrance::Open(class, own, deadline) => (class, own, deadline),
+            Entrance::Watched(deadline) => return self.watch(request, deadline),
             Entrance::Passing => return ResponseFuture::passing(self.inner.call(request)),
             Entrance::BelowRateLayer => return self.refuse(BelowRateLayer::new()),
         };
+        let keyed = match settings.terms(own).is_keyed(&mut request) {
+            Ok(keyed) => keyed,
+            Err(mismatch) => return self.refuse(mismatch),
+        };
         if deadline.is_some_and(|deadline| deadline <= clock::now()) {
-            self.shared.state.tally.stop(Stop::Deadline);
-            return self.refuse(DeadlineExceeded::before_the_first());
+            return self.refuse_late();
         }
-        let mut call = Call::new(Arc::clone(&self.shared), &request, class, own, deadline);
+        let mut call = Call::new(
+            Arc::clone(&self.shared),
+            &request,
+            class,
+            own,
+            keyed,
+            deadline,
+        );
         let copy = if settings.terms(own).attempts() > 1 {
             copy::of(&request)
         } else {
@@ -102,6 +113,8 @@ where
 enum Entrance {
     /// With this class, the settings that the class has to itself, and this deadline.
     Open(Option<Class>, Option<ClassIndex>, Option<Instant>),
+    /// Another retry layer watches over the call already, but only this one knows of this deadline.
+    Watched(Instant),
     /// Another retry layer watches over the call already.
     Passing,
     /// A rate layer has counted the call already, and would count no replay of it.
@@ -113,34 +126,64 @@ impl<S> Retry<S> {
     fn enter<B>(&self, request: &mut Request<B>) -> Entrance {
         let settings = &self.shared.settings;
         let context = CallContext::of(request.extensions_mut());
-        if settings.repeats() && !context.enter(Guard::Retry) {
+        let is_stacked = settings.repeats() && !context.enter(Guard::Retry);
+        if is_stacked {
             if !self.shared.state.stacked.swap(true, Relaxed) {
-                tracing::warn!("a retry layer is below another one, and passes its calls through");
+                tracing::warn!(
+                    "a retry layer is below another one, and passes its calls through; only its deadline counts"
+                );
             }
-            return Entrance::Passing;
+            if !settings.has_deadline() {
+                return Entrance::Passing;
+            }
         }
         let is_counted = context.inside(Guard::Rate) || context.inside(Guard::Place);
-        let Some(routes) = &settings.routes else {
-            let class = context.class().cloned();
-            return self.open(context, class, is_counted);
+        let class = match &settings.routes {
+            None => context.class().cloned(),
+            // An ambiguous path has no class; refusing it is the business of the layer that holds the credentials.
+            Some(routes) => routes.resolve(request).unwrap_or_default(),
         };
-        // An ambiguous path has no class; refusing it is the business of the layer that holds the credentials.
-        let class = routes.resolve(request).unwrap_or_default();
-        self.open(CallContext::of(request.extensions_mut()), class, is_counted)
-    }
-
-    fn open(&self, context: &mut CallContext, class: Option<Class>, is_counted: bool) -> Entrance {
-        let settings = &self.shared.settings;
+        let context = CallContext::of(request.extensions_mut());
         let own = class.as_ref().and_then(|class| settings.find(class));
         let terms = settings.terms(own);
-        if is_counted && terms.attempts() > 1 {
+        if is_counted && terms.attempts() > 1 && !is_stacked {
             return Entrance::BelowRateLayer;
         }
         let deadline = terms.deadline();
-        if let Some(deadline) = deadline.and_then(|after| clock::now().checked_add(after)) {
+        let deadline = deadline.and_then(|after| clock::now().checked_add(after));
+        // Which may be the earlier one of the two, and is watched above then.
+        let known = context.deadline();
+        if let Some(deadline) = deadline {
             context.limit_deadline(deadline);
         }
-        Entrance::Open(class, own, context.deadline())
+        match context.deadline() {
+            Some(deadline) if is_stacked && known != Some(deadline) => Entrance::Watched(deadline),
+            _ if is_stacked => Entrance::Passing,
+            deadline => Entrance::Open(class, own, deadline),
+        }
+    }
+
+    /// Passes on what another layer may repeat, up to `deadline`.
+    fn watch<B, R>(&mut self, request: Request<B>, deadline: Instant) -> ResponseFuture<S, B, R>
+    where
+        S: Service<Request<B>> + Clone,
+        R: Body,
+    {
+        if deadline <= clock::now() {
+            return self.refuse_late();
+        }
+        let call = Call::watched(Arc::clone(&self.shared), deadline);
+        ResponseFuture::attempting(self.inner.call(request), None, call)
+    }
+
+    /// Refuses a call whose deadline has passed.
+    fn refuse_late<B, R>(&mut self) -> ResponseFuture<S, B, R>
+    where
+        S: Service<Request<B>> + Clone,
+        R: Body,
+    {
+        self.shared.state.tally.stop(Stop::Deadline);
+        self.refuse(DeadlineExceeded::before_the_first())
     }
 
     /// Refuses a call, and lets go of the inner service that is ready for it: it may sit on a permit.

@@ -8,7 +8,8 @@ use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 
 use crate::backoff::Backoff;
-use crate::{ClassSettings, Classify, Standard};
+use crate::idempotency_key::{IDEMPOTENCY_KEY, KeyHeader};
+use crate::{ClassSettings, Classify, IdempotencyHeaderMismatch, StatusClassifier};
 
 #[derive(Clone)]
 pub(crate) struct Settings {
@@ -17,7 +18,8 @@ pub(crate) struct Settings {
     pub(crate) longest_retry_after: Duration,
     pub(crate) deadline: Option<Duration>,
     pub(crate) routes: Option<Arc<Routes>>,
-    pub(crate) idempotency_header: HeaderName,
+    /// None where it is the one that a layer of keys above notes.
+    pub(crate) idempotency_header: Option<HeaderName>,
     pub(crate) keys_honoured_by: Vec<Origin>,
     pub(crate) refusals_trusted: Vec<Origin>,
     pub(crate) classifier: Arc<dyn Classify>,
@@ -36,10 +38,10 @@ impl Default for Settings {
             longest_retry_after: Duration::from_secs(60),
             deadline: None,
             routes: None,
-            idempotency_header: HeaderName::from_static("idempotency-key"),
+            idempotency_header: None,
             keys_honoured_by: Vec::new(),
             refusals_trusted: Vec::new(),
-            classifier: Arc::new(Standard),
+            classifier: Arc::new(StatusClassifier),
             classes: Vec::new(),
         }
     }
@@ -61,8 +63,13 @@ impl Settings {
 
     /// Whether the layer has anything to do at all.
     pub(crate) fn is_off(&self) -> bool {
-        let has_work = |(_, own): &(Class, ClassSettings)| own.deadline.is_some();
-        !self.repeats() && self.deadline.is_none() && !self.classes.iter().any(has_work)
+        !self.repeats() && !self.has_deadline()
+    }
+
+    /// Whether the layer ends calls, of some class at least.
+    pub(crate) fn has_deadline(&self) -> bool {
+        let has_one = |(_, own): &(Class, ClassSettings)| own.deadline.is_some();
+        self.deadline.is_some() || self.classes.iter().any(has_one)
     }
 
     /// Whether the layer repeats requests, of some class at least.
@@ -147,21 +154,35 @@ impl<'a> Terms<'a> {
     }
 
     /// Whether `request` carries a key that the server honours.
-    pub(crate) fn is_keyed<B>(&self, request: &Request<B>) -> bool {
+    ///
+    /// Refuses one whose key is, by the note of a layer of keys, in another header than this layer was told of, and which nothing but
+    /// the key makes repeatable: it would never be repeated, and nobody would know why.
+    pub(crate) fn is_keyed<B>(
+        &self,
+        request: &mut Request<B>,
+    ) -> Result<bool, IdempotencyHeaderMismatch> {
         // First what costs nothing where no keys are honoured at all.
-        self.honours_keys(request.uri()) && self.has_key(request.headers())
+        if !self.honours_keys(request.uri()) {
+            return Ok(false);
+        }
+        let noted = KeyHeader::take(request.extensions_mut());
+        let headers = request.headers();
+        let Some(told) = &self.layer.idempotency_header else {
+            return Ok(has_key(headers, noted.as_ref().unwrap_or(&IDEMPOTENCY_KEY)));
+        };
+        if has_key(headers, told) {
+            return Ok(true);
+        }
+        let matters = self.attempts() > 1 && !self.is_repeatable(request.method(), false);
+        match noted.filter(|noted| noted != told && matters) {
+            Some(noted) => Err(IdempotencyHeaderMismatch::new(noted, told.clone())),
+            None => Ok(false),
+        }
     }
 
     /// Whether a request, with an honoured key or without one, may be repeated whatever became of the last attempt.
     pub(crate) fn is_repeatable(&self, method: &Method, keyed: bool) -> bool {
         keyed || is_idempotent(method) || self.own.is_some_and(|own| own.idempotent)
-    }
-
-    /// A key without a character is none: a server takes the request for one without a key, and executes it again.
-    fn has_key(&self, headers: &HeaderMap) -> bool {
-        let mut keys = headers.get_all(&self.layer.idempotency_header).iter();
-        let is_key = |key: &HeaderValue| !key.as_bytes().trim_ascii().is_empty();
-        keys.next().is_some_and(is_key) && keys.all(is_key)
     }
 
     fn honours_keys(&self, uri: &Uri) -> bool {
@@ -171,6 +192,13 @@ impl<'a> Terms<'a> {
         };
         is_among(&self.layer.keys_honoured_by, uri) && on_this_route()
     }
+}
+
+/// A key without a character is none: a server takes the request for one without a key, and executes it again.
+fn has_key(headers: &HeaderMap, name: &HeaderName) -> bool {
+    let mut keys = headers.get_all(name).iter();
+    let is_key = |key: &HeaderValue| !key.as_bytes().trim_ascii().is_empty();
+    keys.next().is_some_and(is_key) && keys.all(is_key)
 }
 
 /// RFC 9110, section 9.2.2.

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::sync::{Arc, Mutex};
 
-use http::{Method, Request, Response};
+use http::{HeaderName, Method, Request, Response};
 use tollgate::auth::{Grant, Slot, Tenants, source_fn};
 use tollgate::rate::{Keyed, Limit, key};
 use tollgate::{
@@ -101,6 +101,14 @@ fn mistakes_are_caught_when_a_stack_is_built() {
             "the layer of idempotency keys names the class `raed`, which no route has; is it misspelt?",
         ),
         (
+            stack()
+                .key("a")
+                .idempotency_keys(IdempotencyKeyLayer::new())
+                .retry(RetryLayer::new().idempotency_header(HeaderName::from_static("x-key"))),
+            "the layer of idempotency keys writes `idempotency-key`, and the retry layer was told of `x-key`; name the header at the \
+             layer of keys alone",
+        ),
+        (
             Stack::new("http://api.example.com".parse().expect("an origin")).key("a"),
             "credential slot `key`: http://api.example.com is plain http to another machine; use https, or declare it with `plain_http`",
         ),
@@ -115,6 +123,31 @@ fn without_routes_callers_may_set_any_class_themselves() {
     let keys = IdempotencyKeyLayer::new().class("execute");
     let built = stack().key("a").retry(retry).idempotency_keys(keys).build();
     built.expect("a stack");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stack_reads_keys_in_the_header_in_which_it_writes_them() {
+    let name = HeaderName::from_static("x-key");
+    let origin = "https://api.example.com".parse().expect("an origin");
+    let retry = RetryLayer::new().keys_honoured_by([origin]);
+    for retry in [retry.clone(), retry.idempotency_header(name.clone())] {
+        let attempts = Arc::new(Mutex::new(0));
+        let server = service_fn(|request: Request<String>| {
+            assert!(request.headers().contains_key("x-key"));
+            *attempts.lock().expect("no panic") += 1;
+            let busy = Response::builder().status(503).body(String::new());
+            std::future::ready(busy)
+        });
+        let keys = IdempotencyKeyLayer::new().header(name.clone());
+        let built = stack().key("a").idempotency_keys(keys).retry(retry).build();
+        let stack = built.expect("a stack");
+        assert_eq!(stack.retry().idempotency_header_name(), Some(&name));
+        let request = Request::post("https://api.example.com/trades");
+        let request = request.body("42".to_owned()).expect("a request");
+        let response = stack.layer(server).oneshot(request).await;
+        assert_eq!(response.expect("a response").status(), 503);
+        assert_eq!(*attempts.lock().expect("no panic"), 3);
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use call_context::Route;
 use http::{HeaderName, HeaderValue, Method};
 use tollgate::auth::{Secret, Slot, Source};
 use tollgate::rate::{ResponseHead, Throttle, Window, XRateLimit};
-use tollgate::retry::{Classify, Exchange, RetryLayer, Standard, Verdict};
+use tollgate::retry::{Classify, Exchange, RetryLayer, StatusClassifier, Verdict};
 use tollgate::{BaseUrl, MINUTE, Quota, RateLayer, Stack, StackError, StackService};
 use tower_layer::Layer;
 
@@ -231,5 +231,5 @@ fn verdict(exchange: &Exchange<'_>) -> Verdict {
     {
         return Verdict::THROTTLED;
     }
-    Standard.classify(exchange)
+    StatusClassifier.classify(exchange)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use call_context::ClassOverride;
 use tollgate::auth::{Secret, Slot, Source, SourceError, source_fn};
 use tollgate::rate::{ResponseHead, Throttle, Window};
-use tollgate::retry::{Classify, Exchange, RetryLayer, Standard, Verdict};
+use tollgate::retry::{Classify, Exchange, RetryLayer, StatusClassifier, Verdict};
 use tollgate::{BaseUrl, MINUTE, Quota, RateLayer, Stack, StackError};
 
 use crate::code;
@@ -261,6 +261,6 @@ fn verdict(exchange: &Exchange<'_>) -> Verdict {
         Some(after) => Verdict::Throttled {
             after: after.max(Duration::from_millis(1)),
         },
-        None => Standard.classify(exchange),
+        None => StatusClassifier.classify(exchange),
     }
 }

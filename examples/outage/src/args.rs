@@ -12,7 +12,7 @@ Drives retry layers against a simulated server that has an outage, or fails now 
   --svg PATH         draws the attempts a request over an outage, policy by policy
   --markdown         prints a page of Markdown instead of the table
   --json             prints one JSON list instead of the table
-  --check            fails unless tollgate is sparing in an outage, and mends single failures
+  --check            fails unless tollgate is sparing in an outage, and mends single failures and restarts
   --help             prints this
 
 Exits with 1 where the check fails, with 2 where something is wrong with the flags or a run.";

@@ -14,8 +14,9 @@ struct Goal {
 }
 
 /// In an outage no success is asked for, and the fewer attempts the more requests there are; where single attempts fail,
-/// nearly all requests succeed for hardly more attempts than it takes.
-const GOALS: [Goal; 5] = [
+/// nearly all requests succeed for hardly more attempts than it takes. Where no connection comes about the same holds, but dials
+/// are cheaper: enough of them are made to mend what a restart breaks.
+const GOALS: [Goal; 9] = [
     outage(3, 1.10),
     outage(10, 1.03),
     outage(100, 1.03),
@@ -26,11 +27,28 @@ const GOALS: [Goal; 5] = [
         most_attempts: 1.15,
         least_success: 0.995,
     },
+    no_connection(3, 1.45),
+    no_connection(100, 1.03),
+    no_connection(1000, 1.03),
+    Goal {
+        load: "restarts",
+        rps: 100,
+        most_attempts: 1.02,
+        least_success: 0.9925,
+    },
 ];
 
 const fn outage(rps: u32, most_attempts: f64) -> Goal {
+    nothing_to_mend("outage", rps, most_attempts)
+}
+
+const fn no_connection(rps: u32, most_attempts: f64) -> Goal {
+    nothing_to_mend("no_connection", rps, most_attempts)
+}
+
+const fn nothing_to_mend(load: &'static str, rps: u32, most_attempts: f64) -> Goal {
     Goal {
-        load: "outage",
+        load,
         rps,
         most_attempts,
         least_success: 0.0,

@@ -144,7 +144,7 @@ mod tests {
             done.fetch_add(1, Ordering::Relaxed);
         })
         .expect("all runs");
-        assert_eq!((rows.len(), done.into_inner()), (32, 32));
+        assert_eq!((rows.len(), done.into_inner()), (48, 48));
         let names: Vec<_> = rows
             .iter()
             .map(|row| (row.load, row.rps, row.policy))

@@ -12,6 +12,7 @@ pub mod figures;
 pub mod grid;
 pub mod load;
 pub mod log;
+mod nowhere;
 pub mod policy;
 pub mod program;
 pub mod run;

@@ -1,6 +1,5 @@
 //! The server: a Tower service that answers quickly, and fails as the load says.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,10 +11,11 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
-use tower::Service;
+use tower::{BoxError, Service};
 
-use crate::load::Load;
+use crate::load::{Failure, Load};
 use crate::log::Log;
+use crate::nowhere::Nowhere;
 
 /// The number of a request, in its extensions: all its attempts carry it.
 #[derive(Clone, Copy, Debug)]
@@ -23,13 +23,14 @@ pub struct CallId(pub usize);
 
 /// A server and the log of what it saw. Cloning gives another handle to the same.
 ///
-/// A failure is a 503 without `Retry-After`. Whether an attempt fails, where chance decides, and how long it takes, is
+/// A failure is a 503 without `Retry-After`, or an attempt that finds no connection. Whether an attempt fails, where chance decides, and how long it takes, is
 /// drawn from the seed, the request's number and the attempt's: whatever a policy does, the same attempt meets the same luck.
 #[derive(Clone)]
 pub struct Server {
     load: Load,
     seed: u64,
     start: Instant,
+    nowhere: Nowhere,
     log: Arc<Mutex<Log>>,
 }
 
@@ -48,6 +49,7 @@ impl Server {
             load,
             seed,
             start: Instant::now(),
+            nowhere: Nowhere::new(),
             log: Arc::default(),
         }
     }
@@ -70,12 +72,19 @@ impl Server {
     }
 
     /// Makes an attempt now, and waits for its answer.
-    pub async fn attempt(&self, CallId(call): CallId) -> StatusCode {
+    ///
+    /// # Errors
+    ///
+    /// That of reqwest where no connection comes about.
+    pub async fn attempt(&self, CallId(call): CallId) -> reqwest::Result<StatusCode> {
         let at = self.start.elapsed();
         let attempt = self.log.lock().depart(call, at);
         let Answer { status, after } = answer(self.load.failing(at), self.luck(call, attempt));
         sleep(after).await;
-        status
+        match self.load.failure() {
+            Failure::NoConnection if !status.is_success() => Err(self.nowhere.connect().await),
+            _ => Ok(status),
+        }
     }
 
     fn luck(&self, call: usize, attempt: u32) -> Rng {
@@ -98,10 +107,10 @@ fn answer(failing: f64, mut luck: Rng) -> Answer {
 
 impl Service<Request<()>> for Server {
     type Response = Response<Empty<Bytes>>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(()))
     }
 
@@ -114,7 +123,7 @@ impl Service<Request<()>> for Server {
         let id = id.expect("each attempt carries the number of its request");
         Box::pin(async move {
             let mut response = Response::new(Empty::new());
-            *response.status_mut() = server.attempt(id).await;
+            *response.status_mut() = server.attempt(id).await?;
             Ok(response)
         })
     }
@@ -160,7 +169,7 @@ mod tests {
         let mut request = Request::new(());
         request.extensions_mut().insert(id);
         let began = Instant::now();
-        let response = server.clone().call(request).await.expect("infallible");
+        let response = server.clone().call(request).await.expect("an answer");
         assert_eq!(response.status(), StatusCode::OK);
         let took = began.elapsed();
         assert!((10..=30).contains(&took.as_millis()), "{took:?}");

@@ -49,7 +49,7 @@ mod tests {
                         figures: figures(70_000 + number),
                         // Apart only where not all requests count.
                         whole_run: figures(
-                            if load.name == "outage" {
+                            if ["outage", "no_connection"].contains(&load.name) {
                                 80_000
                             } else {
                                 70_000

@@ -11,6 +11,9 @@ use reqwest_middleware::Error;
 const LONGEST: usize = 32;
 
 /// An error that a layer raised, on its way out of the middleware. Its source is the layer's own error.
+///
+/// Where [remarks are kept](crate::LayerMiddleware::keep_remarks), also one of the client that a layer has said something about: the
+/// sources are the remark, and then the client's error.
 #[derive(Debug)]
 pub struct LayerError {
     source: BoxError,
@@ -18,7 +21,11 @@ pub struct LayerError {
 
 impl fmt::Display for LayerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a layer of the client ended the call")
+        f.write_str(if below(&*self.source).is_some() {
+            "the client failed, and a layer has something to say about it"
+        } else {
+            "a layer of the client ended the call"
+        })
     }
 }
 
@@ -29,8 +36,11 @@ impl StdError for LayerError {
 }
 
 /// What the error of a stack looks like outside: one that came from below as it was, whatever the layers have remarked about
-/// it, one of a layer as a [`LayerError`].
-pub(super) fn into_middleware(error: BoxError) -> Error {
+/// it, unless that is to be kept; one of a layer as a [`LayerError`].
+pub(super) fn into_middleware(error: BoxError, keep_remarks: bool) -> Error {
+    if keep_remarks && error.is::<Remarked>() {
+        return Error::middleware(LayerError { source: error });
+    }
     match take_below(error) {
         Ok(below) => below.into_inner(),
         Err(source) => Error::middleware(LayerError { source }),
@@ -39,11 +49,7 @@ pub(super) fn into_middleware(error: BoxError) -> Error {
 
 /// The error from below, without remarks; one of a layer with all of them.
 fn take_below(mut error: BoxError) -> Result<Box<BelowError>, BoxError> {
-    let mut bare: &(dyn StdError + 'static) = &*error;
-    while let Some(remarked) = bare.downcast_ref::<Remarked>() {
-        bare = remarked.error();
-    }
-    if bare.is::<BelowError>() {
+    if below(&*error).is_some() {
         loop {
             error = match error.downcast::<Remarked>() {
                 Ok(remarked) => remarked.into_error(),
@@ -52,6 +58,14 @@ fn take_below(mut error: BoxError) -> Result<Box<BelowError>, BoxError> {
         }
     }
     Err(error)
+}
+
+/// The error from below behind nothing but remarks.
+fn below<'a>(mut error: &'a (dyn StdError + 'static)) -> Option<&'a BelowError> {
+    while let Some(remarked) = error.downcast_ref::<Remarked>() {
+        error = remarked.error();
+    }
+    error.downcast_ref()
 }
 
 /// An error of the client, or of middleware below, as the layers see it.

@@ -7,6 +7,7 @@ pub(super) struct Rates {
     pub(super) per_success: f64,
     pub(super) per_second: f64,
     pub(super) throttle_cost: f64,
+    pub(super) connect_cost: f64,
 }
 
 /// Rates in nanoseconds of the budget's own time.
@@ -18,6 +19,8 @@ pub(super) struct Scale {
     pub(super) cost: i64,
     /// What the retry of a throttled request costs.
     pub(super) throttle_cost: i64,
+    /// What a retry costs that found no connection.
+    pub(super) connect_cost: i64,
     pub(super) gain: i64,
     pub(super) full: i64,
 }
@@ -38,11 +41,13 @@ impl Rates {
             1_000_000_000
         };
         let throttle_cost = (self.throttle_cost * cost as f64).ceil();
+        let connect_cost = (self.connect_cost * cost as f64).ceil();
         let gain = (self.per_success * cost as f64).floor();
         Scale {
             flows,
             cost,
             throttle_cost: (throttle_cost as i64).min(LONGEST),
+            connect_cost: (connect_cost as i64).min(LONGEST),
             gain: (gain as i64).min(LONGEST),
             full: i64::from(self.capacity) * cost,
         }

@@ -140,6 +140,26 @@ fn a_throttle_costs_what_was_said_and_comes_back_whole() {
 }
 
 #[test]
+fn a_retry_without_a_connection_costs_what_was_said_and_no_more_than_it_cost() {
+    let now = crate::clock::now();
+    let left = |budget: &Budget, price| {
+        let mut taken = budget.take(uri(0), price, now).expect("enough");
+        taken.send();
+        taken.found_no_connection(now);
+        budget.balance(now)
+    };
+    let budget = Budget::new(4).throttle_cost(2.0);
+    assert_eq!(left(&budget, Price::Failure), 3.8);
+    assert_eq!(left(&budget, Price::Throttle), 3.6);
+    for (cost, held) in [(0.0, 4.0), (0.5, 3.5), (1.0, 3.0), (1e300, 3.0)] {
+        let budget = Budget::new(4).connect_cost(cost);
+        assert_eq!(left(&budget, Price::Failure), held, "{cost}");
+    }
+    let budget = Budget::new(4).throttle_cost(0.0);
+    assert_eq!(left(&budget, Price::Throttle), 4.0);
+}
+
+#[test]
 #[should_panic(expected = "a rate of retries")]
 fn a_rate_below_zero_is_refused() {
     let _ = Budget::new(1).per_success(-0.1);
@@ -151,6 +171,8 @@ enum Event {
     Retry(u8, Price),
     /// Refunded once it is known that it never left.
     NeverLeft(u8, Price),
+    /// Sent, and found no connection.
+    NoConnection(u8, Price),
     /// Given up before it was sent.
     GivenUp(u8, Price),
     Pass(u32),
@@ -163,6 +185,7 @@ fn event() -> impl Strategy<Value = Event> {
         (0..ORIGINS).prop_map(Event::Success),
         retry().prop_map(|(origin, price)| Event::Retry(origin, price)),
         retry().prop_map(|(origin, price)| Event::NeverLeft(origin, price)),
+        retry().prop_map(|(origin, price)| Event::NoConnection(origin, price)),
         retry().prop_map(|(origin, price)| Event::GivenUp(origin, price)),
         (0u32..5_000).prop_map(Event::Pass),
     ]
@@ -183,6 +206,8 @@ fn uri(origin: u8) -> &'static Uri {
 struct Count {
     failures: u64,
     throttles: u64,
+    /// What these have cost.
+    dials: f64,
     successes: u64,
     elapsed: Duration,
 }
@@ -212,6 +237,17 @@ fn play(budget: &Budget, start: Instant, events: &[Event]) -> Count {
                     taken.refund(now);
                 }
             }
+            Event::NoConnection(origin, price) => {
+                if let Some(mut taken) = budget.take(uri(origin), price, now) {
+                    taken.send();
+                    taken.found_no_connection(now);
+                    let rates = budget.shared.rates;
+                    count.dials += rates.connect_cost.min(match price {
+                        Price::Failure => 1.0,
+                        Price::Throttle => rates.throttle_cost,
+                    });
+                }
+            }
             Event::GivenUp(origin, price) => drop(budget.take(uri(origin), price, now)),
             Event::Pass(millis) => count.elapsed += Duration::from_millis(millis.into()),
         }
@@ -231,8 +267,10 @@ fn play_twice(budget: &Budget, ours: &[Event], theirs: &[Event], allowances: u16
     let each = f64::from(rates.capacity) + rates.per_second * elapsed;
     let bound =
         f64::from(allowances) * each + rates.per_success * (a.successes + b.successes) as f64;
-    let cost =
-        (a.failures + b.failures) as f64 + rates.throttle_cost * (a.throttles + b.throttles) as f64;
+    let cost = (a.failures + b.failures) as f64
+        + rates.throttle_cost * (a.throttles + b.throttles) as f64
+        + a.dials
+        + b.dials;
     // A hair for the arithmetic of these lines; the budget's own is in whole nanoseconds.
     (cost, bound * (1.0 + 1e-12) + 1e-9)
 }
@@ -244,13 +282,15 @@ proptest! {
         per_success in 0.0f64..2.0,
         per_second in 0.0f64..5.0,
         throttle_cost in 0.0f64..4.0,
+        connect_cost in 0.0f64..2.0,
         ours in prop::collection::vec(event(), 0..100),
         theirs in prop::collection::vec(event(), 0..100),
     ) {
         let budget = Budget::new(capacity)
             .per_success(per_success)
             .per_second(per_second)
-            .throttle_cost(throttle_cost);
+            .throttle_cost(throttle_cost)
+            .connect_cost(connect_cost);
         let (cost, bound) = play_twice(&budget, &ours, &theirs, 1);
         prop_assert!(cost <= bound, "{cost} > {bound}");
     }
@@ -261,6 +301,7 @@ proptest! {
         per_success in 0.0f64..2.0,
         per_second in 0.0f64..5.0,
         throttle_cost in 0.0f64..4.0,
+        connect_cost in 0.0f64..2.0,
         places in 0u16..4,
         ours in prop::collection::vec(event(), 0..100),
         theirs in prop::collection::vec(event(), 0..100),
@@ -269,6 +310,7 @@ proptest! {
             .per_success(per_success)
             .per_second(per_second)
             .throttle_cost(throttle_cost)
+            .connect_cost(connect_cost)
             .per_origin(places);
         let (cost, bound) = play_twice(&budget, &ours, &theirs, places + 1);
         prop_assert!(cost <= bound, "{cost} > {bound}");
@@ -283,7 +325,8 @@ proptest! {
         let budget = Budget::new(capacity)
             .per_success(0.25)
             .per_second(0.5)
-            .throttle_cost(1.5);
+            .throttle_cost(1.5)
+            .connect_cost(0.25);
         let start = crate::clock::now();
         let (mut held, mut elapsed) = (u64::from(capacity) * 4000, Duration::ZERO);
         for event in events {
@@ -303,6 +346,15 @@ proptest! {
                 Event::NeverLeft(origin, price) => {
                     if let Some(taken) = budget.take(uri(origin), price, now) {
                         taken.refund(now);
+                    }
+                }
+                Event::NoConnection(origin, price) => {
+                    let cost = if price == Price::Throttle { 6000 } else { 4000 };
+                    let taken = budget.take(uri(origin), price, now);
+                    prop_assert_eq!(taken.is_some(), held >= cost);
+                    if let Some(taken) = taken {
+                        taken.found_no_connection(now);
+                        held -= 1000;
                     }
                 }
                 Event::GivenUp(..) => {

@@ -32,6 +32,13 @@ impl Withdrawal {
         self.reserved = false;
     }
 
+    /// Gives back what was taken but for the price of a dial: the retry has found no connection.
+    pub(crate) fn found_no_connection(mut self, now: Instant) {
+        let dial = self.budget.shared.scale.connect_cost;
+        self.amount = self.amount.saturating_sub(dial).max(0);
+        self.refund(now);
+    }
+
     /// Gives back what was taken, and no more.
     pub(crate) fn refund(mut self, now: Instant) {
         self.reserved = false;

@@ -100,7 +100,7 @@ impl<R: Body> Call<R> {
         response.status() == StatusCode::UNAUTHORIZED
             && response.extensions().get::<Renewed>().is_some()
             && !self.progress.renewed
-            && self.terms().attempts() > 1
+            && self.repeats()
     }
 
     /// A 401 says that the server looked at the credential and at nothing else: no method, delay or budget matters.

@@ -10,12 +10,12 @@ use http::{Extensions, HeaderMap, Method, Response, StatusCode, Uri};
 ///
 /// ```
 /// use http::{Method, Response, Uri};
-/// use retry_layer::{Classify, Exchange, Facts, Standard, Verdict};
+/// use retry_layer::{Classify, Exchange, Facts, StatusClassifier, Verdict};
 ///
 /// let uri = Uri::from_static("https://api.example.com/orders");
 /// let facts = Facts::new(&Method::POST, &uri).attempt(2).keyed(true);
 /// let answer = Response::builder().status(502).body(())?;
-/// assert_eq!(Standard.classify(&Exchange::answered(facts, &answer)), Verdict::TRANSIENT);
+/// assert_eq!(StatusClassifier.classify(&Exchange::answered(facts, &answer)), Verdict::TRANSIENT);
 /// # Ok::<(), http::Error>(())
 /// ```
 #[derive(Clone, Copy)]

@@ -30,9 +30,9 @@ const UNAVAILABLE: &[u8] = b"14";
 /// gRPC calls are POSTs: they are sent again where their class is [opted in](crate::RetryLayer::idempotent_class), or on proof.
 ///
 /// ```
-/// use retry_layer::{Classify, Grpc, RetryLayer, Standard};
+/// use retry_layer::{Classify, Grpc, RetryLayer, StatusClassifier};
 ///
-/// let retry = RetryLayer::new().idempotent_class("lookup").classifier(Standard.unless(Grpc));
+/// let retry = RetryLayer::new().idempotent_class("lookup").classifier(StatusClassifier.unless(Grpc));
 /// # let _ = retry;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

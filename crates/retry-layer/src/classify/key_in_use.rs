@@ -16,11 +16,11 @@ use super::{Exchange, Piece, Verdict};
 /// their codes in front.
 ///
 /// ```
-/// use retry_layer::{Classify, KeyInUse, RetryLayer, Standard};
+/// use retry_layer::{Classify, KeyInUse, RetryLayer, StatusClassifier};
 ///
 /// let retry = RetryLayer::new()
 ///     .keys_honoured_by(["https://api.example.com".parse()?])
-///     .classifier(Standard.unless(KeyInUse));
+///     .classifier(StatusClassifier.unless(KeyInUse));
 /// # let _ = retry;
 /// # Ok::<(), call_context::OriginError>(())
 /// ```

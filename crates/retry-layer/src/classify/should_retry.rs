@@ -2,22 +2,22 @@
 
 use http::HeaderName;
 
-use super::{Classify, Exchange, Piece, Standard, Verdict};
+use super::{Classify, Exchange, Piece, StatusClassifier, Verdict};
 
 /// Obeys a header of error responses by which a server asks for retries, or asks for none.
 ///
-/// `x-should-retry: true` makes an error transient, or leaves it throttled where the [`Standard`] says so; `false` makes it
-/// final. A convention, not a standard: Stripe, OpenAI and Anthropic send it to their own clients. Other values say nothing,
+/// `x-should-retry: true` makes an error transient, or leaves it throttled where the [`StatusClassifier`] says so; `false` makes
+/// it final. A convention, not a standard: Stripe, OpenAI and Anthropic send it to their own clients. Other values say nothing,
 /// and of several fields one `false` is enough. Responses below 400 are not its business.
 ///
 /// A `true` proves nothing: a POST without a key is not sent again for it.
 ///
 /// ```
 /// use http::HeaderName;
-/// use retry_layer::{Classify, RetryLayer, ShouldRetry, Standard};
+/// use retry_layer::{Classify, RetryLayer, ShouldRetry, StatusClassifier};
 ///
 /// let own = ShouldRetry::named(HeaderName::from_static("x-try-again"));
-/// let retry = RetryLayer::new().classifier(Standard.unless(own));
+/// let retry = RetryLayer::new().classifier(StatusClassifier.unless(own));
 /// # let _ = retry;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Piece for ShouldRetry {
                 wanted = Some(());
             }
         }
-        wanted.map(|()| match Standard.classify(exchange) {
+        wanted.map(|()| match StatusClassifier.classify(exchange) {
             Verdict::Throttled { after } => Verdict::Throttled { after },
             _ => Verdict::TRANSIENT,
         })

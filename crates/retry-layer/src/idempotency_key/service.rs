@@ -11,8 +11,8 @@ use http::Request;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::Settings;
 use super::error::IdempotencyKeyError;
+use super::{KeyHeader, Settings};
 
 /// A service that puts one idempotency key on each call. Made by an
 /// [`IdempotencyKeyLayer`](crate::IdempotencyKeyLayer).
@@ -31,10 +31,11 @@ impl<S> IdempotencyKey<S> {
         Self { inner, settings }
     }
 
-    /// Puts a key on `request`, where it wants one and has none.
+    /// Puts a key on `request`, where it wants one and has none, and notes for the retry layer where the key is.
     fn put<B>(&self, request: &mut Request<B>) -> Result<(), IdempotencyKeyError> {
         let settings = &self.settings;
         if request.headers().contains_key(&settings.header) {
+            KeyHeader::note(&settings.header, request.extensions_mut());
             return Ok(());
         }
         let class = settings.class(request);
@@ -47,6 +48,7 @@ impl<S> IdempotencyKey<S> {
         }
         let key = settings.mint.key()?;
         request.headers_mut().insert(settings.header.clone(), key);
+        KeyHeader::note(&settings.header, request.extensions_mut());
         Ok(())
     }
 }

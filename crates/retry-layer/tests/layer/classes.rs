@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use call_context::CallContext;
 use retry_layer::{
-    ClassSettings, Classify, DeadlineExceeded, Exchange, RetryLayer, Standard, Stop, Verdict,
+    ClassSettings, Classify, DeadlineExceeded, Exchange, RetryLayer, StatusClassifier, Stop,
+    Verdict,
 };
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt};
@@ -128,7 +129,7 @@ async fn a_class_has_a_deadline_of_its_own_longer_or_shorter() {
 async fn a_class_has_a_classifier_of_its_own_and_the_engine_has_the_last_word_there_too() {
     let not_found = |exchange: &Exchange<'_>| match exchange.status() {
         Some(status) if status == 404 => Verdict::TRANSIENT,
-        _ => Standard.classify(exchange),
+        _ => StatusClassifier.classify(exchange),
     };
     let layer = prompt().class("fresh", ClassSettings::new().classifier(not_found));
     let unsafe_one = {

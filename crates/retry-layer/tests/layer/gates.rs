@@ -6,7 +6,7 @@ use crate::support::*;
 use call_context::{CallContext, Class, Guard, NeverLeft, Origin, Refusal, Route, Routes};
 use http::{HeaderName, Method};
 use retry_layer::{
-    BelowRateLayer, Budget, Classify, Exchange, RetryLayer, Standard, Stop, Verdict,
+    BelowRateLayer, Budget, Classify, Exchange, RetryLayer, StatusClassifier, Stop, Verdict,
 };
 use tower::{Layer, ServiceExt};
 
@@ -352,7 +352,7 @@ async fn a_classifier_names_what_happened_and_the_engine_has_the_last_word() {
         Some(status) if status == 418 => Verdict::Throttled {
             after: Duration::from_secs(3),
         },
-        _ => Standard.classify(exchange),
+        _ => StatusClassifier.classify(exchange),
     };
     let layer = prompt().classifier(teapot);
     let script = Script::new([status(418), status(200)]);

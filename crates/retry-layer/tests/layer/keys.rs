@@ -10,7 +10,10 @@ use bytes::Bytes;
 use call_context::{BoxError, CallContext, Class, Guard, NeverLeft, Refusal, Route, Routes};
 use http::{HeaderName, HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, Full, StreamBody};
-use retry_layer::{IdempotencyKeyError, IdempotencyKeyLayer, ReplayBody, RetryLayer, Stop};
+use retry_layer::{
+    IdempotencyHeaderMismatch, IdempotencyKeyError, IdempotencyKeyLayer, ReplayBody, RetryLayer,
+    Stop,
+};
 use tower::limit::ConcurrencyLimit;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
@@ -151,18 +154,100 @@ async fn classes_choose_who_gets_a_key_by_routes_or_by_the_context() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_header_has_the_name_that_both_layers_are_told() {
+async fn the_header_has_the_name_that_the_layer_of_keys_is_told() {
     let name = HeaderName::from_static("x-request-id");
+    for retry in [honoured(), honoured().idempotency_header(name.clone())] {
+        let script = Script::new([status(503), status(200)]);
+        let client = ServiceBuilder::new()
+            .layer(IdempotencyKeyLayer::new().header(name.clone()))
+            .layer(retry)
+            .service(script.clone());
+        let outcome = client.oneshot(post()).await;
+        assert_eq!(outcome.expect("a response").status(), 200);
+        let seen = script.seen();
+        assert!(!seen[0].headers.contains_key(KEY));
+        assert_eq!(seen[0].headers[&name], seen[1].headers[&name]);
+    }
+}
+
+/// A request with a key of the caller's in the header `name`.
+fn with_key(name: &'static str) -> Request<Full<Bytes>> {
+    let mut request = post();
+    let key = HeaderValue::from_static("mine");
+    request.headers_mut().insert(name, key);
+    request
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_callers_own_key_counts_in_the_header_of_the_layer_of_keys() {
     let script = Script::new([status(503), status(200)]);
     let client = ServiceBuilder::new()
-        .layer(IdempotencyKeyLayer::new().header(name.clone()))
-        .layer(honoured().idempotency_header(name.clone()))
+        .layer(IdempotencyKeyLayer::new().header(HeaderName::from_static("x-own")))
+        .layer(honoured())
         .service(script.clone());
-    let outcome = client.oneshot(post()).await;
+    let outcome = client.oneshot(with_key("x-own")).await;
     assert_eq!(outcome.expect("a response").status(), 200);
-    let seen = script.seen();
-    assert!(!seen[0].headers.contains_key(KEY));
-    assert_eq!(seen[0].headers[&name], seen[1].headers[&name]);
+    // Where that layer has no part in a call, the caller's key counts in the header by default.
+    let script = Script::new([status(503), status(200)]);
+    let client = ServiceBuilder::new()
+        .layer(
+            IdempotencyKeyLayer::new()
+                .header(HeaderName::from_static("x-own"))
+                .class("other"),
+        )
+        .layer(honoured())
+        .service(script.clone());
+    let outcome = client.oneshot(with_key(KEY)).await;
+    assert_eq!(outcome.expect("a response").status(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_in_another_header_than_the_retry_layer_was_told_of_is_an_error_where_it_matters() {
+    let told = |layer: RetryLayer| layer.idempotency_header(HeaderName::from_static("x-told"));
+    let keys = || IdempotencyKeyLayer::new();
+    let script = Script::new([status(200)]);
+    let client = keys().layer(told(honoured()).layer(script.clone()));
+    for request in [post(), with_key(KEY)] {
+        let error = client.clone().oneshot(request).await.expect_err("refused");
+        assert!(error.is::<IdempotencyHeaderMismatch>());
+        assert_eq!(
+            error.to_string(),
+            "the idempotency key is in `idempotency-key`, but the retry layer was told of `x-told`; name the header at the layer of \
+             keys alone (`IdempotencyKeyLayer::header`)"
+        );
+        assert_eq!(NeverLeft::find(&*error), Some(Refusal::Permanent));
+        assert_eq!(script.calls(), 0);
+    }
+
+    // No key, keys that make nothing repeatable, a request that needs none, or a key of the caller's where the retry layer looks for it.
+    let mut idempotent = get();
+    let key = HeaderValue::from_static("mine");
+    idempotent.headers_mut().insert(KEY, key);
+    for (retry, request) in [
+        (honoured(), idempotent),
+        (honoured(), get()),
+        (prompt(), post()),
+        (
+            honoured().attempts(1).deadline(Duration::from_secs(1)),
+            post(),
+        ),
+        (honoured(), with_key("x-told")),
+    ] {
+        let script = Script::new([status(200)]);
+        let client = keys().layer(told(retry).layer(script.clone()));
+        client.oneshot(request).await.expect("a response");
+        assert_eq!(script.calls(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_layer_of_keys_notes_does_not_go_further_down() {
+    let below = service_fn(async |request: Request<Full<Bytes>>| {
+        assert_eq!(request.extensions().len(), 1, "nothing but the context");
+        status(200)
+    });
+    let client = IdempotencyKeyLayer::new().layer(honoured().layer(below));
+    client.oneshot(post()).await.expect("a response");
 }
 
 #[tokio::test]

@@ -5,7 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use call_context::BodyPrefix;
 use http::Method;
-use retry_layer::{Classify, Exchange, Grpc, KeyInUse, ShouldRetry, Standard, Stop, Verdict};
+use retry_layer::{
+    Classify, Exchange, Grpc, KeyInUse, ShouldRetry, StatusClassifier, Stop, Verdict,
+};
 
 use crate::support::*;
 
@@ -31,7 +33,7 @@ async fn a_code_in_the_body_decides_before_the_status() {
     let codes = retry_layer::JsonCode::at("/error/code")
         .is("COOLDOWN", Verdict::Throttled { after })
         .is("MARKET_CLOSED", Verdict::Final);
-    let layer = prompt().classifier(Standard.unless(codes));
+    let layer = prompt().classifier(StatusClassifier.unless(codes));
     let script = Script::new([peeked(403, r#"{"error":{"code":"COOLDOWN","#), status(200)]);
     run(&layer, &script, get()).await.expect("a response");
     assert_eq!(script.seen()[1].at, after);
@@ -55,7 +57,7 @@ async fn a_function_of_the_bodys_first_bytes_is_a_piece() {
         let prefix = exchange.body_prefix()?;
         prefix.starts_with(b"BUSY").then_some(Verdict::TRANSIENT)
     };
-    let layer = prompt().classifier(Standard.unless(busy));
+    let layer = prompt().classifier(StatusClassifier.unless(busy));
     let script = Script::new([peeked(400, "BUSY: come back"), status(200)]);
     run(&layer, &script, get()).await.expect("a response");
     assert_eq!(script.calls(), 2);
@@ -63,7 +65,7 @@ async fn a_function_of_the_bodys_first_bytes_is_a_piece() {
 
 #[tokio::test(start_paused = true)]
 async fn what_the_server_says_of_retries_is_obeyed_and_makes_nothing_safe() {
-    let layer = prompt().classifier(Standard.unless(ShouldRetry::default()));
+    let layer = prompt().classifier(StatusClassifier.unless(ShouldRetry::default()));
     for (request, answer, calls) in [
         (get(), with_header(409, "x-should-retry", "true"), 2),
         (get(), with_header(503, "x-should-retry", "false"), 1),
@@ -79,7 +81,7 @@ async fn what_the_server_says_of_retries_is_obeyed_and_makes_nothing_safe() {
 #[tokio::test(start_paused = true)]
 async fn a_409_to_a_key_that_is_under_way_is_waited_out_where_keys_are_honoured() {
     let origin = || "https://api.example.com".parse().expect("an origin");
-    let classifier = Standard.unless(KeyInUse);
+    let classifier = StatusClassifier.unless(KeyInUse);
     let honoured = || prompt().classifier(classifier).keys_honoured_by([origin()]);
     for (layer, request, calls) in [
         (honoured(), keyed(), 3),
@@ -103,7 +105,7 @@ async fn a_grpc_status_in_the_headers_is_what_counts_and_its_pushback_is_a_floor
     let layer = || {
         prompt()
             .idempotent_class("lookup")
-            .classifier(Standard.unless(Grpc))
+            .classifier(StatusClassifier.unless(Grpc))
     };
     let call = || {
         let mut request = request(Method::POST);
@@ -158,7 +160,7 @@ async fn a_classifier_knows_the_request_and_which_attempt_it_was() {
                 exchange.is_keyed(),
             );
             noted.lock().expect("no panic").push(facts);
-            Standard.classify(exchange)
+            StatusClassifier.classify(exchange)
         });
     let script = Script::new([status(503), status(503), status(503)]);
     let mut request = keyed();

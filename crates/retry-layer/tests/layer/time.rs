@@ -10,10 +10,10 @@ use bytes::Bytes;
 use call_context::{BoxError, CallContext, NeverLeft, Refusal};
 use futures_util::future::join_all;
 use http::{Request, Response};
-use http_body_util::Full;
-use retry_layer::{Budget, DeadlineExceeded, RetryLayer, Stop};
+use http_body_util::{BodyExt, Full};
+use retry_layer::{Budget, ClassSettings, DeadlineExceeded, RetryInfo, RetryLayer, Stop};
 use tokio::time::Instant;
-use tower::{Layer, Service, ServiceExt};
+use tower::{Layer, Service, ServiceExt, service_fn};
 
 use crate::support::*;
 
@@ -390,4 +390,136 @@ async fn a_deadline_beyond_the_end_of_time_is_none() {
     let script = Script::slow([(9 * SECOND, status(200))]);
     run(&layer, &script, get()).await.expect("a response");
     assert_eq!(script.seen()[0].deadline, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_earlier_deadline_of_two_stacked_layers_ends_the_call() {
+    for (outers, inners) in [(None, 2), (Some(9), 2), (Some(2), 9), (Some(2), 2)] {
+        let mut outer = prompt();
+        if let Some(seconds) = outers {
+            outer = outer.deadline(seconds * SECOND);
+        }
+        let inner = prompt().deadline(inners * SECOND);
+        let script = Script::slow([(20 * SECOND, status(200))]);
+        let start = Instant::now();
+        let stack = outer.layer(inner.layer(script.clone()));
+        let error = stack.oneshot(get()).await.expect_err("too late");
+        assert_eq!(start.elapsed(), 2 * SECOND, "{outers:?} {inners}");
+        assert_eq!(script.seen()[0].deadline, Some(start + 2 * SECOND));
+        let error = error.downcast::<DeadlineExceeded>().expect("its own error");
+        assert_eq!(error.attempt(), 1);
+        assert_eq!(NeverLeft::find(&*error), None);
+        assert_eq!(outer.counters().stopped(Stop::Deadline), 1);
+        assert_eq!(script.alive(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_of_a_stacked_layer_runs_from_the_first_attempt_and_over_all() {
+    for (first, is_answer) in [(response(503, "busy"), true), (broken(), false)] {
+        let (outer, inner) = (prompt(), prompt().deadline(2 * SECOND));
+        let script = Script::slow([(SECOND, first), (20 * SECOND, status(200))]);
+        let stack = outer.layer(inner.layer(script.clone()));
+        let start = Instant::now();
+        let outcome = stack.oneshot(get()).await;
+        assert_eq!(start.elapsed(), 2 * SECOND);
+        for seen in script.seen() {
+            assert_eq!(seen.deadline, Some(start + 2 * SECOND));
+        }
+        assert_eq!(outer.counters().stopped(Stop::Deadline), 1);
+        // What a stacked layer lets through is not judged twice.
+        assert_eq!(inner.counters(), RetryLayer::new().counters());
+        match outcome {
+            Ok(outcome) => {
+                assert!(is_answer);
+                let info = RetryInfo::of(outcome.extensions());
+                assert_eq!((info.attempts(), info.stop()), (2, Some(Stop::Deadline)));
+                let body = outcome.into_body().collect().await.expect("infallible");
+                assert_eq!(body.to_bytes(), "busy");
+            }
+            Err(error) => {
+                assert!(!is_answer);
+                assert_eq!(
+                    error.to_string(),
+                    "the call's deadline passed during attempt 2"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_pause_is_begun_that_ends_after_the_deadline_of_a_stacked_layer() {
+    let (outer, inner) = (prompt(), prompt().deadline(2 * SECOND));
+    let script = Script::slow([(SECOND, with_header(503, "retry-after", "1"))]);
+    let stack = outer.layer(inner.layer(script));
+    let start = Instant::now();
+    let outcome = stack.oneshot(get()).await.expect("the first answer");
+    assert_eq!(outcome.status(), 503);
+    assert_eq!(start.elapsed(), SECOND);
+    assert_eq!(outer.counters().stopped(Stop::Deadline), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_three_stacked_layers_the_earliest_deadline_counts() {
+    for seconds in [[9, 5, 2], [9, 2, 5], [2, 9, 5]] {
+        let [a, b, c] = seconds.map(|seconds| prompt().deadline(seconds * SECOND));
+        let script = Script::slow([(SECOND, broken()), (20 * SECOND, status(200))]);
+        let stack = a.layer(b.layer(c.layer(script)));
+        let start = Instant::now();
+        let error = stack.oneshot(get()).await.expect_err("too late");
+        assert_eq!(start.elapsed(), 2 * SECOND, "{seconds:?}");
+        assert!(error.is::<DeadlineExceeded>());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_final_error_comes_out_of_a_stacked_layer_as_it_was() {
+    let (outer, inner) = (prompt(), prompt().deadline(2 * SECOND));
+    let stack = outer.layer(inner.layer(Script::new([never_left(Refusal::Permanent)])));
+    let error = stack.oneshot(get()).await.expect_err("refused");
+    assert!(error.is::<NeverLeft>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_within_the_deadline_of_a_stacked_layer_passes_through_as_it_is() {
+    let budget = Budget::new(2).per_success(1.0);
+    let (outer, inner) = (prompt().budget(budget.clone()), prompt().budget(budget));
+    let inner = inner.deadline(2 * SECOND);
+    let script = Script::new([status(503), broken(), status(200)]);
+    let stack = outer.layer(inner.layer(script.clone()));
+    let outcome = stack.oneshot(get()).await.expect("a response");
+    assert_eq!(outcome.status(), 200);
+    assert_eq!(RetryInfo::of(outcome.extensions()).attempts(), 3);
+    // One success, and paid in once.
+    assert_eq!(outer.balance(), 1.0);
+    assert_eq!(inner.counters(), RetryLayer::new().counters());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_class_of_a_stacked_layer_has_its_own_deadline() {
+    let class = ClassSettings::new().deadline(SECOND);
+    let (outer, inner) = (prompt(), prompt().class("poll", class));
+    let stack = outer.layer(inner.layer(Script::slow([
+        (5 * SECOND, status(200)),
+        (5 * SECOND, status(200)),
+    ])));
+    let mut poll = get();
+    CallContext::of(poll.extensions_mut()).set_class(Some("poll".into()));
+    let start = Instant::now();
+    let outcomes = tokio::join!(stack.clone().oneshot(poll), stack.oneshot(get()));
+    assert!(outcomes.0.expect_err("too late").is::<DeadlineExceeded>());
+    assert_eq!(outcomes.1.expect("a response").status(), 200);
+    assert_eq!(start.elapsed(), 5 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_passed_in_a_call_of_its_own_below_does_not_end_this_one() {
+    let slow = (0..3).map(|_| (5 * SECOND, status(200)));
+    let elsewhere = prompt().deadline(SECOND).layer(Script::slow(slow));
+    let below = service_fn(move |_: Request<Full<Bytes>>| elsewhere.clone().oneshot(get()));
+    let layer = prompt();
+    let outcome = layer.layer(below).oneshot(get()).await;
+    assert!(outcome.is_err());
+    assert_eq!(layer.counters().retries(), 2);
 }

@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
-use retry_layer::{Budget, Exchange, Replay, RetryLayer, Standard, Stop};
+use retry_layer::{Budget, Exchange, Replay, RetryLayer, StatusClassifier, Stop};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tower::{Layer, ServiceExt};
@@ -77,12 +77,11 @@ async fn answer(stream: &mut BufReader<TcpStream>, status: &str, body: &[u8]) {
         "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
-    let _ = stream.write_all(head.as_bytes()).await;
-    let _ = stream.write_all(body).await;
+    let _ = stream.write_all(&[head.as_bytes(), body].concat()).await;
 }
 
-/// Answers 503 with 20 kB each time, and counts connections and requests.
-async fn unavailable() -> (SocketAddr, Arc<AtomicUsize>, Arc<AtomicUsize>) {
+/// Answers 503 with a body of so many bytes each time, in one piece, and counts connections and requests.
+async fn unavailable(length: usize) -> (SocketAddr, Arc<AtomicUsize>, Arc<AtomicUsize>) {
     let listener = bind(anywhere()).await;
     let address = listener.local_addr().expect("an address");
     let (connections, requests) = <(Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
@@ -95,7 +94,7 @@ async fn unavailable() -> (SocketAddr, Arc<AtomicUsize>, Arc<AtomicUsize>) {
                 let mut stream = BufReader::new(stream);
                 while head(&mut stream).await.is_some() {
                     requests.fetch_add(1, SeqCst);
-                    answer(&mut stream, "503 Busy", &[b'x'; 20_000]).await;
+                    answer(&mut stream, "503 Busy", &vec![b'x'; length]).await;
                 }
             });
         }
@@ -103,18 +102,23 @@ async fn unavailable() -> (SocketAddr, Arc<AtomicUsize>, Arc<AtomicUsize>) {
     (address, counters.0, counters.1)
 }
 
+/// Without pauses, and in a task of its own: one that is woken by the end of a body runs before the client's, which is woken by
+/// the same, and has yet to put the connection back.
 #[tokio::test]
 async fn twenty_attempts_need_one_connection() {
-    let (address, connections, requests) = unavailable().await;
-    let layer = prompt().attempts(20).budget(Budget::new(100));
-    let service = layer.layer(client());
-    let get = request(Method::GET, address, Full::<Bytes>::default());
-    let response = service.oneshot(get).await.expect("a response");
-    assert_eq!(response.status(), 503);
-    assert_eq!(requests.load(SeqCst), 20);
-    assert_eq!(connections.load(SeqCst), 1);
-    let body = response.into_body().collect().await.expect("a body");
-    assert_eq!(body.to_bytes().len(), 20_000);
+    for length in [0, 20, 20_000] {
+        let (address, connections, requests) = unavailable(length).await;
+        let layer = prompt().attempts(20).budget(Budget::new(100));
+        let service = layer.layer(client());
+        let get = request(Method::GET, address, Full::<Bytes>::default());
+        let call = tokio::spawn(service.oneshot(get));
+        let response = call.await.expect("no panic").expect("a response");
+        assert_eq!(response.status(), 503);
+        assert_eq!(requests.load(SeqCst), 20);
+        assert_eq!(connections.load(SeqCst), 1, "{length}");
+        let body = response.into_body().collect().await.expect("a body");
+        assert_eq!(body.to_bytes().len(), length);
+    }
 }
 
 #[tokio::test]
@@ -129,7 +133,7 @@ async fn a_post_that_was_refused_a_connection_is_sent_again() {
             listener.set_nonblocking(true).expect("a socket");
             up.send(listener).expect("somebody waits for it");
         }
-        retry_layer::Classify::classify(&Standard, exchange)
+        retry_layer::Classify::classify(&StatusClassifier, exchange)
     });
     let server = tokio::spawn(async move {
         let listener = TcpListener::from_std(listener.await.expect("a listener"));
@@ -152,6 +156,25 @@ async fn a_post_that_was_refused_a_connection_is_sent_again() {
     assert_eq!(body.to_bytes(), "an order");
     assert!(server.await.expect("a request").starts_with("post "));
     assert_eq!(layer.counters().retries(), 1);
+}
+
+#[tokio::test]
+async fn a_retry_that_finds_no_connection_costs_a_fifth_of_one_that_fails() {
+    let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+    for (budget, left) in [
+        (Budget::new(10), 9.6),
+        (Budget::new(10).connect_cost(0.0), 10.0),
+        (Budget::new(10).connect_cost(1.0), 8.0),
+        // Each takes a whole one until its outcome is there.
+        (Budget::new(0), 0.0),
+    ] {
+        let layer = prompt().budget(budget);
+        let get = request(Method::GET, nobody, Full::<Bytes>::default());
+        let error = layer.layer(client()).oneshot(get).await;
+        let error = error.expect_err("nobody listens");
+        assert_eq!(NeverLeft::find(&*error), Some(Refusal::Transient));
+        assert_eq!(layer.balance(), left);
+    }
 }
 
 /// Reads each request whole, and closes without an answer. Says how many there were.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use auth_layer::{Auth, AuthBuilder, Elsewhere, Secret, Slot, Source};
 use call_context::{Class, Origin, Route, Routes, SlotName};
+use http::HeaderName;
 use rate_layer::{Limit, RateLayer, Rule};
 use retry_layer::{IdempotencyKeyLayer, RetryLayer};
 
@@ -105,7 +106,8 @@ impl StackBuilder {
     /// routes. Without it no keys are given.
     ///
     /// A key makes a request repeatable only where the [retry layer](Self::retry) knows that the server
-    /// [honours it](RetryLayer::keys_honoured_by).
+    /// [honours it](RetryLayer::keys_honoured_by). It reads keys where this layer [writes](IdempotencyKeyLayer::header) them: the
+    /// header need not be named twice.
     #[must_use]
     pub fn idempotency_keys(mut self, layer: IdempotencyKeyLayer) -> Self {
         self.keys = Some(layer);
@@ -125,8 +127,9 @@ impl StackBuilder {
     ///
     /// Where two routes match the same requests; slots, classes and routes do not fit together ([`AuthBuilder::build`]);
     /// two limits are given, of which one would be lost; there are routes, and the layers of retries or idempotency keys
-    /// name a class that none of them has; or a rate layer by slot names a slot that the stack does not
-    /// have, leaves out one that it has, or names a slot of [tenants](Slot::tenants), [whose requests have others](crate#tenants).
+    /// name a class that none of them has; these two were told of different headers; or a rate layer by slot names a slot that
+    /// the stack does not have, leaves out one that it has, or names a slot of [tenants](Slot::tenants), [whose requests have
+    /// others](crate#tenants).
     pub fn build(self) -> Result<Stack, StackError> {
         if self.slots == 0 {
             return Err(Fault::NoCredential.into());
@@ -156,6 +159,9 @@ impl StackBuilder {
             keys = keys.map(|keys| keys.routes(Arc::clone(&routes)));
             retry = retry.routes(routes);
         }
+        if let Some(keys) = &keys {
+            retry = reading(retry, keys.header_name())?;
+        }
         let auth = auth.build().map_err(Fault::Auth)?;
         let rate = self.rate.unwrap_or_else(unlimited);
         agree(&auth, &rate)?;
@@ -171,6 +177,17 @@ impl StackBuilder {
 
 fn unlimited() -> RateLayer {
     RateLayer::by_slot().otherwise(Limit::Unlimited)
+}
+
+/// The retry layer, told that keys are in the header `written`.
+fn reading(retry: RetryLayer, written: &HeaderName) -> Result<RetryLayer, Fault> {
+    match retry.idempotency_header_name() {
+        Some(read) if read != written => Err(Fault::KeyHeaders {
+            written: written.clone(),
+            read: read.clone(),
+        }),
+        _ => Ok(retry.idempotency_header(written.clone())),
+    }
 }
 
 /// What is said of a class that no route has would hold for nobody.

@@ -5,6 +5,7 @@ use std::fmt;
 
 use auth_layer::BuildError;
 use call_context::{Class, RoutesError, SlotName};
+use http::HeaderName;
 
 /// Why a stack cannot be built. Says what to change.
 #[derive(Debug)]
@@ -21,6 +22,11 @@ pub(super) enum Fault {
     TenantsWithoutLimit(SlotName),
     /// Which layer names it.
     ClassWithoutRoute(&'static str, Class),
+    /// Where the layer of keys puts a key, and where the retry layer looks for one.
+    KeyHeaders {
+        written: HeaderName,
+        read: HeaderName,
+    },
     Routes(RoutesError),
     Auth(BuildError),
 }
@@ -68,6 +74,11 @@ impl fmt::Display for StackError {
             Fault::ClassWithoutRoute(layer, class) => write!(
                 f,
                 "the {layer} names the class `{class}`, which no route has; is it misspelt?"
+            ),
+            Fault::KeyHeaders { written, read } => write!(
+                f,
+                "the layer of idempotency keys writes `{written}`, and the retry layer was told of `{read}`; name the header at the \
+                 layer of keys alone"
             ),
             // These know best what is wrong.
             Fault::Routes(error) => error.fmt(f),

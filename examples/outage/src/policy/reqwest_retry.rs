@@ -108,7 +108,7 @@ impl Middleware for Wire {
         let id = extensions.get::<CallId>().copied();
         let id = id.expect("each attempt carries the number of its request");
         let mut response = http::Response::new(Body::default());
-        *response.status_mut() = self.0.attempt(id).await;
+        *response.status_mut() = self.0.attempt(id).await?;
         Ok(response.into())
     }
 }

@@ -1,15 +1,14 @@
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
 use http::{Request, Response};
 use tokio::time::Sleep;
-use tower::ServiceExt;
 use tower::retry::backoff::{Backoff, ExponentialBackoff, ExponentialBackoffMaker, MakeBackoff};
 use tower::retry::budget::{Budget, TpsBudget};
 use tower::retry::{Policy, Retry};
 use tower::util::rng;
+use tower::{BoxError, ServiceExt};
 
 use super::Client;
 use crate::server::Server;
@@ -33,7 +32,6 @@ pub(super) fn around(server: Server, seed: u64) -> Client {
     };
     Retry::new(policy, server)
         .map_response(|response: Response<_>| response.status())
-        .map_err(Into::into)
         .boxed_clone()
 }
 
@@ -54,13 +52,13 @@ struct Budgeted {
     left: u32,
 }
 
-impl<B> Policy<Request<()>, Response<B>, Infallible> for Budgeted {
+impl<B> Policy<Request<()>, Response<B>, BoxError> for Budgeted {
     type Future = Sleep;
 
     fn retry(
         &mut self,
         _: &mut Request<()>,
-        result: &mut Result<Response<B>, Infallible>,
+        result: &mut Result<Response<B>, BoxError>,
     ) -> Option<Sleep> {
         let answered = result.as_ref();
         if answered.is_ok_and(|response| !response.status().is_server_error()) {

@@ -5,11 +5,11 @@ use http::header::RETRY_AFTER;
 
 use super::{Classify, Exchange, Verdict};
 
-/// The default classifier, by status alone: see [the table](crate#what-is-repeated).
+/// The default classifier: answers by their status alone, and all errors as transient. See [the table](crate#what-is-repeated).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Standard;
+pub struct StatusClassifier;
 
-impl Classify for Standard {
+impl Classify for StatusClassifier {
     fn classify(&self, exchange: &Exchange<'_>) -> Verdict {
         let (Some(status), Some(headers)) = (exchange.status(), exchange.headers()) else {
             return Verdict::TRANSIENT;
@@ -47,7 +47,7 @@ mod tests {
         }
         let uri = Uri::default();
         let facts = Facts::new(&Method::GET, &uri);
-        Standard.classify(&Exchange::answered(facts, &response))
+        StatusClassifier.classify(&Exchange::answered(facts, &response))
     }
 
     #[test]
@@ -71,6 +71,6 @@ mod tests {
         let error = std::io::Error::other("reset");
         let uri = Uri::default();
         let exchange = Exchange::failed(Facts::new(&Method::POST, &uri), &error);
-        assert_eq!(Standard.classify(&exchange), Verdict::TRANSIENT);
+        assert_eq!(StatusClassifier.classify(&exchange), Verdict::TRANSIENT);
     }
 }
