@@ -47,6 +47,11 @@ fn mistakes_are_caught_when_a_stack_is_built() {
             "the stack has two limits, and one would be lost; give `limit` or `rate`, once",
         ),
         (
+            stack().key("a").limit(minute().adopt_up_to(500)),
+            "a quota adopts the limits that the server states (`adopt_up_to`), and the rule that holds it reads no response: say which \
+             dialect the server speaks, by `.listen(Standard)` or another one, or leave `adopt_up_to` out",
+        ),
+        (
             stack()
                 .key("a")
                 .rate(RateLayer::by_slot().slot("kye", minute())),

@@ -126,8 +126,8 @@ impl StackBuilder {
     /// # Errors
     ///
     /// Where two routes match the same requests; slots, classes and routes do not fit together ([`AuthBuilder::build`]);
-    /// two limits are given, of which one would be lost; there are routes, and the layers of retries or idempotency keys
-    /// name a class that none of them has; these two were told of different headers; or a rate layer by slot names a slot that
+    /// two limits are given, of which one would be lost, or a rate layer that [contradicts itself](RateLayer::contradiction);
+    /// there are routes, and the layers of retries or idempotency keys name a class that none of them has; these two were told of different headers; or a rate layer by slot names a slot that
     /// the stack does not have, leaves out one that it has, or names a slot of [tenants](Slot::tenants), [whose requests have
     /// others](crate#tenants).
     pub fn build(self) -> Result<Stack, StackError> {
@@ -164,6 +164,9 @@ impl StackBuilder {
         }
         let auth = auth.build().map_err(Fault::Auth)?;
         let rate = self.rate.unwrap_or_else(unlimited);
+        if let Some(contradiction) = rate.contradiction() {
+            return Err(Fault::Limits(contradiction).into());
+        }
         agree(&auth, &rate)?;
         Ok(Stack {
             auth,

@@ -16,6 +16,8 @@ pub(super) enum Fault {
     NoCredential,
     NothingToChooseBy,
     TwoLimits,
+    /// What the rate layer says of itself.
+    Limits(&'static str),
     LimitWithoutSlot(SlotName),
     SlotWithoutLimit(SlotName),
     TenantsNamed(SlotName),
@@ -53,6 +55,7 @@ impl fmt::Display for StackError {
             Fault::TwoLimits => f.write_str(
                 "the stack has two limits, and one would be lost; give `limit` or `rate`, once",
             ),
+            Fault::Limits(contradiction) => f.write_str(contradiction),
             Fault::LimitWithoutSlot(slot) => write!(
                 f,
                 "the rate layer names the slot `{slot}`, which the stack does not have; is it misspelt?"
