@@ -3,6 +3,7 @@
 mod env;
 mod error;
 mod file;
+mod log_out;
 #[cfg(feature = "oauth2")]
 pub mod oauth;
 
@@ -14,6 +15,8 @@ use call_context::SlotName;
 pub use self::env::{EnvSource, source_env};
 pub use self::error::SourceError;
 pub use self::file::{FileSource, source_file};
+pub(crate) use self::log_out::begin_log_out;
+pub use self::log_out::{EndedTokens, LogOut, LogOutFuture};
 use crate::{Grant, Secret};
 
 /// The future that a [`Source`] returns.
@@ -38,11 +41,14 @@ pub trait Source: Send + Sync + 'static {
     /// Fetches a new token.
     fn fetch(&self, fetch: Fetch) -> GrantFuture<'_>;
 
-    /// Gives tokens back at the server, where it takes them back (RFC 7009), and forgets what the source itself keeps.
+    /// Forgets what the source itself keeps, and gives tokens back at the server, where it takes them back (RFC 7009). By default
+    /// there is nothing to do.
     ///
-    /// Called when the slot is [logged out](crate::TokenSlot::log_out), in a task of its own, and may run beside a fetch that
-    /// was under way: what that one brings is given back in the same way. By default there is nothing to do.
-    fn log_out(&self, log_out: LogOut) -> LogOutFuture<'_> {
+    /// Called at the moment when the slot is [logged out](crate::TokenSlot::log_out), by the one who logs out: what the source keeps by
+    /// then is the login's that ends, and what it is handed afterwards is the next one's. So the call itself takes what there is, without
+    /// waiting and without a runtime; the future that it returns gives it back, in a task of its own, and [learns](LogOut::tokens) there which
+    /// tokens the slot had. It may run beside a fetch that was under way: what that one brings is given back in the same way.
+    fn log_out(&self, log_out: LogOut) -> LogOutFuture {
         drop(log_out);
         Box::pin(std::future::ready(Ok(())))
     }
@@ -65,9 +71,6 @@ pub trait Source: Send + Sync + 'static {
         None
     }
 }
-
-/// The future that [`Source::log_out`] returns.
-pub type LogOutFuture<'a> = Pin<Box<dyn Future<Output = Result<(), SourceError>> + Send + 'a>>;
 
 /// What a source is told about the fetch that it is to make.
 #[derive(Clone)]
@@ -92,47 +95,6 @@ impl Fetch {
 impl fmt::Debug for Fetch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fetch")
-            .field("slot", &self.slot)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The tokens that are used no more.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct LogOut {
-    pub(crate) slot: SlotName,
-    pub(crate) token: Option<Secret>,
-    pub(crate) refresh_token: Option<Secret>,
-    pub(crate) late: bool,
-}
-
-impl LogOut {
-    /// The slot that is logged out.
-    pub fn slot(&self) -> &SlotName {
-        &self.slot
-    }
-
-    /// The token that was in use, if any was.
-    pub fn token(&self) -> Option<&Secret> {
-        self.token.as_ref()
-    }
-
-    /// The newest refresh token, if there was one.
-    pub fn refresh_token(&self) -> Option<&Secret> {
-        self.refresh_token.as_ref()
-    }
-
-    /// Whether these tokens came out of a fetch that ended after the logout: what the source has kept since then may be another
-    /// login's, and is to stay.
-    pub fn is_late(&self) -> bool {
-        self.late
-    }
-}
-
-impl fmt::Debug for LogOut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LogOut")
             .field("slot", &self.slot)
             .finish_non_exhaustive()
     }

@@ -118,6 +118,7 @@
 //! What is kept is overwritten in memory when dropped, as far as this crate has it in hand, and never printed. On disk it is
 //! plain text: whoever can read the file has the grant.
 
+mod clear;
 mod decide;
 mod error;
 #[cfg(all(unix, feature = "file-store"))]
@@ -126,6 +127,7 @@ mod handle;
 mod memory;
 mod record;
 mod renewal;
+mod replace;
 mod retry;
 mod session;
 mod shared;
@@ -134,10 +136,11 @@ mod stored;
 use std::pin::Pin;
 use std::sync::Arc;
 
+pub use self::clear::Cleared;
 pub use self::error::{NeedsHuman, StoreError};
 #[cfg(all(unix, feature = "file-store"))]
 pub use self::file::FileStore;
-pub use self::handle::{Cleared, StoredGrant};
+pub use self::handle::StoredGrant;
 pub use self::memory::MemoryStore;
 pub use self::stored::Stored;
 use crate::Secret;

@@ -12,7 +12,7 @@ use super::shared::Shared;
 use super::{StoreError, StoreLock, StoreState, retry};
 
 /// A store that has not written within this time has failed: what it was to write is kept here.
-const SAVE_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const SAVE_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a process knows between its renewals.
 #[derive(Default)]

@@ -1,7 +1,9 @@
 //! What a source and its handles share, and how they get at the store.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -28,6 +30,9 @@ pub(super) struct Shared {
     /// How often the grant was cleared.
     clears: AtomicU64,
 }
+
+/// A place in line for the work. Dropped, it is given up.
+pub(super) type Turn = Pin<Box<dyn Future<Output = OwnedMutexGuard<Work>> + Send>>;
 
 #[derive(Clone)]
 pub(super) struct Settings {
@@ -60,6 +65,7 @@ impl Shared {
     }
 
     pub(super) async fn fetch(self: &Arc<Self>, fetch: Fetch) -> Result<Grant, SourceError> {
+        // Before this fetch takes its turn: what is cleared later may come before it or after it.
         let clears = self.clears.load(Ordering::SeqCst);
         let (grant, fingerprint) = self.newest(fetch).await?;
         if self.clears.load(Ordering::SeqCst) != clears {
@@ -73,7 +79,7 @@ impl Shared {
 
     async fn newest(self: &Arc<Self>, fetch: Fetch) -> Result<(Grant, Fingerprint), SourceError> {
         let deadline = after(self.settings().lock_wait);
-        let work = self.work(deadline).await?;
+        let work = self.work(self.line_up(), deadline).await?;
         let session = if work.held.is_some() {
             Session::new(Arc::clone(self), work)
         } else {
@@ -107,10 +113,24 @@ impl Shared {
         Ok(adopted)
     }
 
+    /// Takes a place in line for the work, at once and wherever this is called: those who come later have it later.
+    pub(super) fn line_up(&self) -> Turn {
+        // The lock is fair from the first poll on. Some versions of tokio put a task off before that which has used up its share of time.
+        let lock = Arc::clone(&self.work).lock_owned();
+        let mut turn: Turn = Box::pin(tokio::task::unconstrained(lock));
+        match turn.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(work) => Box::pin(std::future::ready(work)),
+            Poll::Pending => turn,
+        }
+    }
+
     /// The right to look at the work; an earlier renewal of this process may still hold it.
-    async fn work(&self, deadline: Instant) -> Result<OwnedMutexGuard<Work>, StoreError> {
-        let work = Arc::clone(&self.work).lock_owned();
-        timeout_at(deadline, work).await.map_err(|_| {
+    async fn work(
+        &self,
+        turn: Turn,
+        deadline: Instant,
+    ) -> Result<OwnedMutexGuard<Work>, StoreError> {
+        timeout_at(deadline, turn).await.map_err(|_| {
             StoreError::temporary(format!(
                 "an earlier renewal of the grant in {} has not ended yet",
                 self.store.place()
@@ -139,10 +159,10 @@ impl Shared {
     }
 
     /// The exclusive right to the store, for a handle.
-    pub(super) async fn open(self: &Arc<Self>) -> Result<Session, StoreError> {
+    pub(super) async fn open(self: &Arc<Self>, turn: Turn) -> Result<Session, StoreError> {
         let settings = self.settings();
         let renewal = settings.lock_wait.saturating_add(settings.answer_within);
-        let work = self.work(after(renewal)).await?;
+        let work = self.work(turn, after(renewal)).await?;
         self.session(work, after(settings.lock_wait)).await
     }
 

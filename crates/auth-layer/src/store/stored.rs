@@ -6,10 +6,12 @@ use std::time::{Duration, SystemTime};
 
 use call_context::SlotName;
 
+use super::clear::{Cleared, Clearing};
 use super::shared::{Settings, Shared, joined};
 use super::{GrantStore, StoreState, StoredGrant};
 use crate::clock::Clock;
-use crate::{Fetch, GrantFuture, LogOut, LogOutFuture, Source, SourceError};
+use crate::source::begin_log_out;
+use crate::{EndedTokens, Fetch, GrantFuture, LogOut, LogOutFuture, Source, SourceError};
 
 /// A source that keeps the grants of another one in a [`GrantStore`], and spends its refresh token once.
 ///
@@ -114,16 +116,24 @@ impl Source for Stored {
         self.shared.source.through()
     }
 
-    /// Forgets what is kept, and has the source inside give it back; it is told also where the store cannot be emptied.
+    /// Forgets what is kept, and has the source inside give it back; it is told also where the store cannot be emptied. What is
+    /// [put](StoredGrant::put) after this call stays.
     ///
     /// Where a renewal keeps the store longer than the slot waits, that is still done, in a task of its own.
-    fn log_out(&self, log_out: LogOut) -> LogOutFuture<'_> {
+    fn log_out(&self, log_out: LogOut) -> LogOutFuture {
         if log_out.is_late() {
             return self.shared.source.log_out(log_out);
         }
-        let (grant, shared) = (self.grant(), Arc::clone(&self.shared));
+        let clearing = Clearing::begin(&self.shared);
+        let (tell, inside) = LogOut::new(log_out.slot().clone());
+        let giving_back = begin_log_out(&*self.shared.source, inside);
         Box::pin(async move {
-            let task = tokio::spawn(async move { give_back(&shared, &grant, log_out).await });
+            let task = tokio::spawn(async move {
+                let (kept, emptied) = clearing.finish().await;
+                tell.tell(to_end(kept, log_out.tokens().await));
+                let given = giving_back.await;
+                emptied.map_err(SourceError::temporary).and(given)
+            });
             let dropped = || SourceError::temporary("the logout was dropped with its runtime");
             joined(task.await).unwrap_or_else(|| Err(dropped()))
         })
@@ -135,27 +145,17 @@ impl Source for Stored {
     }
 }
 
-async fn give_back(
-    shared: &Shared,
-    grant: &StoredGrant,
-    log_out: LogOut,
-) -> Result<(), SourceError> {
-    let (kept, emptied) = match grant.clear().await {
-        Ok(kept) => (kept, Ok(())),
-        Err(error) => (None, Err(SourceError::temporary(error))),
-    };
+/// What is to be given back: what was kept, which is newer, or else what the slot had.
+fn to_end(kept: Option<Cleared>, slots: EndedTokens) -> EndedTokens {
     let (token, refresh_token) = match kept {
         Some(kept) => (Some(kept.access_token), kept.refresh_token),
         None => (None, None),
     };
     let token = token.filter(|token| !token.expose().is_empty());
-    let told = shared.source.log_out(LogOut {
-        token: token.or(log_out.token),
-        refresh_token: refresh_token.or(log_out.refresh_token),
-        ..log_out
-    });
-    let told = told.await;
-    emptied.and(told)
+    EndedTokens {
+        token: token.or(slots.token),
+        refresh_token: refresh_token.or(slots.refresh_token),
+    }
 }
 
 impl fmt::Debug for Stored {

@@ -14,7 +14,7 @@ use super::keep::keep;
 use super::timing::Expiry;
 use super::{Current, TokenSlot};
 use crate::clock::Moment;
-use crate::{EventKind, Fetch, Grant, Secret, Source, jwt};
+use crate::{EndedTokens, EventKind, Fetch, Grant, Secret, Source, jwt};
 
 tokio::task_local! {
     /// The slots whose fetches the task works for, innermost last.
@@ -71,9 +71,12 @@ async fn run(landing: Landing) {
     let answer = tokio::time::timeout(shared.timing.fetch, ask(&*shared.source, fetch)).await;
     let answer = answer.unwrap_or(Err(Failure::TimedOut));
     if let Some(late) = landing.land(born, answer) {
-        let token = shared.scheme.secret(&late.value);
+        let tokens = EndedTokens {
+            token: shared.scheme.secret(&late.value),
+            refresh_token: late.refresh_token,
+        };
         // Nobody waits for it: a failure leaves at the server what would have been there anyway.
-        let _ = shared.give_back(token, late.refresh_token, true).await;
+        let _ = shared.give_back(tokens).await;
     }
 }
 

@@ -126,15 +126,20 @@ impl Known {
         });
     }
 
-    /// Forgets all of it, and what is still under way. Gives the newest refresh token, which may be the slot's own, and the grant of
-    /// a log-in that the slot has not taken.
-    pub(super) fn forget(&mut self, slots: Option<&Secret>) -> (Option<Secret>, Option<Grant>) {
-        let newest = self.newest(slots);
-        let login = self.login.take().filter(|login| !login.is_adopted(slots));
-        *self = Self {
+    /// Forgets all of it, and what is still under way. Gives what it was.
+    pub(super) fn leave(&mut self) -> Self {
+        let next = Self {
             era: self.era + 1,
             ..Self::default()
         };
+        std::mem::replace(self, next)
+    }
+
+    /// What is to be given back of what was [left](Self::leave): the newest refresh token, which may be the slot's own, `slots`, and the
+    /// grant of a log-in that the slot has not taken.
+    pub(super) fn end(self, slots: Option<&Secret>) -> (Option<Secret>, Option<Grant>) {
+        let newest = self.newest(slots);
+        let login = self.login.filter(|login| !login.is_adopted(slots));
         (newest, login.map(|login| login.grant))
     }
 }
@@ -281,7 +286,7 @@ mod tests {
         known.replaced(before, None, &"r1".into());
         assert_eq!(next(&mut known, None, now), "hand a Some(60s)");
         let before = known.era();
-        known.forget(None);
+        known.leave();
         known.replaced(before, None, &"n2".into());
         assert_eq!(next(&mut known, None, now), "nothing");
     }
@@ -289,7 +294,7 @@ mod tests {
     #[test]
     fn forgetting_hands_over_the_newest_token_and_a_log_in_that_was_not_taken() {
         let forget = |known: &mut Known, slots: Option<&str>| {
-            let (newest, login) = known.forget(slots.map(Secret::from).as_ref());
+            let (newest, login) = known.leave().end(slots.map(Secret::from).as_ref());
             let newest = newest.map(|token| token.expose().to_owned());
             let login = login.and_then(|grant| grant.refresh_token);
             (newest, login.map(|token| token.expose().to_owned()))
