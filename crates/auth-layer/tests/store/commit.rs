@@ -1,10 +1,11 @@
 //! Commits that fail after a rotation.
 
+use auth_layer::SourceError;
 use auth_layer::store::StoreState;
 use tokio::time::{Instant, sleep};
 
-use crate::commons::{Issuer, Process, Saving, Shelf, first};
-use crate::support::SECOND;
+use crate::commons::{Issuer, Process, Saving, Shelf, first, seventh};
+use crate::support::{SECOND, at_once, chain};
 
 /// A process that has renewed once, without being able to store it.
 async fn unsaved(issuer: &Issuer, shelf: &Shelf, saving: Saving) -> Process {
@@ -124,4 +125,81 @@ async fn a_login_that_cannot_be_stored_is_an_error_and_changes_nothing() {
         (issuer.seen(), issuer.reuses()),
         (vec!["r1".into(), "r2".into()], 0)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_was_half_stored_is_taken_back() {
+    for half in [Saving::FailsAfterwards, Saving::HangsAfterwards] {
+        let (issuer, shelf) = (Issuer::default(), Shelf::default());
+        let process = Process::new(&issuer, shelf.clone());
+        shelf.script([half, Saving::Works]);
+        let error = process.grant.put(first()).await.expect_err("half-way");
+        assert!(!chain(&error).contains("what was there before"));
+        assert_eq!(shelf.text(), None, "{half:?}");
+
+        process.log_in().await;
+        let earlier = shelf.text();
+        for restoring in [Saving::Works, Saving::FailsAfterwards] {
+            shelf.script([half, restoring, Saving::Works]);
+            let error = process.grant.put(seventh()).await.expect_err("half-way");
+            assert!(!chain(&error).contains("what was there before"));
+            assert_eq!(shelf.text(), earlier, "{half:?}");
+        }
+        assert_eq!(process.send().await, 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_was_half_stored_and_cannot_be_taken_back_says_so() {
+    let (issuer, shelf) = (Issuer::default(), Shelf::default());
+    let process = Process::new(&issuer, shelf.clone());
+    process.log_in().await;
+    shelf.script([Saving::FailsAfterwards, Saving::Fails]);
+    let error = process.grant.put(seventh()).await.expect_err("half-way");
+    let text = chain(&error);
+    for part in ["the shelf may hold what was there before", "no space left"] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert!(shelf.has("r7"));
+    // As it says.
+    shelf.script([Saving::Works]);
+    process.grant.put(seventh()).await.expect("stored");
+    assert_eq!(process.send().await, 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_word_about_a_lost_answer_that_cannot_be_stored_counts_for_nothing() {
+    let (issuer, shelf) = (Issuer::default(), Shelf::default());
+    let take = issuer.clone();
+    let process = Process::with(shelf.clone(), move |n, fetch| {
+        let answer = take.take(&fetch);
+        at_once(match n {
+            2 => Err(SourceError::temporary("reset")),
+            _ => answer,
+        })
+    });
+    process.log_in().await;
+    process.send().await;
+    shelf.script([Saving::Works, Saving::Fails]);
+    assert_eq!(process.renew().await, 2);
+    assert_eq!(process.grant.state(), StoreState::Unsaved);
+    process.token().invalidate();
+    for _ in 0..2 {
+        process.token().changed();
+        let refusal = process.refusal().await;
+        let asks = "may have been used up";
+        assert!(
+            refusal.contains("reset") || refusal.contains(asks),
+            "{refusal}"
+        );
+    }
+    process
+        .grant
+        .forget_intent()
+        .await
+        .expect_err("no space left");
+    process.token().changed();
+    let refusal = process.refusal().await;
+    assert!(refusal.contains("may have been used up"), "{refusal}");
+    assert_eq!(issuer.seen(), ["r1", "r2"]);
 }

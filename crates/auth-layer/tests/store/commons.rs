@@ -240,8 +240,7 @@ impl Process {
 
     /// Logs in with `t7` and `r7`.
     pub(crate) async fn log_in_anew(&self) {
-        let grant = Grant::new("t7").refresh_token("r7").expires_in(100);
-        self.grant.put(grant).await.expect("stored");
+        self.grant.put(seventh()).await.expect("stored");
     }
 
     /// Throws the token away, and gets the next one.
@@ -261,4 +260,8 @@ where
 
 pub(crate) fn first() -> Grant {
     Grant::new("t1").refresh_token("r1").lifetime(SECOND * 100)
+}
+
+pub(crate) fn seventh() -> Grant {
+    Grant::new("t7").refresh_token("r7").lifetime(SECOND * 100)
 }

@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use auth_layer::store::{GrantStore, Stored};
-use auth_layer::{Fetch, Grant, GrantFuture, LogOut, LogOutFuture, Reason, Secret, Source};
+use auth_layer::{Fetch, GrantFuture, LogOut, LogOutFuture, Reason, Secret, Source};
 use futures_util::FutureExt;
 use tokio::time::sleep;
 
-use crate::commons::{Issuer, Process, Shelf};
+use crate::commons::{Issuer, Process, Shelf, seventh};
 use crate::support::{SECOND, reason};
 
 type Given = Arc<Mutex<Vec<String>>>;
@@ -104,18 +104,13 @@ async fn a_logout_that_is_still_waiting_does_not_take_the_next_login_with_it() {
     sleep(SECOND).await;
     let telling = process.token().log_out();
     telling.await.expect_err("the renewal holds the store");
-    let grant = Grant::new("t7").refresh_token("r7").expires_in(100);
-    process.grant.put(grant).await.expect("stored");
+    process.grant.put(seventh()).await.expect("stored");
     process.token().changed();
     assert_eq!(process.send().await, 7);
     let _ = call.await;
     assert_eq!(given(&back), ["r2", "t2"]);
     assert!(shelf.has("r7"));
     drop(shelf.lock().await.expect("free"));
-}
-
-fn seventh() -> Grant {
-    Grant::new("t7").refresh_token("r7").expires_in(100)
 }
 
 #[tokio::test(start_paused = true)]
