@@ -17,6 +17,7 @@ pub use self::error::SourceError;
 pub use self::file::{FileSource, source_file};
 pub(crate) use self::log_out::begin_log_out;
 pub use self::log_out::{EndedTokens, LogOut, LogOutFuture};
+use crate::events::Teller;
 use crate::{Grant, Secret};
 
 /// The future that a [`Source`] returns.
@@ -78,6 +79,7 @@ pub trait Source: Send + Sync + 'static {
 pub struct Fetch {
     pub(crate) slot: SlotName,
     pub(crate) refresh_token: Option<Secret>,
+    pub(crate) teller: Teller,
 }
 
 impl Fetch {

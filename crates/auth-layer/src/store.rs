@@ -69,7 +69,7 @@
 //! | the request surely never left, or the server surely refused it | the intent is taken back. "Surely": [`NeverLeft`](call_context::NeverLeft) in the error's chain, [`SourceError::permanent`](crate::SourceError::permanent), [`SourceError::unspent`](crate::SourceError::unspent) |
 //! | the server says [`invalid_grant`](crate::SourceError::invalid_grant) | the store is read again first: another grant there is used instead of the refusal, and is never overwritten by it |
 //! | the intent cannot be written | nothing is sent |
-//! | the commit fails | the grant is used, kept in memory with the lock held, and written again and again, in the background after 1 s doubling to 60 s and with each fetch; an error event says so, and [`StoredGrant::state`] |
+//! | the commit fails | the grant is used, kept in memory with the lock held, and written again and again, in the background after 1 s doubling to 60 s and with each fetch; an error event says so, [`EventKind::GrantUnsaved`](crate::EventKind::GrantUnsaved), and [`StoredGrant::state`] |
 //! | the stored text cannot be read, or is of a newer format | the slot is refused; nothing is written |
 //! | the store is emptied | what it held is not used: the source begins anew, or refuses |
 //! | the wall clock jumps | a stored token never lives longer than its stated lifetime from now, and an intent "from the future" is within no leeway |

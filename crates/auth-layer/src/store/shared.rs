@@ -15,8 +15,9 @@ use super::record::{Fingerprint, Record};
 use super::session::{Held, Session, Work};
 use super::{GrantStore, StoreError, StoreState};
 use crate::clock::{Clock, Moment};
+use crate::events::Teller;
 use crate::token::in_this_fetch;
-use crate::{Fetch, Grant, Secret, Source, SourceError};
+use crate::{EventKind, Fetch, Grant, Secret, Source, SourceError};
 
 pub(super) struct Shared {
     pub(super) source: Box<dyn Source>,
@@ -24,7 +25,9 @@ pub(super) struct Shared {
     settings: Mutex<Settings>,
     /// Held by whoever reads and writes the store.
     pub(super) work: Arc<tokio::sync::Mutex<Work>>,
-    pub(super) state: Mutex<StoreState>,
+    state: Mutex<StoreState>,
+    /// Hears of what becomes of the grant: the slot that has asked last.
+    teller: Mutex<Teller>,
     /// The access token that the slot was last given: what is not this one is news to it.
     handed: Mutex<Option<Fingerprint>>,
     /// How often the grant was cleared.
@@ -55,6 +58,7 @@ impl Shared {
             }),
             work: Arc::default(),
             state: Mutex::default(),
+            teller: Mutex::default(),
             handed: Mutex::default(),
             clears: AtomicU64::default(),
         }
@@ -65,6 +69,7 @@ impl Shared {
     }
 
     pub(super) async fn fetch(self: &Arc<Self>, fetch: Fetch) -> Result<Grant, SourceError> {
+        *self.teller.lock() = fetch.teller.clone();
         // Before this fetch takes its turn: what is cleared later may come before it or after it.
         let clears = self.clears.load(Ordering::SeqCst);
         let (grant, fingerprint) = self.newest(fetch).await?;
@@ -190,8 +195,26 @@ impl Shared {
         }
     }
 
-    pub(super) fn enter(&self, state: StoreState) {
-        *self.state.lock() = state;
+    pub(super) fn state(&self) -> StoreState {
+        *self.state.lock()
+    }
+
+    pub(super) fn enter(&self, next: StoreState) {
+        let teller = self.teller.lock().clone();
+        let mut state = self.state.lock();
+        let is_saved = next == StoreState::Saved && *state == StoreState::Unsaved;
+        let is_unsaved = next == StoreState::Unsaved && *state != next;
+        *state = next;
+        // Under the lock, so that events come in the order in which things happen.
+        if is_saved {
+            teller.tell(EventKind::GrantSaved);
+        } else if is_unsaved {
+            teller.tell(EventKind::GrantUnsaved);
+        }
+        drop(state);
+        if is_saved {
+            tracing::info!(store = self.store.place(), "the grant is stored at last");
+        }
     }
 
     /// What a renewal that runs still brings is not handed out.

@@ -14,6 +14,7 @@ use super::keep::keep;
 use super::timing::Expiry;
 use super::{Current, TokenSlot};
 use crate::clock::Moment;
+use crate::events::Teller;
 use crate::{EndedTokens, EventKind, Fetch, Grant, Secret, Source, jwt};
 
 tokio::task_local! {
@@ -64,6 +65,7 @@ async fn run(landing: Landing) {
     let shared = Arc::clone(&landing.slot.shared);
     let fetch = Fetch {
         slot: shared.name.clone(),
+        teller: Teller::new(&shared.hub, &shared.name),
         refresh_token: shared.book.lock().refresh_token.clone(),
     };
     // From before the request: the server may have begun to count at any time since.

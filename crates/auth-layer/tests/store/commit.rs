@@ -1,10 +1,11 @@
 //! Commits that fail after a rotation.
 
-use auth_layer::SourceError;
 use auth_layer::store::StoreState;
+use auth_layer::{EventKind, SourceError};
 use tokio::time::{Instant, sleep};
 
 use crate::commons::{Issuer, Process, Saving, Shelf, first, seventh};
+use crate::log::Log;
 use crate::support::{SECOND, at_once, chain};
 
 /// A process that has renewed once, without being able to store it.
@@ -202,4 +203,68 @@ async fn a_word_about_a_lost_answer_that_cannot_be_stored_counts_for_nothing() {
     let refusal = process.refusal().await;
     assert!(refusal.contains("may have been used up"), "{refusal}");
     assert_eq!(issuer.seen(), ["r1", "r2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_tell_once_that_a_grant_is_not_stored_and_when_it_is() {
+    let (issuer, shelf) = (Issuer::default(), Shelf::default());
+    let process = Process::new(&issuer, shelf.clone());
+    let mut events = process.auth.subscribe();
+    process.log_in().await;
+    process.send().await;
+    assert_eq!(process.renew().await, 2);
+    assert_eq!(Process::heard(&mut events), [], "all is well");
+    shelf.script([Saving::Works, Saving::Fails]);
+    assert_eq!(process.renew().await, 3);
+    assert_eq!(Process::heard(&mut events), [EventKind::GrantUnsaved]);
+    sleep(SECOND * 100).await;
+    assert_eq!(process.renew().await, 4);
+    assert_eq!(Process::heard(&mut events), [], "it is known already");
+    shelf.script([Saving::Works]);
+    sleep(SECOND * 60).await;
+    assert_eq!(Process::heard(&mut events), [EventKind::GrantSaved]);
+    // With the next renewal, and with the next login.
+    for renews in [true, false] {
+        shelf.script([Saving::Works, Saving::Fails]);
+        let n = process.renew().await;
+        shelf.script([Saving::Works]);
+        match renews {
+            true => assert_eq!(process.renew().await, n + 1),
+            false => process.log_in_anew().await,
+        }
+        let both = [EventKind::GrantUnsaved, EventKind::GrantSaved];
+        assert_eq!(Process::heard(&mut events), both);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_that_is_cleared_before_it_could_be_stored_is_not_said_to_be_stored() {
+    let log = Log::default();
+    let listening = log.listen();
+    for logs_out in [false, true] {
+        let shelf = Shelf::default();
+        let process = unsaved(&Issuer::default(), &shelf, Saving::Fails).await;
+        let mut events = process.auth.subscribe();
+        let ended = match logs_out {
+            true => vec![EventKind::LoggedOut],
+            false => vec![],
+        };
+        match logs_out {
+            true => process.token().log_out().await.expect("emptied"),
+            false => drop(process.grant.clear().await.expect("emptied")),
+        }
+        shelf.script([Saving::Works]);
+        sleep(SECOND * 100).await;
+        assert_eq!(Process::heard(&mut events), ended);
+    }
+    let text = log.text();
+    assert!(text.contains("could not be stored"), "{text}");
+    assert!(!text.contains("is stored"), "{text}");
+    let shelf = Shelf::default();
+    let _process = unsaved(&Issuer::default(), &shelf, Saving::Fails).await;
+    shelf.script([Saving::Works]);
+    sleep(SECOND * 100).await;
+    let text = log.text();
+    assert!(text.contains("the grant is stored at last"), "{text}");
+    drop(listening);
 }

@@ -4,7 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use auth_layer::store::{GrantStore, StoreError, StoreFuture, StoreLock, Stored, StoredGrant};
-use auth_layer::{Auth, Fetch, Grant, Secret, Slot, SourceError, TokenSlot, source_fn};
+use auth_layer::{
+    Auth, EventKind, Events, Fetch, Grant, Secret, Slot, SourceError, TokenSlot, source_fn,
+};
+use futures_util::FutureExt;
 
 use crate::support::{Answer, Client, SECOND, Server, origin};
 
@@ -212,6 +215,16 @@ impl Process {
             client,
             grant,
         }
+    }
+
+    /// The events so far, without those of `Renewed`.
+    pub(crate) fn heard(events: &mut Events) -> Vec<EventKind> {
+        let heard = std::iter::from_fn(|| events.next().now_or_never().flatten());
+        let kinds = heard.map(|event| {
+            assert_eq!(event.slot.as_str(), "wallet");
+            event.kind
+        });
+        kinds.filter(|kind| *kind != EventKind::Renewed).collect()
     }
 
     pub(crate) fn token(&self) -> &TokenSlot {

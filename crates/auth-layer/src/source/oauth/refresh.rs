@@ -173,6 +173,7 @@ mod tests {
     use http_body_util::Full;
 
     use super::*;
+    use crate::events::Teller;
 
     /// The refresh token of the grant that a slot gets, which has `slots` itself.
     async fn granted(body: &'static str, slots: Option<&str>) -> Option<String> {
@@ -184,6 +185,7 @@ mod tests {
         let fetch = Fetch {
             slot: "person".into(),
             refresh_token: slots.map(Secret::from),
+            teller: Teller::default(),
         };
         let source = source.starting_with("r0");
         let grant = source.fetch(fetch).await.expect("a grant");
