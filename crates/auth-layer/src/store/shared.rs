@@ -25,13 +25,20 @@ pub(super) struct Shared {
     settings: Mutex<Settings>,
     /// Held by whoever reads and writes the store.
     pub(super) work: Arc<tokio::sync::Mutex<Work>>,
-    state: Mutex<StoreState>,
+    stand: Mutex<Stand>,
     /// Hears of what becomes of the grant: the slot that has asked last.
     teller: Mutex<Teller>,
     /// The access token that the slot was last given: what is not this one is news to it.
     handed: Mutex<Option<Fingerprint>>,
     /// How often the grant was cleared.
     clears: AtomicU64,
+}
+
+/// Where the process stands, and what it has told of that.
+#[derive(Default)]
+struct Stand {
+    state: StoreState,
+    unsaved_told: bool,
 }
 
 /// A place in line for the work. Dropped, it is given up.
@@ -57,7 +64,7 @@ impl Shared {
                 leeway: Duration::ZERO,
             }),
             work: Arc::default(),
-            state: Mutex::default(),
+            stand: Mutex::default(),
             teller: Mutex::default(),
             handed: Mutex::default(),
             clears: AtomicU64::default(),
@@ -196,23 +203,27 @@ impl Shared {
     }
 
     pub(super) fn state(&self) -> StoreState {
-        *self.state.lock()
+        self.stand.lock().state
     }
 
     pub(super) fn enter(&self, next: StoreState) {
         let teller = self.teller.lock().clone();
-        let mut state = self.state.lock();
-        let is_saved = next == StoreState::Saved && *state == StoreState::Unsaved;
-        let is_unsaved = next == StoreState::Unsaved && *state != next;
-        *state = next;
+        let mut stand = self.stand.lock();
+        stand.state = next;
+        let was_told = stand.unsaved_told;
+        stand.unsaved_told = match next {
+            StoreState::Unsaved => true,
+            StoreState::NeedsHuman => was_told,
+            StoreState::Saved | StoreState::Unknown => false,
+        };
         // Under the lock, so that events come in the order in which things happen.
-        if is_saved {
-            teller.tell(EventKind::GrantSaved);
-        } else if is_unsaved {
-            teller.tell(EventKind::GrantUnsaved);
+        match next {
+            StoreState::Unsaved if !was_told => teller.tell(EventKind::GrantUnsaved),
+            StoreState::Saved if was_told => teller.tell(EventKind::GrantSaved),
+            _ => return,
         }
-        drop(state);
-        if is_saved {
+        drop(stand);
+        if next == StoreState::Saved {
             tracing::info!(store = self.store.place(), "the grant is stored at last");
         }
     }

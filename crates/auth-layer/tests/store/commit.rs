@@ -182,6 +182,7 @@ async fn a_word_about_a_lost_answer_that_cannot_be_stored_counts_for_nothing() {
     process.log_in().await;
     process.send().await;
     shelf.script([Saving::Works, Saving::Fails]);
+    let mut events = process.auth.subscribe();
     assert_eq!(process.renew().await, 2);
     assert_eq!(process.grant.state(), StoreState::Unsaved);
     process.token().invalidate();
@@ -203,6 +204,14 @@ async fn a_word_about_a_lost_answer_that_cannot_be_stored_counts_for_nothing() {
     let refusal = process.refusal().await;
     assert!(refusal.contains("may have been used up"), "{refusal}");
     assert_eq!(issuer.seen(), ["r1", "r2"]);
+    // Though a human is needed, what is known here alone is stored in time.
+    shelf.script([Saving::Works]);
+    sleep(SECOND * 100).await;
+    assert!(shelf.has(r#""refresh_token":"r2""#) && shelf.has("intent"));
+    let stored = |kind: &EventKind| matches!(kind, EventKind::GrantUnsaved | EventKind::GrantSaved);
+    let heard = Process::heard(&mut events).into_iter().filter(stored);
+    let heard = heard.collect::<Vec<_>>();
+    assert_eq!(heard, [EventKind::GrantUnsaved, EventKind::GrantSaved]);
 }
 
 #[tokio::test(start_paused = true)]
