@@ -56,7 +56,7 @@ pub trait Source: Send + Sync + 'static {
 
     /// Whether nothing is lost when the slot and this source are dropped; `slot_has_refresh_token` says what the slot itself holds.
     ///
-    /// Asked where a [tenant](crate::Tenants) is to be forgotten, with locks held: it is to answer at once. By default a refresh
+    /// Asked where a [tenant](crate::Tenants) is to be forgotten, by a request that needs its room: it is to answer at once. By default a refresh
     /// token that the slot holds would be lost, and nothing else.
     fn can_be_forgotten(&self, slot_has_refresh_token: bool) -> bool {
         !slot_has_refresh_token

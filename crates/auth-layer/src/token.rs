@@ -25,6 +25,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 pub(crate) use self::fetch::in_this_fetch;
+pub(crate) use self::forget::Forgettable;
 pub use self::handle::UsableToken;
 pub use self::life::Counts;
 pub(crate) use self::timing::{Backoff, Timing};
