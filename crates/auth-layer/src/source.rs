@@ -37,7 +37,10 @@ pub type GrantFuture<'a> = Pin<Box<dyn Future<Output = Result<Grant, SourceError
 ///
 /// `fetch` runs in a task of its own, once at a time for each slot. No caller's cancellation reaches it; it is dropped
 /// when its time is up ([`Slot::fetch_timeout`](crate::Slot::fetch_timeout)) or its runtime shuts down. Where the
-/// runtime stops being driven, another fetch may start on another runtime while this one is frozen.
+/// runtime stops being driven, another fetch may start on another runtime while this one is frozen. If it ends after the newer
+/// one, its token is dropped. Its refresh token is kept where the newer one has brought no other, since the server has replaced the
+/// old one by it (RFC 6749, section 6); otherwise it is dropped too, with a warning. Both have spent the same refresh token, which a server
+/// that rotates may take for theft (RFC 9700, section 4.14.2): behind a [store](crate::store) the second one waits for the first.
 pub trait Source: Send + Sync + 'static {
     /// Fetches a new token.
     fn fetch(&self, fetch: Fetch) -> GrantFuture<'_>;

@@ -8,6 +8,7 @@ mod handle;
 mod keep;
 mod life;
 mod logout;
+mod refresh_token;
 mod timing;
 mod wait;
 
@@ -32,12 +33,13 @@ pub(crate) use self::timing::{Backoff, Timing};
 pub(crate) use self::wait::Wait;
 
 use self::life::Life;
+use self::refresh_token::RefreshToken;
 use self::timing::Expiry;
 use crate::attach::Sent;
 use crate::clock::{Clock, Moment, ServerTime};
 use crate::events::Hub;
 use crate::secret::Scheme;
-use crate::{EventKind, Secret, Source};
+use crate::{EventKind, Source};
 
 /// A handle on one renewing token. Cloning it costs a reference count.
 #[derive(Clone)]
@@ -70,7 +72,7 @@ impl Drop for Shared {
 /// What changes seldom, under one short lock.
 struct Book {
     life: Life,
-    refresh_token: Option<Secret>,
+    refresh_token: RefreshToken,
     /// As far as answers have told.
     server_time: Option<ServerTime>,
 }
@@ -110,7 +112,7 @@ impl TokenSlot {
     ) -> Self {
         let book = Book {
             life: Life::new(timing),
-            refresh_token: None,
+            refresh_token: RefreshToken::default(),
             server_time: None,
         };
         Self {

@@ -43,7 +43,7 @@ impl Forgettable {
     pub(crate) fn ask_source(&self) -> bool {
         let ask = || {
             self.shared.upgrade().is_some_and(|shared| {
-                let holds = shared.book.lock().refresh_token.is_some();
+                let holds = shared.book.lock().refresh_token.get().is_some();
                 shared.source.can_be_forgotten(holds)
             })
         };

@@ -9,6 +9,8 @@ mod keeper;
 mod keys;
 mod life;
 mod load;
+#[path = "../store/log.rs"]
+mod log;
 mod order;
 mod outage;
 mod permits;

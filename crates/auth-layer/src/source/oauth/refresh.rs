@@ -120,7 +120,7 @@ impl RefreshToken {
         let answer = read(request.request_async(self.client.transport()).await);
         let newest = answer.refresh_token.clone();
         if let Some(newest) = &newest {
-            self.known.lock().replaced(era, slots, newest);
+            self.known.lock().replaced(era, slots, &spent, newest);
         }
         let mut grant = answer.grant?;
         // The slot judges the token itself, once the refresh token is safe. Where the server omits a new one, the slot may not
