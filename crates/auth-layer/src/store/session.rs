@@ -83,6 +83,7 @@ impl Session {
         standing: Option<Intent>,
     ) -> Result<(), StoreError> {
         let now = self.shared.now();
+        let since_boot = self.shared.settings().boot_clock.now();
         let was_unsaved = self.is_unsaved();
         let unsent = self.work.unsent;
         let opened = self.work.opened;
@@ -104,6 +105,7 @@ impl Session {
             id,
             refresh_token: Fingerprint::of(refresh_token),
             at: standing.map_or(now.wall, |standing| standing.at),
+            since_boot: standing.map_or(since_boot, |standing| standing.since_boot),
         });
         let since = match (standing, opened) {
             (Some(standing), Some((id, since))) if standing.id == id => since,

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout_at};
 
+use super::boot::BootClock;
 use super::decide::{Known, Next};
 use super::record::{Fingerprint, Record};
 use super::session::{Held, Session, Work};
@@ -47,6 +48,7 @@ pub(super) type Turn = Pin<Box<dyn Future<Output = OwnedMutexGuard<Work>> + Send
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) clock: Clock,
+    pub(super) boot_clock: BootClock,
     pub(super) lock_wait: Duration,
     pub(super) answer_within: Duration,
     pub(super) leeway: Duration,
@@ -59,6 +61,7 @@ impl Shared {
             store,
             settings: Mutex::new(Settings {
                 clock: Clock::default(),
+                boot_clock: BootClock::default(),
                 lock_wait: Duration::from_secs(5),
                 answer_within: Duration::from_secs(300),
                 leeway: Duration::ZERO,
@@ -193,10 +196,13 @@ impl Shared {
     }
 
     pub(super) fn known(&self, work: &Work) -> Known {
+        let settings = self.settings();
         Known {
-            now: self.now(),
+            now: settings.clock.now(),
+            since_boot: settings.boot_clock.now(),
+            many_machines: self.store.has_many_machines(),
             handed: *self.handed.lock(),
-            leeway: self.settings().leeway,
+            leeway: settings.leeway,
             unsent: work.unsent,
             opened: work.opened,
         }

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use call_context::SlotName;
 
+use super::boot::BootClock;
 use super::clear::{Cleared, Clearing};
 use super::shared::{Settings, Shared, joined};
 use super::{GrantStore, StoreState, StoredGrant};
@@ -84,7 +85,9 @@ impl Stored {
     /// before. Some call it a grace or overlap period.
     ///
     /// Within it, a renewal whose answer was lost is repeated instead of left to a human. Counted from before the first use;
-    /// leave room for the journey. [`Duration::MAX`] declares that refresh tokens are never used up.
+    /// leave room for the journey. No clock that was set stretches it on a machine that goes on, since its own clock counts besides the
+    /// wall clock. Once it was started anew, a leeway in a file is over; where a store [is of many
+    /// machines](GrantStore::has_many_machines), their wall clocks are believed. [`Duration::MAX`] declares that refresh tokens are never used up.
     #[must_use]
     pub fn reuse_leeway(self, leeway: Duration) -> Self {
         self.set(|settings| settings.leeway = leeway)
@@ -94,6 +97,19 @@ impl Stored {
     #[must_use]
     pub fn wall_clock(self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.set(|settings| settings.clock = Clock::with_wall(now))
+    }
+
+    /// Replaces the clock that counts from the machine's start, also while it sleeps, and the name of that start: so that a test can move
+    /// it, and for machines of which this crate knows none. It knows Linux's, with the feature `file-store`.
+    ///
+    /// It bounds a [leeway](Self::reuse_leeway) where the wall clock was set back.
+    #[must_use]
+    pub fn boot_clock(
+        self,
+        boot: impl AsRef<str>,
+        now: impl Fn() -> Duration + Send + Sync + 'static,
+    ) -> Self {
+        self.set(|settings| settings.boot_clock = BootClock::with(boot.as_ref(), now))
     }
 
     /// A handle on what is kept: to log in and out, and to say what has become of a lost answer.
