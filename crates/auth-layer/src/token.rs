@@ -20,7 +20,7 @@ use std::time::SystemTime;
 use arc_swap::ArcSwapOption;
 use call_context::SlotName;
 use http::HeaderValue;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -204,22 +204,25 @@ impl TokenSlot {
             return;
         };
         let jitter = fastrand::f64();
-        let epoch = {
-            let mut book = self.shared.book.lock();
-            self.ask(&mut book, |life| life.renew(now.mono, jitter))
-        };
+        let book = self.shared.book.lock();
+        let epoch = self.ask(book, |life| life.renew(now.mono, jitter));
         if let Some(epoch) = epoch {
             self.start(epoch, &runtime);
         }
     }
 
     /// Asks what is to be done, and tells where that has found the fetch timed out whose runtime nobody drives.
-    fn ask<T>(&self, book: &mut Book, what: impl FnOnce(&mut Life) -> T) -> T {
+    fn ask<T>(&self, mut book: MutexGuard<'_, Book>, what: impl FnOnce(&mut Life) -> T) -> T {
         let before = book.life.counts().failures;
         let next = what(&mut book.life);
-        if book.life.counts().failures > before {
-            let name = &self.shared.name;
+        let has_failed = book.life.counts().failures > before;
+        let name = &self.shared.name;
+        if has_failed {
             self.shared.hub.tell(name, EventKind::RenewalFailed);
+        }
+        // Whoever logs is the user's, and may come back to this slot.
+        drop(book);
+        if has_failed {
             tracing::warn!(slot = %name, "no new token: nobody drives the runtime of the fetch");
         }
         next

@@ -11,6 +11,7 @@ mod life;
 mod load;
 #[path = "../store/log.rs"]
 mod log;
+mod logs;
 mod order;
 mod outage;
 mod permits;
