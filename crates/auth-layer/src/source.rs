@@ -52,6 +52,35 @@ pub trait Source: Send + Sync + 'static {
     /// then is the login's that ends, and what it is handed afterwards is the next one's. So the call itself takes what there is, without
     /// waiting and without a runtime; the future that it returns gives it back, in a task of its own, and [learns](LogOut::tokens) there which
     /// tokens the slot had. It may run beside a fetch that was under way: what that one brings is given back in the same way.
+    ///
+    /// ```
+    /// use auth_layer::{Fetch, GrantFuture, LogOut, LogOutFuture, Secret, Source, SourceError};
+    ///
+    /// # #[derive(Clone)]
+    /// # struct Client;
+    /// # impl Client {
+    /// #     async fn revoke(&self, _: &Secret) -> Result<(), std::io::Error> { Ok(()) }
+    /// # }
+    /// struct Vault {
+    ///     client: Client,
+    /// }
+    ///
+    /// impl Source for Vault {
+    ///     fn fetch(&self, _: Fetch) -> GrantFuture<'_> {
+    ///         Box::pin(async { Err(SourceError::temporary("ask the vault here")) })
+    ///     }
+    ///
+    ///     fn log_out(&self, log_out: LogOut) -> LogOutFuture {
+    ///         let client = self.client.clone();
+    ///         Box::pin(async move {
+    ///             match log_out.tokens().await.token {
+    ///                 Some(token) => client.revoke(&token).await.map_err(SourceError::temporary),
+    ///                 None => Ok(()),
+    ///             }
+    ///         })
+    ///     }
+    /// }
+    /// ```
     fn log_out(&self, log_out: LogOut) -> LogOutFuture {
         drop(log_out);
         Box::pin(std::future::ready(Ok(())))

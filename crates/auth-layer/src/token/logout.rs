@@ -23,7 +23,7 @@ impl TokenSlot {
     /// # Errors
     ///
     /// Where the server could not be told, or outside of a tokio runtime. The slot is logged out all the same; tokens that the
-    /// server has not heard of live on there to their end.
+    /// server has not heard of live on there to their end. Outside of a runtime a [store](crate::store) keeps its grant too.
     ///
     /// # Cancellation
     ///

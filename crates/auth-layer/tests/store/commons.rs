@@ -1,6 +1,6 @@
 //! A server that rotates refresh tokens and takes reuse for theft, and a store that fails on demand.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use auth_layer::store::{GrantStore, StoreError, StoreFuture, StoreLock, Stored, StoredGrant};
@@ -84,6 +84,7 @@ pub(crate) struct Shelf {
     turn: Arc<tokio::sync::Mutex<()>>,
     saving: Arc<Mutex<Vec<Saving>>>,
     attempts: Arc<AtomicU64>,
+    keeps: Arc<AtomicBool>,
 }
 
 impl Shelf {
@@ -99,6 +100,11 @@ impl Shelf {
     /// The next saves go like this, one after the other, and the last one's way from then on.
     pub(crate) fn script(&self, saving: impl Into<Vec<Saving>>) {
         *lock(&self.saving) = saving.into();
+    }
+
+    /// From now on, nothing can be removed.
+    pub(crate) fn keep_all(&self) {
+        self.keeps.store(true, Ordering::SeqCst);
     }
 
     /// How often it was asked to save.
@@ -165,6 +171,9 @@ impl StoreLock for ShelfLock {
 
     fn remove(&mut self) -> StoreFuture<'_, ()> {
         Box::pin(async {
+            if self.0.keeps.load(Ordering::SeqCst) {
+                return Err(StoreError::temporary("read-only"));
+            }
             *lock(&self.0.text) = None;
             Ok(())
         })

@@ -172,3 +172,19 @@ fn a_logout_outside_of_a_runtime_leaves_the_store_to_others() {
         assert_eq!(process.send().await, 7);
     });
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_logout_that_cannot_empty_the_store_says_so_and_gives_back_what_is_in_it() {
+    let shelf = Shelf::default();
+    let (process, back) = process(&shelf, 0);
+    process.log_in().await;
+    process.send().await;
+    shelf.keep_all();
+    let error = process.token().log_out().await.expect_err("not emptied");
+    let text = crate::support::chain(&error);
+    assert!(text.contains("read-only"), "{text}");
+    assert_eq!(given(&back), ["r1", "t1"]);
+    assert_eq!(reason(&process.client).await, Reason::LoggedOut);
+    process.grant.clear().await.expect_err("nor by hand");
+    assert!(shelf.has("r1"));
+}

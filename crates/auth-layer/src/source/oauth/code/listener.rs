@@ -2,13 +2,14 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, Sleep, sleep, timeout, timeout_at};
 
 use super::callback::{Expected, Verdict};
 use super::error::LoginError;
@@ -67,16 +68,17 @@ impl Listener {
     ) -> Result<Secret, SourceError> {
         let expected = Arc::new(expected);
         let mut talks = Talks::new();
+        let mut pause = pin!(sleep(Duration::ZERO));
         let mut strange = 0;
         loop {
-            let Ok(event) = timeout_at(until, self.next(&mut talks)).await else {
+            let Ok(event) = timeout_at(until, self.next(&mut talks, pause.as_mut())).await else {
                 return Err(LoginError::Late(strange).into());
             };
             match event {
                 Event::Accepted(stream) => {
                     talks.add(|heard| talk(stream, Arc::clone(&expected), heard));
                 }
-                Event::NotAccepted => sleep_until((Instant::now() + PAUSE).min(until)).await,
+                Event::NotAccepted => pause.as_mut().reset(Instant::now() + PAUSE),
                 Event::Over(Outcome::Answer(answer)) => return answer,
                 Event::Over(Outcome::Strange) => strange += 1,
                 Event::Over(Outcome::Nothing) => {}
@@ -84,12 +86,13 @@ impl Listener {
         }
     }
 
-    async fn next(&self, talks: &mut Talks<Outcome>) -> Event {
+    async fn next(&self, talks: &mut Talks<Outcome>, mut pause: Pin<&mut Sleep>) -> Event {
         poll_fn(|cx| {
             // First of all: what has come by now is read before anybody is given up for another one.
             if let Poll::Ready(outcome) = talks.poll_over(cx) {
                 return Poll::Ready(Event::Over(outcome));
             }
+            ready!(pause.as_mut().poll(cx));
             ready!(talks.poll_room(cx));
             self.listener
                 .poll_accept(cx)
@@ -181,7 +184,6 @@ async fn reply(stream: &mut (impl AsyncWrite + Unpin), verdict: &Verdict) -> std
 #[cfg(test)]
 mod tests {
     use tokio::io::duplex;
-    use tokio::time::sleep;
 
     use super::*;
 
