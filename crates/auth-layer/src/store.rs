@@ -133,6 +133,7 @@ mod replace;
 mod retry;
 mod session;
 mod shared;
+mod stand;
 mod stored;
 
 use std::pin::Pin;

@@ -34,7 +34,7 @@ impl StoredGrant {
 
     /// Where this process stands with the store.
     pub fn state(&self) -> StoreState {
-        self.shared.state()
+        self.shared.stand.state()
     }
 
     /// Keeps the grant of a new login, in place of whatever was kept, an open intent included. Every slot on the store, in

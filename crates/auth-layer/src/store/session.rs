@@ -214,7 +214,8 @@ impl Session {
             )))
         })?;
         held.unsaved = false;
-        self.shared.enter(StoreState::Saved);
+        let place = self.shared.store.place();
+        self.shared.stand.note_saved(record, &place);
         Ok(())
     }
 

@@ -14,11 +14,11 @@ use super::boot::BootClock;
 use super::decide::{Known, Next};
 use super::record::{Fingerprint, Record};
 use super::session::{Held, Session, Work};
+use super::stand::Stand;
 use super::{GrantStore, StoreError, StoreState};
 use crate::clock::{Clock, Moment};
-use crate::events::Teller;
 use crate::token::in_this_fetch;
-use crate::{EventKind, Fetch, Grant, Secret, Source, SourceError};
+use crate::{Fetch, Grant, Secret, Source, SourceError};
 
 pub(super) struct Shared {
     pub(super) source: Box<dyn Source>,
@@ -26,20 +26,11 @@ pub(super) struct Shared {
     settings: Mutex<Settings>,
     /// Held by whoever reads and writes the store.
     pub(super) work: Arc<tokio::sync::Mutex<Work>>,
-    stand: Mutex<Stand>,
-    /// Hears of what becomes of the grant: the slot that has asked last.
-    teller: Mutex<Teller>,
+    pub(super) stand: Stand,
     /// The access token that the slot was last given: what is not this one is news to it.
     handed: Mutex<Option<Fingerprint>>,
     /// How often the grant was cleared.
     clears: AtomicU64,
-}
-
-/// Where the process stands, and what it has told of that.
-#[derive(Default)]
-struct Stand {
-    state: StoreState,
-    unsaved_told: bool,
 }
 
 /// A place in line for the work. Dropped, it is given up.
@@ -67,8 +58,7 @@ impl Shared {
                 leeway: Duration::ZERO,
             }),
             work: Arc::default(),
-            stand: Mutex::default(),
-            teller: Mutex::default(),
+            stand: Stand::default(),
             handed: Mutex::default(),
             clears: AtomicU64::default(),
         }
@@ -79,7 +69,7 @@ impl Shared {
     }
 
     pub(super) async fn fetch(self: &Arc<Self>, fetch: Fetch) -> Result<Grant, SourceError> {
-        *self.teller.lock() = fetch.teller.clone();
+        self.stand.tell_by(&fetch.teller);
         // Before this fetch takes its turn: what is cleared later may come before it or after it.
         let clears = self.clears.load(Ordering::SeqCst);
         let (grant, fingerprint) = self.newest(fetch).await?;
@@ -208,30 +198,8 @@ impl Shared {
         }
     }
 
-    pub(super) fn state(&self) -> StoreState {
-        self.stand.lock().state
-    }
-
     pub(super) fn enter(&self, next: StoreState) {
-        let teller = self.teller.lock().clone();
-        let mut stand = self.stand.lock();
-        stand.state = next;
-        let was_told = stand.unsaved_told;
-        stand.unsaved_told = match next {
-            StoreState::Unsaved => true,
-            StoreState::NeedsHuman => was_told,
-            StoreState::Saved | StoreState::Unknown => false,
-        };
-        // Under the lock, so that events come in the order in which things happen.
-        match next {
-            StoreState::Unsaved if !was_told => teller.tell(EventKind::GrantUnsaved),
-            StoreState::Saved if was_told => teller.tell(EventKind::GrantSaved),
-            _ => return,
-        }
-        drop(stand);
-        if next == StoreState::Saved {
-            tracing::info!(store = self.store.place(), "the grant is stored at last");
-        }
+        self.stand.enter(next, &self.store.place());
     }
 
     /// What a renewal that runs still brings is not handed out.

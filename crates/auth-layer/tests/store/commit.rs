@@ -208,6 +208,7 @@ async fn a_word_about_a_lost_answer_that_cannot_be_stored_counts_for_nothing() {
     shelf.script([Saving::Works]);
     sleep(SECOND * 100).await;
     assert!(shelf.has(r#""refresh_token":"r2""#) && shelf.has("intent"));
+    assert_eq!(process.grant.state(), StoreState::NeedsHuman);
     let stored = |kind: &EventKind| matches!(kind, EventKind::GrantUnsaved | EventKind::GrantSaved);
     let heard = Process::heard(&mut events).into_iter().filter(stored);
     let heard = heard.collect::<Vec<_>>();
