@@ -1,6 +1,6 @@
 //! What happens to credentials, for whoever wants to hear of it.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock, Weak};
 
 use call_context::SlotName;
 use tokio::sync::broadcast;
@@ -38,6 +38,12 @@ pub enum EventKind {
     KeySwitched,
     /// The slot was logged out.
     LoggedOut,
+    /// A renewed grant could not be written to its [store](crate::store): this process alone knows it, and tries again. If it ends
+    /// before that, the grant is lost. Told once, however often it is tried.
+    GrantUnsaved,
+    /// After [`GrantUnsaved`](Self::GrantUnsaved): the newest grant is in the store at last. Where that grant is cleared or logged out
+    /// instead, this is not told.
+    GrantSaved,
     /// Whoever listens was too slow, and has missed this many events.
     Missed(u64),
 }
@@ -65,6 +71,28 @@ impl Events {
                 kind: EventKind::Missed(missed),
             }),
             Err(RecvError::Closed) => None,
+        }
+    }
+}
+
+/// Where the events of one slot go, for who may outlive it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Teller {
+    hub: Weak<Hub>,
+    slot: Option<SlotName>,
+}
+
+impl Teller {
+    pub(crate) fn new(hub: &Arc<Hub>, slot: &SlotName) -> Self {
+        Self {
+            hub: Arc::downgrade(hub),
+            slot: Some(slot.clone()),
+        }
+    }
+
+    pub(crate) fn tell(&self, kind: EventKind) {
+        if let (Some(hub), Some(slot)) = (self.hub.upgrade(), &self.slot) {
+            hub.tell(slot, kind);
         }
     }
 }

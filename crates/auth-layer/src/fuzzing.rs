@@ -24,6 +24,7 @@ pub fn fetch(refresh_token: Option<&str>) -> Fetch {
     Fetch {
         slot: "fuzzed".into(),
         refresh_token: refresh_token.map(Secret::from),
+        teller: crate::events::Teller::default(),
     }
 }
 

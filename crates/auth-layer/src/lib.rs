@@ -118,9 +118,9 @@ pub use secret::{Secret, Unsendable};
 pub use slot::{CallersOwn, Slot};
 #[cfg(feature = "oauth2")]
 pub use source::oauth;
-pub use source::{EnvSource, FileSource, source_env, source_file};
 pub use source::{
-    Fetch, GrantFuture, LogOut, LogOutFuture, Source, SourceError, SourceFn, source_fn,
+    EndedTokens, Fetch, GrantFuture, LogOut, LogOutFuture, Source, SourceError, SourceFn, source_fn,
 };
+pub use source::{EnvSource, FileSource, source_env, source_file};
 pub use tenants::{Tenant, Tenants};
 pub use token::{Counts, TokenSlot, UsableToken};

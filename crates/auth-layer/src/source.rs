@@ -3,6 +3,7 @@
 mod env;
 mod error;
 mod file;
+mod log_out;
 #[cfg(feature = "oauth2")]
 pub mod oauth;
 
@@ -14,6 +15,9 @@ use call_context::SlotName;
 pub use self::env::{EnvSource, source_env};
 pub use self::error::SourceError;
 pub use self::file::{FileSource, source_file};
+pub(crate) use self::log_out::begin_log_out;
+pub use self::log_out::{EndedTokens, LogOut, LogOutFuture};
+use crate::events::Teller;
 use crate::{Grant, Secret};
 
 /// The future that a [`Source`] returns.
@@ -33,23 +37,58 @@ pub type GrantFuture<'a> = Pin<Box<dyn Future<Output = Result<Grant, SourceError
 ///
 /// `fetch` runs in a task of its own, once at a time for each slot. No caller's cancellation reaches it; it is dropped
 /// when its time is up ([`Slot::fetch_timeout`](crate::Slot::fetch_timeout)) or its runtime shuts down. Where the
-/// runtime stops being driven, another fetch may start on another runtime while this one is frozen.
+/// runtime stops being driven, another fetch may start on another runtime while this one is frozen. If it ends after the newer
+/// one, its token is dropped. Its refresh token is kept where the newer one has brought no other, since the server has replaced the
+/// old one by it (RFC 6749, section 6); otherwise it is dropped too, with a warning. Both have spent the same refresh token, which a server
+/// that rotates may take for theft (RFC 9700, section 4.14.2): behind a [store](crate::store) the second one waits for the first.
 pub trait Source: Send + Sync + 'static {
     /// Fetches a new token.
     fn fetch(&self, fetch: Fetch) -> GrantFuture<'_>;
 
-    /// Gives tokens back at the server, where it takes them back (RFC 7009), and forgets what the source itself keeps.
+    /// Forgets what the source itself keeps, and gives tokens back at the server, where it takes them back (RFC 7009). By default
+    /// there is nothing to do.
     ///
-    /// Called when the slot is [logged out](crate::TokenSlot::log_out), in a task of its own, and may run beside a fetch that
-    /// was under way: what that one brings is given back in the same way. By default there is nothing to do.
-    fn log_out(&self, log_out: LogOut) -> LogOutFuture<'_> {
+    /// Called at the moment when the slot is [logged out](crate::TokenSlot::log_out), by the one who logs out: what the source keeps by
+    /// then is the login's that ends, and what it is handed afterwards is the next one's. So the call itself takes what there is, without
+    /// waiting and without a runtime; the future that it returns gives it back, in a task of its own, and [learns](LogOut::tokens) there which
+    /// tokens the slot had. It may run beside a fetch that was under way: what that one brings is given back in the same way.
+    ///
+    /// ```
+    /// use auth_layer::{Fetch, GrantFuture, LogOut, LogOutFuture, Secret, Source, SourceError};
+    ///
+    /// # #[derive(Clone)]
+    /// # struct Client;
+    /// # impl Client {
+    /// #     async fn revoke(&self, _: &Secret) -> Result<(), std::io::Error> { Ok(()) }
+    /// # }
+    /// struct Vault {
+    ///     client: Client,
+    /// }
+    ///
+    /// impl Source for Vault {
+    ///     fn fetch(&self, _: Fetch) -> GrantFuture<'_> {
+    ///         Box::pin(async { Err(SourceError::temporary("ask the vault here")) })
+    ///     }
+    ///
+    ///     fn log_out(&self, log_out: LogOut) -> LogOutFuture {
+    ///         let client = self.client.clone();
+    ///         Box::pin(async move {
+    ///             match log_out.tokens().await.token {
+    ///                 Some(token) => client.revoke(&token).await.map_err(SourceError::temporary),
+    ///                 None => Ok(()),
+    ///             }
+    ///         })
+    ///     }
+    /// }
+    /// ```
+    fn log_out(&self, log_out: LogOut) -> LogOutFuture {
         drop(log_out);
         Box::pin(std::future::ready(Ok(())))
     }
 
     /// Whether nothing is lost when the slot and this source are dropped; `slot_has_refresh_token` says what the slot itself holds.
     ///
-    /// Asked where a [tenant](crate::Tenants) is to be forgotten, with locks held: it is to answer at once. By default a refresh
+    /// Asked where a [tenant](crate::Tenants) is to be forgotten, by a request that needs its room: it is to answer at once. By default a refresh
     /// token that the slot holds would be lost, and nothing else.
     fn can_be_forgotten(&self, slot_has_refresh_token: bool) -> bool {
         !slot_has_refresh_token
@@ -66,15 +105,13 @@ pub trait Source: Send + Sync + 'static {
     }
 }
 
-/// The future that [`Source::log_out`] returns.
-pub type LogOutFuture<'a> = Pin<Box<dyn Future<Output = Result<(), SourceError>> + Send + 'a>>;
-
 /// What a source is told about the fetch that it is to make.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Fetch {
     pub(crate) slot: SlotName,
     pub(crate) refresh_token: Option<Secret>,
+    pub(crate) teller: Teller,
 }
 
 impl Fetch {
@@ -92,47 +129,6 @@ impl Fetch {
 impl fmt::Debug for Fetch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fetch")
-            .field("slot", &self.slot)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The tokens that are used no more.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct LogOut {
-    pub(crate) slot: SlotName,
-    pub(crate) token: Option<Secret>,
-    pub(crate) refresh_token: Option<Secret>,
-    pub(crate) late: bool,
-}
-
-impl LogOut {
-    /// The slot that is logged out.
-    pub fn slot(&self) -> &SlotName {
-        &self.slot
-    }
-
-    /// The token that was in use, if any was.
-    pub fn token(&self) -> Option<&Secret> {
-        self.token.as_ref()
-    }
-
-    /// The newest refresh token, if there was one.
-    pub fn refresh_token(&self) -> Option<&Secret> {
-        self.refresh_token.as_ref()
-    }
-
-    /// Whether these tokens came out of a fetch that ended after the logout: what the source has kept since then may be another
-    /// login's, and is to stay.
-    pub fn is_late(&self) -> bool {
-        self.late
-    }
-}
-
-impl fmt::Debug for LogOut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LogOut")
             .field("slot", &self.slot)
             .finish_non_exhaustive()
     }

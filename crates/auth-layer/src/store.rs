@@ -69,11 +69,12 @@
 //! | the request surely never left, or the server surely refused it | the intent is taken back. "Surely": [`NeverLeft`](call_context::NeverLeft) in the error's chain, [`SourceError::permanent`](crate::SourceError::permanent), [`SourceError::unspent`](crate::SourceError::unspent) |
 //! | the server says [`invalid_grant`](crate::SourceError::invalid_grant) | the store is read again first: another grant there is used instead of the refusal, and is never overwritten by it |
 //! | the intent cannot be written | nothing is sent |
-//! | the commit fails | the grant is used, kept in memory with the lock held, and written again and again, in the background after 1 s doubling to 60 s and with each fetch; an error event says so, and [`StoredGrant::state`] |
+//! | the commit fails | the grant is used, kept in memory with the lock held, and written again and again, in the background after 1 s doubling to 60 s and with each fetch; an error event says so, [`EventKind::GrantUnsaved`](crate::EventKind::GrantUnsaved), and [`StoredGrant::state`] |
 //! | the stored text cannot be read, or is of a newer format | the slot is refused; nothing is written |
 //! | the store is emptied | what it held is not used: the source begins anew, or refuses |
 //! | the wall clock jumps | a stored token never lives longer than its stated lifetime from now, and an intent "from the future" is within no leeway |
-//! | ... back by less than has passed since another process was killed | that cannot be told: the intent seems younger than it is, and a declared leeway longer |
+//! | ... back by less than has passed since another process was killed | the intent seems younger than it is; the clock that counts from the machine's start says how old it is at least ([`Stored::boot_clock`]). Without such a clock, and between machines, that cannot be told, and a declared leeway is longer |
+//! | the machine is started anew | a declared leeway of a store on this machine is over, since nobody knows how long that took |
 //!
 //! # What cannot be had
 //!
@@ -118,6 +119,8 @@
 //! What is kept is overwritten in memory when dropped, as far as this crate has it in hand, and never printed. On disk it is
 //! plain text: whoever can read the file has the grant.
 
+mod boot;
+mod clear;
 mod decide;
 mod error;
 #[cfg(all(unix, feature = "file-store"))]
@@ -126,18 +129,21 @@ mod handle;
 mod memory;
 mod record;
 mod renewal;
+mod replace;
 mod retry;
 mod session;
 mod shared;
+mod stand;
 mod stored;
 
 use std::pin::Pin;
 use std::sync::Arc;
 
+pub use self::clear::Cleared;
 pub use self::error::{NeedsHuman, StoreError};
 #[cfg(all(unix, feature = "file-store"))]
 pub use self::file::FileStore;
-pub use self::handle::{Cleared, StoredGrant};
+pub use self::handle::StoredGrant;
 pub use self::memory::MemoryStore;
 pub use self::stored::Stored;
 use crate::Secret;
@@ -166,6 +172,12 @@ pub trait GrantStore: Send + Sync + 'static {
 
     /// A name for errors and events, such as a path. Nothing secret.
     fn place(&self) -> String;
+
+    /// Whether programs on several machines use it, which is what is believed of a store that does not say. Of a store of one machine it
+    /// is known that the machine was started anew where its own clock begins anew: then a [leeway](Stored::reuse_leeway) is over.
+    fn has_many_machines(&self) -> bool {
+        true
+    }
 }
 
 /// The exclusive right to a store, given back when it is dropped.
@@ -191,6 +203,10 @@ impl<T: GrantStore + ?Sized> GrantStore for Arc<T> {
 
     fn place(&self) -> String {
         (**self).place()
+    }
+
+    fn has_many_machines(&self) -> bool {
+        (**self).has_many_machines()
     }
 }
 

@@ -1,5 +1,6 @@
 //! A token for each tenant: slots that are made when a tenant is first met.
 
+mod known;
 mod table;
 
 use std::fmt;
@@ -9,7 +10,8 @@ use std::time::Duration;
 
 use http::{Extensions, HeaderMap};
 
-pub(crate) use self::table::{Full, Table};
+pub(crate) use self::known::Full;
+pub(crate) use self::table::Table;
 
 use crate::Source;
 
@@ -109,7 +111,8 @@ pub struct Tenants {
 impl Tenants {
     /// Makes a source for each tenant when it is first met; a request's tenant is its [`Tenant`] extension.
     ///
-    /// `source` is called with a lock held: it is to make a source, and neither to fetch nor to wait.
+    /// `source` is called in the request's own task: it is to make a source, and neither to fetch nor to wait. Of two that are made for
+    /// one tenant at once, one is dropped unused. A panic of it is the request's own, and changes nothing for others.
     ///
     /// Where a source goes [`through`](Source::through) the same [`Auth`](crate::Auth), that is not looked at when the `Auth` is built,
     /// before any source is made: a fetch that waits for itself is refused when it meets its own gate.

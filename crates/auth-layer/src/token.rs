@@ -8,6 +8,7 @@ mod handle;
 mod keep;
 mod life;
 mod logout;
+mod refresh_token;
 mod timing;
 mod wait;
 
@@ -19,24 +20,26 @@ use std::time::SystemTime;
 use arc_swap::ArcSwapOption;
 use call_context::SlotName;
 use http::HeaderValue;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 pub(crate) use self::fetch::in_this_fetch;
+pub(crate) use self::forget::Forgettable;
 pub use self::handle::UsableToken;
 pub use self::life::Counts;
 pub(crate) use self::timing::{Backoff, Timing};
 pub(crate) use self::wait::Wait;
 
 use self::life::Life;
+use self::refresh_token::RefreshToken;
 use self::timing::Expiry;
 use crate::attach::Sent;
 use crate::clock::{Clock, Moment, ServerTime};
 use crate::events::Hub;
 use crate::secret::Scheme;
-use crate::{EventKind, Secret, Source};
+use crate::{EventKind, Source};
 
 /// A handle on one renewing token. Cloning it costs a reference count.
 #[derive(Clone)]
@@ -69,7 +72,7 @@ impl Drop for Shared {
 /// What changes seldom, under one short lock.
 struct Book {
     life: Life,
-    refresh_token: Option<Secret>,
+    refresh_token: RefreshToken,
     /// As far as answers have told.
     server_time: Option<ServerTime>,
 }
@@ -109,7 +112,7 @@ impl TokenSlot {
     ) -> Self {
         let book = Book {
             life: Life::new(timing),
-            refresh_token: None,
+            refresh_token: RefreshToken::default(),
             server_time: None,
         };
         Self {
@@ -201,22 +204,25 @@ impl TokenSlot {
             return;
         };
         let jitter = fastrand::f64();
-        let epoch = {
-            let mut book = self.shared.book.lock();
-            self.ask(&mut book, |life| life.renew(now.mono, jitter))
-        };
+        let book = self.shared.book.lock();
+        let epoch = self.ask(book, |life| life.renew(now.mono, jitter));
         if let Some(epoch) = epoch {
             self.start(epoch, &runtime);
         }
     }
 
     /// Asks what is to be done, and tells where that has found the fetch timed out whose runtime nobody drives.
-    fn ask<T>(&self, book: &mut Book, what: impl FnOnce(&mut Life) -> T) -> T {
+    fn ask<T>(&self, mut book: MutexGuard<'_, Book>, what: impl FnOnce(&mut Life) -> T) -> T {
         let before = book.life.counts().failures;
         let next = what(&mut book.life);
-        if book.life.counts().failures > before {
-            let name = &self.shared.name;
+        let has_failed = book.life.counts().failures > before;
+        let name = &self.shared.name;
+        if has_failed {
             self.shared.hub.tell(name, EventKind::RenewalFailed);
+        }
+        // Whoever logs is the user's, and may come back to this slot.
+        drop(book);
+        if has_failed {
             tracing::warn!(slot = %name, "no new token: nobody drives the runtime of the fetch");
         }
         next

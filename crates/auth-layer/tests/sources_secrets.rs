@@ -172,6 +172,7 @@ async fn no_answer_of_a_token_endpoint_is_printed_and_no_secret_of_the_request()
         "no token response",
         "`invalid_grant`",
         "another type than Bearer",
+        "no number of seconds",
         "none of the standards'",
         "line break",
         "a new token is in use",

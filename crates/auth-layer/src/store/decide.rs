@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::boot::SinceBoot;
 use super::record::{Fingerprint, Intent, Record};
 use crate::Grant;
 use crate::clock::Moment;
@@ -12,6 +13,10 @@ pub(super) struct Known {
     pub(super) now: Moment,
     /// The access token that the slot was last given.
     pub(super) handed: Option<Fingerprint>,
+    /// The moment on the machine's own clock.
+    pub(super) since_boot: Option<SinceBoot>,
+    /// Whether other machines use the store as well.
+    pub(super) many_machines: bool,
     /// How long the server is declared to take a used refresh token again.
     pub(super) leeway: Duration,
     /// The intent of this process whose request surely never left, or was refused.
@@ -66,7 +71,8 @@ impl Known {
     }
 
     /// Whether the server still takes a refresh token that was first sent after `intent` was written down. As elsewhere, the
-    /// clock that says "over" wins; one that was set back to before the intent says nothing, and nothing is not enough.
+    /// clock that says "over" wins; a wall clock that was set back to before the intent says nothing, and nothing is not enough. One
+    /// that was set back by less is found out by the machine's own clock, as long as the machine was not started anew.
     fn within_leeway(&self, intent: &Intent) -> bool {
         if self.leeway == Duration::MAX {
             return true;
@@ -76,7 +82,20 @@ impl Known {
             Some((id, since)) if id == intent.id => self.now.mono.saturating_duration_since(since),
             _ => Duration::ZERO,
         };
-        by_wall.is_ok_and(|age| age < self.leeway) && by_mono < self.leeway
+        let by_boot = self.age_by_boot(intent);
+        by_wall.is_ok_and(|age| age < self.leeway)
+            && by_mono < self.leeway
+            && by_boot.is_some_and(|age| age < self.leeway)
+    }
+
+    /// How old `intent` is at least, by the machine's own clock; `None` where nobody can know.
+    fn age_by_boot(&self, intent: &Intent) -> Option<Duration> {
+        match (intent.since_boot, self.since_boot) {
+            (Some(then), Some(now)) if then.boot == now.boot => now.at.checked_sub(then.at),
+            // It is another machine's, whose wall clock is believed; or this one was started anew, and nobody knows how long that took.
+            (Some(_), Some(_)) if !self.many_machines => None,
+            _ => Some(Duration::ZERO),
+        }
     }
 }
 

@@ -35,6 +35,14 @@ impl StoreError {
         }
     }
 
+    /// The store has failed after it may have written, and what it wrote could not be taken back.
+    pub(super) fn half_done(self, place: String) -> Self {
+        Self {
+            permanent: self.permanent,
+            error: Box::new(HalfDone { place, error: self }),
+        }
+    }
+
     /// Whether somebody has to mend the store first.
     pub fn is_permanent(&self) -> bool {
         self.permanent
@@ -54,6 +62,28 @@ impl fmt::Display for StoreError {
 impl Error for StoreError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&*self.error)
+    }
+}
+
+#[derive(Debug)]
+struct HalfDone {
+    place: String,
+    error: StoreError,
+}
+
+impl fmt::Display for HalfDone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} may hold what was there before, or what was to take its place; do it again once the store works",
+            self.place
+        )
+    }
+}
+
+impl Error for HalfDone {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.error)
     }
 }
 

@@ -96,6 +96,10 @@ impl GrantStore for FileStore {
     fn place(&self) -> String {
         self.place.to_string()
     }
+
+    fn has_many_machines(&self) -> bool {
+        false
+    }
 }
 
 impl fmt::Debug for FileStore {

@@ -3,16 +3,18 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::record::{Record, Unreadable};
+use super::clear::{Cleared, Clearing};
+use super::record::Record;
 use super::session::Session;
 use super::shared::{Shared, joined};
 use super::{StoreError, StoreState};
-use crate::{Grant, Secret};
+use crate::Grant;
 
 /// A handle on the grant that a [`Stored`](super::Stored) keeps. Cloning it costs a reference count.
 ///
 /// What it does runs in tasks of its own, on the caller's tokio runtime: a call that is dropped has happened or will, unless the
-/// store could not be locked. It waits for a renewal of this process that runs, and for another process as long as
+/// store could not be locked. Calls take effect in the order in which they are first polled, and a
+/// [logout](crate::TokenSlot::log_out) in that of its call. It waits for a renewal of this process that runs, and for another process as long as
 /// [`Stored::lock_wait`](super::Stored::lock_wait) says.
 ///
 /// A source must not wait for it in its own fetch, which would be to wait for itself: what it returns is kept anyway.
@@ -25,16 +27,6 @@ pub struct StoredGrant {
     shared: Arc<Shared>,
 }
 
-/// What was kept until it was cleared, so that it can be revoked at the server (RFC 7009).
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Cleared {
-    /// The access token; empty where a refresh token alone was [put](Grant::refresh_only) and not spent yet.
-    pub access_token: Secret,
-    /// The refresh token, if there was one.
-    pub refresh_token: Option<Secret>,
-}
-
 impl StoredGrant {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
@@ -42,7 +34,7 @@ impl StoredGrant {
 
     /// Where this process stands with the store.
     pub fn state(&self) -> StoreState {
-        *self.shared.state.lock()
+        self.shared.stand.state()
     }
 
     /// Keeps the grant of a new login, in place of whatever was kept, an open intent included. Every slot on the store, in
@@ -52,19 +44,14 @@ impl StoredGrant {
     ///
     /// # Errors
     ///
-    /// Where the store cannot be locked or written, or holds what a newer program wrote: then nothing has changed.
+    /// Where the store cannot be locked or written, or holds what a newer program wrote: then nothing has changed. What was written
+    /// before the store failed, a file that was renamed in a folder that could not be synced, say, is taken back. Where that cannot
+    /// be done either, the error says that the store may hold the one grant or the other: put it again.
     pub async fn put(&self, grant: Grant) -> Result<(), StoreError> {
         self.run(|mut session| async move {
-            let earlier = session.look_even_if_malformed().await?;
+            let before = session.look_even_if_malformed().await?;
             let now = session.shared.now().wall;
-            session
-                .replace(Record::of(&grant, None, now))
-                .await
-                .inspect_err(|_| {
-                    if let Some(held) = session.work.held.as_mut() {
-                        held.record = earlier;
-                    }
-                })
+            session.replace(before, Record::of(&grant, None, now)).await
         })
         .await
     }
@@ -75,23 +62,12 @@ impl StoredGrant {
     ///
     /// # Errors
     ///
-    /// Where the store cannot be locked or emptied: then the grant is still kept.
+    /// Where the store cannot be locked, read or emptied: then the grant is still kept, unless the store failed after it had removed it.
     pub async fn clear(&self) -> Result<Option<Cleared>, StoreError> {
-        self.shared.note_clear();
-        self.run(|mut session| async move {
-            let record = session.look_even_if_malformed().await?;
-            if let Some(held) = session.work.held.as_mut() {
-                held.lock.remove().await?;
-                held.record = None;
-                held.unsaved = false;
-            }
-            session.shared.enter(StoreState::Unknown);
-            // Once more: a fetch may have begun after the first, before there was nothing.
-            session.shared.note_clear();
-            Ok(record.map(|record| Cleared {
-                access_token: record.access_token,
-                refresh_token: record.refresh_token,
-            }))
+        let clearing = Clearing::begin(&self.shared);
+        spawned(async {
+            let (cleared, emptied) = clearing.finish().await;
+            emptied.map(|()| cleared)
         })
         .await
     }
@@ -103,7 +79,7 @@ impl StoredGrant {
     ///
     /// # Errors
     ///
-    /// Where the store cannot be locked, read or written.
+    /// Where the store cannot be locked, read or written: then nothing has changed, as [`put`](Self::put) has it.
     pub async fn forget_intent(&self) -> Result<bool, StoreError> {
         self.run(|mut session| async move {
             session.reload().await?;
@@ -112,7 +88,8 @@ impl StoredGrant {
                 return Ok(false);
             };
             record.intent = None;
-            session.replace(record).await?;
+            let before = session.look_even_if_malformed().await?;
+            session.replace(before, record).await?;
             Ok(true)
         })
         .await
@@ -127,37 +104,18 @@ impl StoredGrant {
         F: Future<Output = Result<T, StoreError>> + Send,
     {
         let shared = Arc::clone(&self.shared);
-        let task = tokio::spawn(async move { work(shared.open().await?).await });
-        let dropped = || StoreError::temporary("the call was dropped with its runtime");
-        joined(task.await).unwrap_or_else(|| Err(dropped()))
+        // At once: what is called later, a logout say, comes later.
+        let turn = shared.line_up();
+        spawned(async move { work(shared.open(turn).await?).await }).await
     }
 }
 
-impl Session {
-    /// What is kept, or nothing where that cannot be read. What a newer program wrote is left alone.
-    async fn look_even_if_malformed(&mut self) -> Result<Option<Record>, StoreError> {
-        if self.is_unsaved() {
-            return Ok(self.record().cloned());
-        }
-        let Some(held) = self.work.held.as_mut() else {
-            return Ok(None);
-        };
-        let Some(text) = held.lock.load().await? else {
-            return Ok(None);
-        };
-        match Record::decode(&text, &self.shared.store.place()) {
-            Ok(record) => Ok(Some(record)),
-            Err(Unreadable::Malformed(_)) => Ok(None),
-            Err(error @ Unreadable::Version(_)) => Err(error.into()),
-        }
-    }
-
-    async fn replace(&mut self, record: Record) -> Result<(), StoreError> {
-        if let Some(held) = self.work.held.as_mut() {
-            held.record = Some(record);
-        }
-        self.save().await
-    }
+/// Runs `work` to its end, also where nobody waits for it.
+async fn spawned<T: Send + 'static>(
+    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    let dropped = || StoreError::temporary("the call was dropped with its runtime");
+    joined(tokio::spawn(work).await).unwrap_or_else(|| Err(dropped()))
 }
 
 impl fmt::Debug for StoredGrant {

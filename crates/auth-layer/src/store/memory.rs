@@ -41,6 +41,10 @@ impl GrantStore for MemoryStore {
     fn place(&self) -> String {
         "memory".to_owned()
     }
+
+    fn has_many_machines(&self) -> bool {
+        false
+    }
 }
 
 impl fmt::Debug for MemoryStore {

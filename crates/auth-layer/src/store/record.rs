@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::StoreError;
+use super::boot::SinceBoot;
 use crate::{Grant, Secret, jwt};
 
 /// The version that is written, and the newest one that is read.
@@ -32,6 +33,8 @@ pub(super) struct Intent {
     pub(super) id: u64,
     pub(super) refresh_token: Fingerprint,
     pub(super) at: SystemTime,
+    /// The same moment on a clock that nobody sets, where the machine has one.
+    pub(super) since_boot: Option<SinceBoot>,
 }
 
 /// Tells one secret from another without keeping it: its SHA-256.
@@ -85,6 +88,8 @@ impl Record {
                 id: intent.id,
                 refresh_token_sha256: intent.refresh_token.hex(),
                 at_ms: to_ms(intent.at),
+                boot_sha256: intent.since_boot.map(|since| since.boot.hex()),
+                since_boot_ms: intent.since_boot.map(|since| millis(since.at)),
             }),
         };
         // Room for all at once, each byte escaped: what a growing buffer leaves behind is not overwritten.
@@ -153,6 +158,28 @@ struct WireIntent {
     id: u64,
     refresh_token_sha256: String,
     at_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    boot_sha256: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    since_boot_ms: Option<u64>,
+}
+
+impl WireIntent {
+    fn intent(self) -> Option<Intent> {
+        Some(Intent {
+            id: self.id,
+            refresh_token: from_hex(&self.refresh_token_sha256)?,
+            at: from_ms(self.at_ms)?,
+            since_boot: match (self.boot_sha256, self.since_boot_ms) {
+                (Some(boot), Some(ms)) => Some(SinceBoot {
+                    boot: from_hex(&boot)?,
+                    at: Duration::from_millis(ms),
+                }),
+                (None, None) => None,
+                _ => return None,
+            },
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -176,11 +203,7 @@ struct Owned {
 impl Owned {
     fn record(self) -> Option<Record> {
         let intent = match self.intent {
-            Some(intent) => Some(Intent {
-                id: intent.id,
-                refresh_token: from_hex(&intent.refresh_token_sha256)?,
-                at: from_ms(intent.at_ms)?,
-            }),
+            Some(intent) => Some(intent.intent()?),
             None => None,
         };
         Some(Record {

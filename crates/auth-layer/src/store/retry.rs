@@ -9,7 +9,7 @@ use super::shared::Shared;
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Starts trying, unless that runs already. Ends when the grant is saved, by whomever, or with the runtime; the next fetch
+/// Starts trying, unless that runs already. Ends when the grant is saved or cleared, by whomever, or with the runtime; the next fetch
 /// tries as well, and starts anew.
 ///
 /// It keeps the grant in memory even after its slot is gone: nobody else knows it.
@@ -28,7 +28,6 @@ async fn run(shared: Arc<Shared>) {
         if !session.is_unsaved() || session.save().await.is_ok() {
             // Under the lock: whoever has one to save from now on starts another.
             session.work.retry = None;
-            tracing::info!(store = shared.store.place(), "the grant is stored");
             return;
         }
         pause = (pause * 2).min(LONGEST);

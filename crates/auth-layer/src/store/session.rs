@@ -12,7 +12,7 @@ use super::shared::Shared;
 use super::{StoreError, StoreLock, StoreState, retry};
 
 /// A store that has not written within this time has failed: what it was to write is kept here.
-const SAVE_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const SAVE_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a process knows between its renewals.
 #[derive(Default)]
@@ -83,6 +83,7 @@ impl Session {
         standing: Option<Intent>,
     ) -> Result<(), StoreError> {
         let now = self.shared.now();
+        let since_boot = self.shared.settings().boot_clock.now();
         let was_unsaved = self.is_unsaved();
         let unsent = self.work.unsent;
         let opened = self.work.opened;
@@ -104,6 +105,7 @@ impl Session {
             id,
             refresh_token: Fingerprint::of(refresh_token),
             at: standing.map_or(now.wall, |standing| standing.at),
+            since_boot: standing.map_or(since_boot, |standing| standing.since_boot),
         });
         let since = match (standing, opened) {
             (Some(standing), Some((id, since))) if standing.id == id => since,
@@ -212,7 +214,8 @@ impl Session {
             )))
         })?;
         held.unsaved = false;
-        self.shared.enter(StoreState::Saved);
+        let place = self.shared.store.place();
+        self.shared.stand.note_saved(record, &place);
         Ok(())
     }
 

@@ -1,16 +1,20 @@
 //! What a source and its handles share, and how they get at the store.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout_at};
 
+use super::boot::BootClock;
 use super::decide::{Known, Next};
 use super::record::{Fingerprint, Record};
 use super::session::{Held, Session, Work};
+use super::stand::Stand;
 use super::{GrantStore, StoreError, StoreState};
 use crate::clock::{Clock, Moment};
 use crate::token::in_this_fetch;
@@ -22,16 +26,20 @@ pub(super) struct Shared {
     settings: Mutex<Settings>,
     /// Held by whoever reads and writes the store.
     pub(super) work: Arc<tokio::sync::Mutex<Work>>,
-    pub(super) state: Mutex<StoreState>,
+    pub(super) stand: Stand,
     /// The access token that the slot was last given: what is not this one is news to it.
     handed: Mutex<Option<Fingerprint>>,
     /// How often the grant was cleared.
     clears: AtomicU64,
 }
 
+/// A place in line for the work. Dropped, it is given up.
+pub(super) type Turn = Pin<Box<dyn Future<Output = OwnedMutexGuard<Work>> + Send>>;
+
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) clock: Clock,
+    pub(super) boot_clock: BootClock,
     pub(super) lock_wait: Duration,
     pub(super) answer_within: Duration,
     pub(super) leeway: Duration,
@@ -44,12 +52,13 @@ impl Shared {
             store,
             settings: Mutex::new(Settings {
                 clock: Clock::default(),
+                boot_clock: BootClock::default(),
                 lock_wait: Duration::from_secs(5),
                 answer_within: Duration::from_secs(300),
                 leeway: Duration::ZERO,
             }),
             work: Arc::default(),
-            state: Mutex::default(),
+            stand: Stand::default(),
             handed: Mutex::default(),
             clears: AtomicU64::default(),
         }
@@ -60,6 +69,8 @@ impl Shared {
     }
 
     pub(super) async fn fetch(self: &Arc<Self>, fetch: Fetch) -> Result<Grant, SourceError> {
+        self.stand.tell_by(&fetch.teller);
+        // Before this fetch takes its turn: what is cleared later may come before it or after it.
         let clears = self.clears.load(Ordering::SeqCst);
         let (grant, fingerprint) = self.newest(fetch).await?;
         if self.clears.load(Ordering::SeqCst) != clears {
@@ -73,7 +84,7 @@ impl Shared {
 
     async fn newest(self: &Arc<Self>, fetch: Fetch) -> Result<(Grant, Fingerprint), SourceError> {
         let deadline = after(self.settings().lock_wait);
-        let work = self.work(deadline).await?;
+        let work = self.work(self.line_up(), deadline).await?;
         let session = if work.held.is_some() {
             Session::new(Arc::clone(self), work)
         } else {
@@ -107,10 +118,24 @@ impl Shared {
         Ok(adopted)
     }
 
+    /// Takes a place in line for the work, at once and wherever this is called: those who come later have it later.
+    pub(super) fn line_up(&self) -> Turn {
+        // The lock is fair from the first poll on. Some versions of tokio put a task off before that which has used up its share of time.
+        let lock = Arc::clone(&self.work).lock_owned();
+        let mut turn: Turn = Box::pin(tokio::task::unconstrained(lock));
+        match turn.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(work) => Box::pin(std::future::ready(work)),
+            Poll::Pending => turn,
+        }
+    }
+
     /// The right to look at the work; an earlier renewal of this process may still hold it.
-    async fn work(&self, deadline: Instant) -> Result<OwnedMutexGuard<Work>, StoreError> {
-        let work = Arc::clone(&self.work).lock_owned();
-        timeout_at(deadline, work).await.map_err(|_| {
+    async fn work(
+        &self,
+        turn: Turn,
+        deadline: Instant,
+    ) -> Result<OwnedMutexGuard<Work>, StoreError> {
+        timeout_at(deadline, turn).await.map_err(|_| {
             StoreError::temporary(format!(
                 "an earlier renewal of the grant in {} has not ended yet",
                 self.store.place()
@@ -139,10 +164,10 @@ impl Shared {
     }
 
     /// The exclusive right to the store, for a handle.
-    pub(super) async fn open(self: &Arc<Self>) -> Result<Session, StoreError> {
+    pub(super) async fn open(self: &Arc<Self>, turn: Turn) -> Result<Session, StoreError> {
         let settings = self.settings();
         let renewal = settings.lock_wait.saturating_add(settings.answer_within);
-        let work = self.work(after(renewal)).await?;
+        let work = self.work(turn, after(renewal)).await?;
         self.session(work, after(settings.lock_wait)).await
     }
 
@@ -161,17 +186,20 @@ impl Shared {
     }
 
     pub(super) fn known(&self, work: &Work) -> Known {
+        let settings = self.settings();
         Known {
-            now: self.now(),
+            now: settings.clock.now(),
+            since_boot: settings.boot_clock.now(),
+            many_machines: self.store.has_many_machines(),
             handed: *self.handed.lock(),
-            leeway: self.settings().leeway,
+            leeway: settings.leeway,
             unsent: work.unsent,
             opened: work.opened,
         }
     }
 
-    pub(super) fn enter(&self, state: StoreState) {
-        *self.state.lock() = state;
+    pub(super) fn enter(&self, next: StoreState) {
+        self.stand.enter(next, &self.store.place());
     }
 
     /// What a renewal that runs still brings is not handed out.

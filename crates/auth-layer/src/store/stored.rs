@@ -6,10 +6,13 @@ use std::time::{Duration, SystemTime};
 
 use call_context::SlotName;
 
+use super::boot::BootClock;
+use super::clear::{Cleared, Clearing};
 use super::shared::{Settings, Shared, joined};
 use super::{GrantStore, StoreState, StoredGrant};
 use crate::clock::Clock;
-use crate::{Fetch, GrantFuture, LogOut, LogOutFuture, Source, SourceError};
+use crate::source::begin_log_out;
+use crate::{EndedTokens, Fetch, GrantFuture, LogOut, LogOutFuture, Source, SourceError};
 
 /// A source that keeps the grants of another one in a [`GrantStore`], and spends its refresh token once.
 ///
@@ -82,7 +85,9 @@ impl Stored {
     /// before. Some call it a grace or overlap period.
     ///
     /// Within it, a renewal whose answer was lost is repeated instead of left to a human. Counted from before the first use;
-    /// leave room for the journey. [`Duration::MAX`] declares that refresh tokens are never used up.
+    /// leave room for the journey. No clock that was set stretches it on a machine that goes on, since its own clock counts besides the
+    /// wall clock. Once it was started anew, a leeway in a file is over; where a store [is of many
+    /// machines](GrantStore::has_many_machines), their wall clocks are believed. [`Duration::MAX`] declares that refresh tokens are never used up.
     #[must_use]
     pub fn reuse_leeway(self, leeway: Duration) -> Self {
         self.set(|settings| settings.leeway = leeway)
@@ -92,6 +97,19 @@ impl Stored {
     #[must_use]
     pub fn wall_clock(self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.set(|settings| settings.clock = Clock::with_wall(now))
+    }
+
+    /// Replaces the clock that counts from the machine's start, also while it sleeps, and the name of that start: so that a test can move
+    /// it, and for machines of which this crate knows none. It knows Linux's, with the feature `file-store`.
+    ///
+    /// It bounds a [leeway](Self::reuse_leeway) where the wall clock was set back.
+    #[must_use]
+    pub fn boot_clock(
+        self,
+        boot: impl AsRef<str>,
+        now: impl Fn() -> Duration + Send + Sync + 'static,
+    ) -> Self {
+        self.set(|settings| settings.boot_clock = BootClock::with(boot.as_ref(), now))
     }
 
     /// A handle on what is kept: to log in and out, and to say what has become of a lost answer.
@@ -114,16 +132,24 @@ impl Source for Stored {
         self.shared.source.through()
     }
 
-    /// Forgets what is kept, and has the source inside give it back; it is told also where the store cannot be emptied.
+    /// Forgets what is kept, and has the source inside give it back; it is told also where the store cannot be emptied. What is
+    /// [put](StoredGrant::put) after this call stays.
     ///
     /// Where a renewal keeps the store longer than the slot waits, that is still done, in a task of its own.
-    fn log_out(&self, log_out: LogOut) -> LogOutFuture<'_> {
+    fn log_out(&self, log_out: LogOut) -> LogOutFuture {
         if log_out.is_late() {
             return self.shared.source.log_out(log_out);
         }
-        let (grant, shared) = (self.grant(), Arc::clone(&self.shared));
+        let clearing = Clearing::begin(&self.shared);
+        let (tell, inside) = LogOut::new(log_out.slot().clone());
+        let giving_back = begin_log_out(&*self.shared.source, inside);
         Box::pin(async move {
-            let task = tokio::spawn(async move { give_back(&shared, &grant, log_out).await });
+            let task = tokio::spawn(async move {
+                let (kept, emptied) = clearing.finish().await;
+                tell.tell(to_end(kept, log_out.tokens().await));
+                let given = giving_back.await;
+                emptied.map_err(SourceError::temporary).and(given)
+            });
             let dropped = || SourceError::temporary("the logout was dropped with its runtime");
             joined(task.await).unwrap_or_else(|| Err(dropped()))
         })
@@ -135,27 +161,17 @@ impl Source for Stored {
     }
 }
 
-async fn give_back(
-    shared: &Shared,
-    grant: &StoredGrant,
-    log_out: LogOut,
-) -> Result<(), SourceError> {
-    let (kept, emptied) = match grant.clear().await {
-        Ok(kept) => (kept, Ok(())),
-        Err(error) => (None, Err(SourceError::temporary(error))),
-    };
+/// What is to be given back: what was kept, which is newer, or else what the slot had.
+fn to_end(kept: Option<Cleared>, slots: EndedTokens) -> EndedTokens {
     let (token, refresh_token) = match kept {
         Some(kept) => (Some(kept.access_token), kept.refresh_token),
         None => (None, None),
     };
     let token = token.filter(|token| !token.expose().is_empty());
-    let told = shared.source.log_out(LogOut {
-        token: token.or(log_out.token),
-        refresh_token: refresh_token.or(log_out.refresh_token),
-        ..log_out
-    });
-    let told = told.await;
-    emptied.and(told)
+    EndedTokens {
+        token: token.or(slots.token),
+        refresh_token: refresh_token.or(slots.refresh_token),
+    }
 }
 
 impl fmt::Debug for Stored {

@@ -1,27 +1,20 @@
 //! The tenants that are known, within their bounds.
 
-use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use call_context::SlotName;
 use http::Request;
 use parking_lot::Mutex;
-use tokio::time::Instant;
 
+use super::known::{Bounds, Full, Known};
 use super::{Tenant, Tenants};
 use crate::TokenSlot;
 use crate::clock::Clock;
 use crate::events::Hub;
 use crate::secret::Scheme;
 use crate::token::Timing;
-
-/// How many tenants are looked at for room, when a new one is met.
-const LOOKS: usize = 32;
-
-/// All tenants are taken, and none of those that were looked at can be forgotten.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Full;
 
 /// The tenants of one slot, and what their tokens are made with.
 pub(crate) struct Table {
@@ -33,20 +26,6 @@ pub(crate) struct Table {
     hub: Arc<Hub>,
     tenants: Tenants,
     known: Mutex<Known>,
-}
-
-#[derive(Default)]
-struct Known {
-    slots: HashMap<Tenant, Entry>,
-    /// All tenants, the one that is looked at next in front.
-    round: VecDeque<Tenant>,
-}
-
-struct Entry {
-    slot: TokenSlot,
-    used: Instant,
-    /// Whether it was used since it was last looked at.
-    touched: bool,
 }
 
 impl Table {
@@ -82,44 +61,54 @@ impl Table {
 
     /// The slot of a tenant that is known. Does not count as a use.
     pub(crate) fn get(&self, tenant: &str) -> Option<TokenSlot> {
-        let known = self.known.lock();
-        let entry = known.slots.get(&Tenant::from(tenant))?;
-        Some(entry.slot.clone())
+        self.known.lock().peek(&Tenant::from(tenant))
     }
 
     /// How many tenants are known.
     pub(crate) fn len(&self) -> usize {
-        self.known.lock().slots.len()
+        self.known.lock().len()
     }
 
     /// The slot of `tenant`, made where there is none and there is room.
+    ///
+    /// Sources are the user's: they are made, asked and dropped without the lock, so that they may come back to this table, and
+    /// panic.
     pub(crate) fn slot(&self, tenant: Tenant) -> Result<TokenSlot, Full> {
         let now = self.clock.now().mono;
-        let mut known = self.known.lock();
-        if let Some(entry) = known.slots.get_mut(&tenant) {
-            entry.used = now;
-            entry.touched = true;
-            return Ok(entry.slot.clone());
-        }
-        let mut forgotten = Vec::new();
-        self.make_room(&mut known, now, &mut forgotten);
-        let slot = if known.slots.len() < self.tenants.most.get() {
-            let slot = self.make(&tenant);
-            let entry = Entry {
-                slot: slot.clone(),
-                used: now,
-                touched: true,
-            };
-            known.slots.insert(tenant.clone(), entry);
-            known.round.push_back(tenant);
-            Ok(slot)
-        } else {
-            Err(Full)
+        let looked = {
+            let mut known = self.known.lock();
+            if let Some(slot) = known.get(&tenant, now) {
+                return Ok(slot);
+            }
+            known.look(now, &self.bounds())
         };
-        // Sources are the user's: they are dropped where they cannot come back into this lock.
+        let room = looked.ask();
+        if room.is_full {
+            return Err(Full);
+        }
+        // Two who meet a tenant at once may both make its source; the first one's is used.
+        let made = self.make(&tenant);
+        let mut forgotten = Vec::new();
+        let mut known = self.known.lock();
+        let slot = match known.get(&tenant, now) {
+            Some(slot) => Ok(slot),
+            None => {
+                known.make_room(room, now, self.bounds().most, &mut forgotten);
+                known.add(tenant, &made, now, self.bounds().most)
+            }
+        };
         drop(known);
-        drop(forgotten);
+        drop(made);
+        // Others' sources: a panic of theirs is not this request's.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(forgotten)));
         slot
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            most: self.tenants.most.get(),
+            idle: self.tenants.idle,
+        }
     }
 
     fn make(&self, tenant: &Tenant) -> TokenSlot {
@@ -137,46 +126,6 @@ impl Table {
             self.clock.clone(),
             Arc::clone(&self.hub),
         )
-    }
-
-    /// Looks at a few tenants: forgets those that are idle, and one more where its room is needed. That is one that was not used
-    /// since the last look, or else the one of them that was used least lately.
-    fn make_room(&self, known: &mut Known, now: Instant, forgotten: &mut Vec<Entry>) {
-        let most = self.tenants.most.get();
-        let mut kept = 0;
-        for _ in 0..LOOKS.min(known.round.len()) {
-            let Some(tenant) = known.round.pop_front() else {
-                break;
-            };
-            let is_full = known.slots.len() >= most;
-            let Some(entry) = known.slots.get_mut(&tenant) else {
-                continue;
-            };
-            let is_idle = now.saturating_duration_since(entry.used) >= self.tenants.idle;
-            let may_go = is_idle || (is_full && !std::mem::take(&mut entry.touched));
-            if may_go && entry.slot.can_be_forgotten(now, is_idle) {
-                forgotten.extend(known.slots.remove(&tenant));
-            } else {
-                known.round.push_back(tenant);
-                kept += 1;
-            }
-        }
-        if known.slots.len() >= most {
-            forgotten.extend(known.forget_one_of_the_last(kept, now));
-        }
-    }
-}
-
-impl Known {
-    /// Forgets the one that was used least lately, of the `looked` tenants at the end of the round.
-    fn forget_one_of_the_last(&mut self, looked: usize, now: Instant) -> Option<Entry> {
-        let start = self.round.len().saturating_sub(looked);
-        let last = self.round.iter().enumerate().skip(start);
-        let entries = last.filter_map(|(at, tenant)| Some((at, self.slots.get(tenant)?)));
-        let free = entries.filter(|(_, entry)| entry.slot.can_be_forgotten(now, false));
-        let (at, _) = free.min_by_key(|(_, entry)| entry.used)?;
-        let tenant = self.round.remove(at)?;
-        self.slots.remove(&tenant)
     }
 }
 

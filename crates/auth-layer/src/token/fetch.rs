@@ -11,10 +11,12 @@ use tokio::runtime::Handle;
 
 use super::failure::Failure;
 use super::keep::keep;
+use super::refresh_token::Brought;
 use super::timing::Expiry;
 use super::{Current, TokenSlot};
 use crate::clock::Moment;
-use crate::{EventKind, Fetch, Grant, Secret, Source, jwt};
+use crate::events::Teller;
+use crate::{EndedTokens, EventKind, Fetch, Grant, Secret, Source, jwt};
 
 tokio::task_local! {
     /// The slots whose fetches the task works for, innermost last.
@@ -64,16 +66,20 @@ async fn run(landing: Landing) {
     let shared = Arc::clone(&landing.slot.shared);
     let fetch = Fetch {
         slot: shared.name.clone(),
-        refresh_token: shared.book.lock().refresh_token.clone(),
+        teller: Teller::new(&shared.hub, &shared.name),
+        refresh_token: shared.book.lock().refresh_token.get().cloned(),
     };
     // From before the request: the server may have begun to count at any time since.
     let born = shared.clock.now();
     let answer = tokio::time::timeout(shared.timing.fetch, ask(&*shared.source, fetch)).await;
     let answer = answer.unwrap_or(Err(Failure::TimedOut));
     if let Some(late) = landing.land(born, answer) {
-        let token = shared.scheme.secret(&late.value);
+        let tokens = EndedTokens {
+            token: shared.scheme.secret(&late.value),
+            refresh_token: late.refresh_token,
+        };
         // Nobody waits for it: a failure leaves at the server what would have been there anyway.
-        let _ = shared.give_back(token, late.refresh_token, true).await;
+        let _ = shared.give_back(tokens).await;
     }
 }
 
@@ -116,11 +122,15 @@ impl Landing {
         let shared = &*self.slot.shared;
         let mut book = shared.book.lock();
         let Some(generation) = book.life.succeed(self.epoch) else {
-            return book.life.is_fenced(self.epoch).then_some(token);
+            if book.life.is_fenced(self.epoch) {
+                return Some(token);
+            }
+            let brought = book.refresh_token.bring(self.epoch, token.refresh_token);
+            drop(book);
+            self.tell_late(brought);
+            return None;
         };
-        if token.refresh_token.is_some() {
-            book.refresh_token = token.refresh_token;
-        }
+        book.refresh_token.bring(self.epoch, token.refresh_token);
         shared.current.store(Some(Arc::new(Current {
             generation,
             value: token.value,
@@ -134,6 +144,23 @@ impl Landing {
         drop(book);
         tracing::debug!(slot = %shared.name, generation, "a new token is in use");
         None
+    }
+
+    /// Tells of a fetch that has ended after a newer one. What it brought in vain is not given back: a server may end the whole
+    /// grant with one of its refresh tokens (RFC 7009, section 2.1; RFC 9700, section 4.14.2).
+    fn tell_late(&self, brought: Brought) {
+        let slot = &self.slot.shared.name;
+        match brought {
+            Brought::Nothing => {}
+            Brought::Kept => tracing::warn!(
+                slot = %slot,
+                "a fetch that ended after a newer one has brought the refresh token that is used from now on"
+            ),
+            Brought::Overtaken => tracing::warn!(
+                slot = %slot,
+                "a fetch that ended after a newer one has brought another refresh token, which is dropped: if the server takes the kept one no more, somebody has to log in again"
+            ),
+        }
     }
 
     fn fail(&self, why: Failure) {

@@ -61,7 +61,7 @@ impl TokenSlot {
     fn tend(&self, epoch: u64) -> Step {
         let shared = &*self.shared;
         let now = shared.clock.now();
-        let mut book = shared.book.lock();
+        let book = shared.book.lock();
         if !book.life.is_newest(epoch) {
             return Step::End;
         }
@@ -80,7 +80,7 @@ impl TokenSlot {
         if !in_demand && book.life.may_start(now.mono) {
             return Step::End;
         }
-        match self.ask(&mut book, |life| life.next(now.mono, None, fastrand::f64())) {
+        match self.ask(book, |life| life.next(now.mono, None, fastrand::f64())) {
             Next::Start(epoch) => Step::Start(epoch),
             Next::Fetching(until) | Next::BackingOff(until, _) => Step::Until(until),
             Next::Refused(_) | Next::LoggedOut => Step::UntilChanged,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use super::{Shared, TokenSlot};
-use crate::{EventKind, LogOut, Secret, SourceError};
+use crate::source::{EndedTokens, LogOut, LogOutFuture, begin_log_out};
+use crate::{EventKind, SourceError};
 
 impl TokenSlot {
     /// Throws token and refresh token away, and lets the source give them back at the server.
@@ -16,32 +17,40 @@ impl TokenSlot {
     ///
     /// The future waits for [`Source::log_out`](crate::Source::log_out), no longer than [`Slot::fetch_timeout`](crate::Slot::fetch_timeout).
     ///
-    /// Wait for it before the grant of the next login is handed to a store or to the source: what the source forgets and gives back is
-    /// what is there when it comes to that. A login that is handed over earlier may be taken for the one that ends.
+    /// What is handed to a store or to the source from then on, the grant of the next login, is not touched by it, whether the future has
+    /// been waited for or not.
     ///
     /// # Errors
     ///
     /// Where the server could not be told, or outside of a tokio runtime. The slot is logged out all the same; tokens that the
-    /// server has not heard of live on there to their end.
+    /// server has not heard of live on there to their end. Outside of a runtime a [store](crate::store) keeps its grant too.
     ///
     /// # Cancellation
     ///
     /// The server is told by a task of its own.
     pub fn log_out(&self) -> impl Future<Output = Result<(), SourceError>> + Send + use<> {
+        let name = &self.shared.name;
+        // The source first: whoever hears of the logout may log in again at once.
+        let (tell, log_out) = LogOut::new(name.clone());
+        let giving_back = begin_log_out(&*self.shared.source, log_out);
+
         let mut book = self.shared.book.lock();
         book.life.log_out();
         let refresh_token = book.refresh_token.take();
         let current = self.shared.current.swap(None);
-        let name = &self.shared.name;
         self.shared.hub.tell(name, EventKind::LoggedOut);
         drop(book);
         self.shared.changed.notify_waiters();
         tracing::info!(slot = %name, "logged out");
 
         let token = current.and_then(|current| self.shared.scheme.secret(&current.value));
+        tell.tell(EndedTokens {
+            token,
+            refresh_token,
+        });
         let task = Handle::try_current().map(|runtime| {
             let shared = Arc::clone(&self.shared);
-            runtime.spawn(async move { shared.give_back(token, refresh_token, false).await })
+            runtime.spawn(async move { shared.wait_for(giving_back).await })
         });
         async {
             let told = match task {
@@ -55,20 +64,14 @@ impl TokenSlot {
 }
 
 impl Shared {
-    /// Tells the source that these tokens are used no more; `late` ones came after the logout.
-    pub(super) async fn give_back(
-        &self,
-        token: Option<Secret>,
-        refresh_token: Option<Secret>,
-        late: bool,
-    ) -> Result<(), SourceError> {
-        let log_out = LogOut {
-            slot: self.name.clone(),
-            token,
-            refresh_token,
-            late,
-        };
-        let told = tokio::time::timeout(self.timing.fetch, self.source.log_out(log_out)).await;
+    /// Tells the source of tokens that came after the logout.
+    pub(super) async fn give_back(&self, tokens: EndedTokens) -> Result<(), SourceError> {
+        let log_out = LogOut::late(self.name.clone(), tokens);
+        self.wait_for(begin_log_out(&*self.source, log_out)).await
+    }
+
+    async fn wait_for(&self, giving_back: LogOutFuture) -> Result<(), SourceError> {
+        let told = tokio::time::timeout(self.timing.fetch, giving_back).await;
         told.unwrap_or_else(|elapsed| Err(SourceError::temporary(elapsed)))
     }
 }

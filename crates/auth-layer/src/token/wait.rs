@@ -73,11 +73,11 @@ impl TokenSlot {
 
     fn step(&self, newer_than: u64, mine: Option<u64>) -> Step {
         let now = self.shared.clock.now();
-        let mut book = self.shared.book.lock();
+        let book = self.shared.book.lock();
         if self.has_newer(newer_than, now) {
             return Step::Ready;
         }
-        match self.ask(&mut book, |life| life.next(now.mono, mine, fastrand::f64())) {
+        match self.ask(book, |life| life.next(now.mono, mine, fastrand::f64())) {
             Next::Start(epoch) => Step::Start(epoch),
             Next::Fetching(until) => Step::Fetching(until),
             Next::BackingOff(until, why) => Step::BackingOff(until, why),

@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use auth_layer::{
-    Auth, EventKind, Fetch, Grant, GrantFuture, LogOut, LogOutFuture, Reason, Secret, Slot, Source,
-    SourceError, TokenSlot,
+    Auth, EventKind, Events, Fetch, Grant, GrantFuture, LogOut, LogOutFuture, Reason, Secret, Slot,
+    Source, SourceError, TokenSlot,
 };
 use call_context::NeverLeft;
+use futures_util::FutureExt;
 use tokio::time::{Instant, advance, sleep};
 
 use crate::support::{
@@ -182,15 +183,16 @@ impl Source for Revoking {
         self.1.fetch(fetch)
     }
 
-    fn log_out(&self, log_out: LogOut) -> LogOutFuture<'_> {
+    fn log_out(&self, log_out: LogOut) -> LogOutFuture {
         assert_eq!(log_out.slot().as_str(), "wallet");
-        // All but the first login's own are late.
-        let is_first = log_out.token().is_none_or(|token| token.expose() == "t1");
-        assert!(log_out.is_late() || is_first);
-        let exposed = |secret: Option<&Secret>| secret.map(|secret| secret.expose().to_owned());
-        let pair = (exposed(log_out.token()), exposed(log_out.refresh_token()));
         let given_back = Arc::clone(&self.0.given_back);
         Box::pin(async move {
+            let is_late = log_out.is_late();
+            let tokens = log_out.tokens().await;
+            let exposed = |secret: Option<Secret>| secret.map(|secret| secret.expose().to_owned());
+            let pair = (exposed(tokens.token), exposed(tokens.refresh_token));
+            // All but the first login's own are late.
+            assert!(is_late || pair.0.as_ref().is_none_or(|token| token == "t1"));
             sleep(SECOND).await;
             given_back.lock().expect("no panic").push(pair);
             Ok(())
@@ -286,6 +288,36 @@ async fn a_renewal_from_before_the_logout_does_not_come_in_after_the_next_login(
     }
 }
 
+/// Notes whether anybody could have heard of the logout before it was asked to log out.
+struct Listening(Arc<Mutex<(Option<Events>, Vec<bool>)>>);
+
+impl Source for Listening {
+    fn fetch(&self, _: Fetch) -> GrantFuture<'_> {
+        never()
+    }
+
+    fn log_out(&self, _: LogOut) -> LogOutFuture {
+        let mut noted = self.0.lock().expect("not poisoned");
+        let events = noted.0.as_mut().expect("it listens");
+        let heard = events.next().now_or_never().is_some();
+        noted.1.push(heard);
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_is_asked_to_log_out_at_once_and_before_anybody_hears_of_it() {
+    let noted = Arc::new(Mutex::new((None, Vec::new())));
+    let slot = Slot::token("wallet", Listening(Arc::clone(&noted))).origin(origin());
+    let auth = Auth::single(slot).expect("a valid slot");
+    noted.lock().expect("not poisoned").0 = Some(auth.subscribe());
+    let mut events = auth.subscribe();
+    drop(wallet(&auth).log_out());
+    assert_eq!(noted.lock().expect("not poisoned").1, [false]);
+    let event = events.next().await.expect("an event");
+    assert_eq!(event.kind, EventKind::LoggedOut);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_source_that_hangs_or_panics_while_it_is_told_of_a_logout_is_an_error_and_no_more() {
     struct Careless(bool);
@@ -293,7 +325,7 @@ async fn a_source_that_hangs_or_panics_while_it_is_told_of_a_logout_is_an_error_
         fn fetch(&self, _: Fetch) -> GrantFuture<'_> {
             never()
         }
-        fn log_out(&self, _: LogOut) -> LogOutFuture<'_> {
+        fn log_out(&self, _: LogOut) -> LogOutFuture {
             assert!(self.0, "canary");
             Box::pin(std::future::pending())
         }
@@ -314,7 +346,7 @@ fn logging_out_outside_of_a_runtime_is_done_here_and_says_that_the_server_was_no
     let slot = Supply::default().steady(SECOND, SECOND);
     let auth = Auth::single(slot).expect("a valid slot");
     let telling = wallet(&auth).log_out();
-    let told = futures_util::FutureExt::now_or_never(telling);
+    let told = FutureExt::now_or_never(telling);
     told.expect("at once").expect_err("not told");
 }
 

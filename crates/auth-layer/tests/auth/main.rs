@@ -9,6 +9,9 @@ mod keeper;
 mod keys;
 mod life;
 mod load;
+#[path = "../store/log.rs"]
+mod log;
+mod logs;
 mod order;
 mod outage;
 mod permits;

@@ -2,8 +2,8 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tower::ServiceExt;
 
+use crate::log::Log;
 use crate::support::{
     Client, SECOND, Supply, at_once, client, never, refused, request, send, token,
 };
@@ -189,6 +190,71 @@ fn a_runtime_that_nobody_drives_holds_a_fetch_up_for_its_own_time_alone() {
     });
     let counts = auth.token("wallet").expect("a token slot").counts();
     assert_eq!((counts.fetches, counts.renewals), (2, 0));
+}
+
+/// The refresh token of the next fetch, where the second fetch is frozen and brings `r2` after the third one has brought `third`.
+fn next_refresh_token(third: Option<&'static str>) -> Option<String> {
+    let release = Arc::new(Notify::new());
+    let asked = Arc::new(Notify::new());
+    let spent = Arc::new(Mutex::new(Vec::new()));
+    let slot = Supply::default().slot({
+        let (release, asked, spent) = (release.clone(), asked.clone(), spent.clone());
+        move |n, fetch| {
+            let (release, asked) = (release.clone(), asked.clone());
+            let held = fetch.refresh_token().map(|token| token.expose().to_owned());
+            spent.lock().expect("not poisoned").push(held);
+            let grant = token(n).lifetime(SECOND * 3600);
+            let grant = match (n, third) {
+                (1, _) => grant.refresh_token("r1"),
+                (2, _) => grant.refresh_token("r2"),
+                (3, Some(third)) => grant.refresh_token(third),
+                _ => grant,
+            };
+            Box::pin(async move {
+                if n == 2 {
+                    asked.notify_one();
+                    release.notified().await;
+                }
+                Ok(grant)
+            })
+        }
+    });
+    let (auth, _, client) = client(slot.backoff(SECOND, SECOND));
+    let wallet = auth.token("wallet").expect("a token slot");
+    let frozen = paused();
+    frozen.block_on(async {
+        send(&client).await.expect("a token");
+        wallet.invalidate();
+        let leader = client.clone();
+        tokio::spawn(async move { send(&leader).await });
+        asked.notified().await;
+    });
+    paused().block_on(async {
+        assert_eq!(send(&client).await.expect("a token"), "Bearer t3");
+    });
+    release.notify_one();
+    frozen.block_on(async {
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
+        assert_eq!(send(&client).await.expect("a token"), "Bearer t3");
+        wallet.invalidate();
+        assert_eq!(send(&client).await.expect("a token"), "Bearer t4");
+    });
+    let spent = std::mem::take(&mut *spent.lock().expect("not poisoned"));
+    assert_eq!(spent[..3], [None, Some("r1".into()), Some("r1".into())]);
+    spent[3].clone()
+}
+
+#[test]
+fn a_frozen_fetch_that_thaws_keeps_its_refresh_token_where_the_newer_one_has_brought_no_other() {
+    let log = Log::default();
+    let listening = log.listen();
+    assert_eq!(next_refresh_token(None).as_deref(), Some("r2"));
+    assert_eq!(next_refresh_token(Some("r1")).as_deref(), Some("r2"));
+    assert!(!log.text().contains("is dropped"), "{}", log.text());
+    assert_eq!(next_refresh_token(Some("r3")).as_deref(), Some("r3"));
+    assert!(log.text().contains("is dropped"), "{}", log.text());
+    drop(listening);
 }
 
 #[test]

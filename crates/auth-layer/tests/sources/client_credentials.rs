@@ -124,6 +124,11 @@ async fn every_lifetime_that_can_be_read_or_left_out_gives_a_token() {
         r#","expires_in":null"#,
         r#","expires_in":-1"#,
         r#","expires_in":99999999999999999999"#,
+        r#","expires_in":1e30"#,
+        r#","expires_in":1e400"#,
+        r#","expires_in":-1e400"#,
+        r#","expires_in":"NaN""#,
+        r#","expires_in":3600,"ext_expires_in":1e400"#,
         r#","expires_in":315360000"#,
     ] {
         for bearer in ["Bearer", "bearer", "BEARER"] {

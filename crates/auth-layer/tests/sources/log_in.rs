@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::support::{chain, client, origin, send};
@@ -128,14 +129,18 @@ async fn get(address: SocketAddr, target: &str) -> String {
 
 /// Logs in at the server, and follows where it sends the browser to.
 async fn agree(url: Url) -> (SocketAddr, String) {
+    let (address, target) = sent_back(url).await;
+    (address, get(address, &target).await)
+}
+
+/// Logs in at the server: where that sends the browser to.
+async fn sent_back(url: Url) -> (SocketAddr, String) {
     let (address, target) = parts(&url);
     let answer = get_once(address, &target).await;
     let location = answer
         .lines()
         .find_map(|line| line.strip_prefix("location: "));
-    let back = Url::parse(location.expect("a redirect")).expect("a URL");
-    let (address, target) = parts(&back);
-    (address, get(address, &target).await)
+    parts(&Url::parse(location.expect("a redirect")).expect("a URL"))
 }
 
 /// As `get`, from a server that keeps connections.
@@ -254,6 +259,51 @@ async fn what_is_not_the_answer_is_turned_away_and_ends_nothing() {
     })
     .await;
     grant.expect("a grant");
+}
+
+#[tokio::test]
+async fn of_64_connections_that_say_nothing_16_stay_and_none_keeps_the_answer_back() {
+    // What they say, and how many of them come before the answer.
+    for (said, before) in [("", 64), ("", 30), ("GET /callback", 64)] {
+        let server = server().await;
+        let (grant, took) = with_browser(log_in(&server), move |url| async move {
+            let (address, target) = sent_back(url).await;
+            let mut idle = Vec::new();
+            let open = |count| async move {
+                let mut idle = Vec::new();
+                for _ in 0..count {
+                    let stream = TcpStream::connect(address).await;
+                    let mut stream = stream.expect("a connection");
+                    stream.write_all(said.as_bytes()).await.expect("sent");
+                    idle.push(stream);
+                }
+                idle
+            };
+            idle.extend(open(before).await);
+            if before == 64 {
+                // The oldest ones are given up, in order, and the others kept.
+                for stream in &mut idle[..48] {
+                    let end = stream.read(&mut [0]).await;
+                    assert!(end.is_err() || matches!(end, Ok(0)));
+                }
+                let kept = idle[48..].iter().filter(|kept| {
+                    let read = kept.try_read(&mut [0]);
+                    read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+                });
+                assert_eq!(kept.count(), 16);
+            }
+            let asked = Instant::now();
+            let callback = tokio::spawn(async move { get(address, &target).await });
+            idle.extend(open(64 - before).await);
+            let page = callback.await.expect("no panic");
+            assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
+            drop(idle);
+            asked.elapsed()
+        })
+        .await;
+        grant.expect("a grant");
+        assert!(took < Duration::from_secs(2), "{took:?}");
+    }
 }
 
 /// The error of a log-in that the browser answers with `query`, to which the state is added.

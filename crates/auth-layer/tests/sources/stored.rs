@@ -220,3 +220,34 @@ async fn a_grant_that_the_source_adopts_is_handed_out_and_kept_by_the_store() {
     assert_eq!(send(&second).await.expect("an answer"), "Bearer n1");
     assert_eq!(server.asked().len(), 1);
 }
+
+/// The tokens that a server is given back, in order.
+fn given(server: &TokenServer) -> Vec<String> {
+    let asked = server.asked().into_iter();
+    asked
+        .filter_map(|asked| asked.form.get("token").cloned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_log_in_that_is_adopted_right_after_a_log_out_that_nobody_waits_for_stays() {
+    for stored in [false, true] {
+        let server = TokenServer::start(|_, _| json(200, "")).await;
+        let oauth = server.client().revocation_url(&server.url("/revoke"));
+        let source = oauth.expect("a loopback URL").refresh_token();
+        let slot = match stored {
+            true => Slot::token("person", Stored::new(source.clone(), MemoryStore::new())),
+            false => Slot::token("person", source.clone()),
+        };
+        let (auth, _, client) = client(slot.origin(origin()));
+        let slot = auth.token("person").expect("a slot");
+        source.adopt(Grant::new("n1").expires_in(3600).refresh_token("s1"));
+        assert_eq!(send(&client).await.expect("an answer"), "Bearer n1");
+        let telling = slot.log_out();
+        source.adopt(Grant::new("n2").expires_in(3600).refresh_token("s2"));
+        telling.await.expect("given back");
+        slot.changed();
+        assert_eq!(send(&client).await.expect("an answer"), "Bearer n2");
+        assert_eq!(given(&server), ["s1", "n1"], "stored: {stored}");
+    }
+}

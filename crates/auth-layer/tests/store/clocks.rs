@@ -1,14 +1,14 @@
 //! Wall clocks that jump, between processes and in one.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use auth_layer::store::{NeedsHuman, Stored};
-use auth_layer::{Grant, SourceError};
-use tokio::time::sleep;
+use auth_layer::store::{MemoryStore, NeedsHuman, Stored};
+use auth_layer::{Fetch, Grant, SourceError};
+use tokio::time::{Instant, sleep};
 
 use crate::commons::{Issuer, Process, Shelf, scripted};
-use crate::support::{SECOND, at_once, send, wall};
+use crate::support::{Answer, SECOND, at_once, send, wall};
 
 /// A process whose store goes by a clock of its own that is ahead by so many seconds.
 fn ahead(issuer: &Issuer, shelf: &Shelf, seconds: i64) -> Process {
@@ -98,5 +98,73 @@ async fn no_jump_of_the_clock_opens_a_leeway_again() {
             .expect("no panic")
             .expect_err("20 s are more than 10");
         call_context::find::<NeedsHuman>(&*error).expect("in the chain");
+    }
+}
+
+/// A process on a machine that was started as `boot`, whose own clock goes right since `began` and whose wall clock is ahead by so many
+/// seconds.
+fn on_machine(
+    store: &MemoryStore,
+    (boot, began, seconds): (&str, Instant, i64),
+    script: impl Fn(Fetch) -> Answer + Send + Sync + 'static,
+) -> Process {
+    let set =
+        SystemTime::UNIX_EPOCH + SECOND * u32::try_from(1_700_000_000 + seconds).expect("a time");
+    let stored = Stored::new(scripted(move |_, fetch| script(fetch)), store.clone())
+        .wall_clock(move || set + began.elapsed())
+        .boot_clock(boot, move || SECOND * 500 + began.elapsed())
+        .reuse_leeway(SECOND * 60);
+    Process::slot(stored, |slot| slot.backoff(SECOND, SECOND))
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_wall_clock_that_was_set_between_two_processes_stretches_a_leeway() {
+    for (passed, set, boot, resends) in [
+        (5, 0, "a", true),
+        (5, -4, "a", true),
+        (5, 3600, "a", false),
+        (5, -3600, "a", false),
+        (3600, 0, "a", false),
+        (3600, 3600, "a", false),
+        // By the wall clock, no time has passed, or ten seconds, or twenty.
+        (3600, -3600, "a", false),
+        (3600, -3590, "a", false),
+        (61, -41, "a", false),
+        // The machine was started anew, and nobody knows how long that took.
+        (5, 0, "b", false),
+        (3600, -3600, "b", false),
+    ] {
+        let (issuer, store) = (Issuer::with_grace(), MemoryStore::new());
+        let (take, began) = (issuer.clone(), Instant::now());
+        // It dies with the answer: whatever comes afterwards is as if nobody had heard it.
+        let killed = on_machine(&store, ("a", began, 0), move |fetch| {
+            let _ = take.take(&fetch);
+            at_once(Err(SourceError::temporary("killed")))
+        });
+        killed.log_in().await;
+        killed.send().await;
+        killed.token().invalidate();
+        let call = tokio::time::timeout(SECOND / 2, send(&killed.client));
+        call.await.expect_err("it waits for the next try");
+        drop(killed);
+        tokio::time::sleep_until(began + SECOND * passed).await;
+
+        let take = issuer.clone();
+        let next = on_machine(&store, (boot, began, set), move |fetch| {
+            at_once(take.take(&fetch))
+        });
+        // First of all, the stored token is used where it seems to live.
+        let _ = send(&next.client).await;
+        next.token().invalidate();
+        let outcome = send(&next.client).await;
+        let context = format!("{passed} s, set by {set} s, start `{boot}`");
+        if resends {
+            assert_eq!(outcome.expect(&context), "Bearer t2");
+            assert_eq!(issuer.seen(), ["r1", "r1"], "{context}");
+        } else {
+            let error = outcome.expect_err(&context);
+            call_context::find::<NeedsHuman>(&*error).expect("in the chain");
+            assert_eq!(issuer.seen(), ["r1"], "{context}");
+        }
     }
 }

@@ -1,10 +1,13 @@
 //! A server that rotates refresh tokens and takes reuse for theft, and a store that fails on demand.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use auth_layer::store::{GrantStore, StoreError, StoreFuture, StoreLock, Stored, StoredGrant};
-use auth_layer::{Auth, Fetch, Grant, Secret, Slot, SourceError, TokenSlot, source_fn};
+use auth_layer::{
+    Auth, EventKind, Events, Fetch, Grant, Secret, Slot, SourceError, TokenSlot, source_fn,
+};
+use futures_util::FutureExt;
 
 use crate::support::{Answer, Client, SECOND, Server, origin};
 
@@ -81,6 +84,7 @@ pub(crate) struct Shelf {
     turn: Arc<tokio::sync::Mutex<()>>,
     saving: Arc<Mutex<Vec<Saving>>>,
     attempts: Arc<AtomicU64>,
+    keeps: Arc<AtomicBool>,
 }
 
 impl Shelf {
@@ -96,6 +100,11 @@ impl Shelf {
     /// The next saves go like this, one after the other, and the last one's way from then on.
     pub(crate) fn script(&self, saving: impl Into<Vec<Saving>>) {
         *lock(&self.saving) = saving.into();
+    }
+
+    /// From now on, nothing can be removed.
+    pub(crate) fn keep_all(&self) {
+        self.keeps.store(true, Ordering::SeqCst);
     }
 
     /// How often it was asked to save.
@@ -162,6 +171,9 @@ impl StoreLock for ShelfLock {
 
     fn remove(&mut self) -> StoreFuture<'_, ()> {
         Box::pin(async {
+            if self.0.keeps.load(Ordering::SeqCst) {
+                return Err(StoreError::temporary("read-only"));
+            }
             *lock(&self.0.text) = None;
             Ok(())
         })
@@ -214,6 +226,16 @@ impl Process {
         }
     }
 
+    /// The events so far, without those of `Renewed`.
+    pub(crate) fn heard(events: &mut Events) -> Vec<EventKind> {
+        let heard = std::iter::from_fn(|| events.next().now_or_never().flatten());
+        let kinds = heard.map(|event| {
+            assert_eq!(event.slot.as_str(), "wallet");
+            event.kind
+        });
+        kinds.filter(|kind| *kind != EventKind::Renewed).collect()
+    }
+
     pub(crate) fn token(&self) -> &TokenSlot {
         self.auth.token("wallet").expect("a token slot")
     }
@@ -240,8 +262,7 @@ impl Process {
 
     /// Logs in with `t7` and `r7`.
     pub(crate) async fn log_in_anew(&self) {
-        let grant = Grant::new("t7").refresh_token("r7").expires_in(100);
-        self.grant.put(grant).await.expect("stored");
+        self.grant.put(seventh()).await.expect("stored");
     }
 
     /// Throws the token away, and gets the next one.
@@ -261,4 +282,8 @@ where
 
 pub(crate) fn first() -> Grant {
     Grant::new("t1").refresh_token("r1").lifetime(SECOND * 100)
+}
+
+pub(crate) fn seventh() -> Grant {
+    Grant::new("t7").refresh_token("r7").lifetime(SECOND * 100)
 }

@@ -3,12 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use auth_layer::store::{GrantStore, Stored};
-use auth_layer::{
-    Fetch, Grant, GrantFuture, LogOut, LogOutFuture, Reason, Secret, Source, SourceError,
-};
+use auth_layer::{Fetch, GrantFuture, LogOut, LogOutFuture, Reason, Secret, Source};
+use futures_util::FutureExt;
 use tokio::time::sleep;
 
-use crate::commons::{Issuer, Process, Shelf};
+use crate::commons::{Issuer, Process, Shelf, seventh};
 use crate::support::{SECOND, reason};
 
 type Given = Arc<Mutex<Vec<String>>>;
@@ -29,12 +28,16 @@ impl Source for Slow {
         })
     }
 
-    fn log_out(&self, log_out: LogOut) -> LogOutFuture<'_> {
-        let tokens = [log_out.refresh_token(), log_out.token()];
-        let mut given = self.given.lock().expect("not poisoned");
-        let texts = tokens.into_iter().flatten().map(Secret::expose);
-        given.extend(texts.map(str::to_owned));
-        Box::pin(std::future::ready(Ok::<_, SourceError>(())))
+    fn log_out(&self, log_out: LogOut) -> LogOutFuture {
+        let given = Arc::clone(&self.given);
+        Box::pin(async move {
+            let tokens = log_out.tokens().await;
+            let tokens = [tokens.refresh_token, tokens.token];
+            let texts = tokens.iter().flatten().map(Secret::expose);
+            let texts = texts.map(str::to_owned);
+            given.lock().expect("not poisoned").extend(texts);
+            Ok(())
+        })
     }
 }
 
@@ -101,12 +104,87 @@ async fn a_logout_that_is_still_waiting_does_not_take_the_next_login_with_it() {
     sleep(SECOND).await;
     let telling = process.token().log_out();
     telling.await.expect_err("the renewal holds the store");
-    let grant = Grant::new("t7").refresh_token("r7").expires_in(100);
-    process.grant.put(grant).await.expect("stored");
+    process.grant.put(seventh()).await.expect("stored");
     process.token().changed();
     assert_eq!(process.send().await, 7);
     let _ = call.await;
     assert_eq!(given(&back), ["r2", "t2"]);
     assert!(shelf.has("r7"));
     drop(shelf.lock().await.expect("free"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_right_after_a_logout_that_nobody_waits_for_stays() {
+    // The second time a renewal holds the store, so that both have to wait in line.
+    for seconds in [0, 3] {
+        let shelf = Shelf::default();
+        let (process, back) = process(&shelf, seconds);
+        process.log_in().await;
+        assert_eq!(process.send().await, 1);
+        process.token().invalidate();
+        let client = process.client.clone();
+        let call = tokio::spawn(async move { crate::support::send(&client).await });
+        if seconds > 0 {
+            sleep(SECOND).await;
+        }
+        drop(process.token().log_out());
+        process.grant.put(seventh()).await.expect("stored");
+        process.token().changed();
+        assert_eq!(process.send().await, 7, "{seconds} s");
+        let _ = call.await.expect("no panic");
+        sleep(SECOND * 60).await;
+        assert!(shelf.has("r7"), "{seconds} s");
+        let ended = if seconds > 0 {
+            ["r2", "t2"]
+        } else {
+            ["r1", "t1"]
+        };
+        assert_eq!(given(&back), ended, "{seconds} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_before_a_logout_goes_with_it_though_neither_was_waited_for() {
+    let shelf = Shelf::default();
+    let (process, back) = process(&shelf, 0);
+    process.log_in().await;
+    process.send().await;
+    let grant = process.grant.clone();
+    let mut putting = Box::pin(async move { grant.put(seventh()).await });
+    assert!((&mut putting).now_or_never().is_none());
+    process.token().log_out().await.expect("told");
+    putting.await.expect("stored, for a moment");
+    assert_eq!(shelf.text(), None);
+    assert_eq!(given(&back), ["r7", "t7"]);
+}
+
+#[test]
+fn a_logout_outside_of_a_runtime_leaves_the_store_to_others() {
+    let shelf = Shelf::default();
+    let (process, _) = process(&shelf, 0);
+    drop(process.token().log_out());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
+    runtime.expect("a runtime").block_on(async {
+        process.grant.put(seventh()).await.expect("not locked out");
+        process.token().changed();
+        assert_eq!(process.send().await, 7);
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_logout_that_cannot_empty_the_store_says_so_and_gives_back_what_is_in_it() {
+    let shelf = Shelf::default();
+    let (process, back) = process(&shelf, 0);
+    process.log_in().await;
+    process.send().await;
+    shelf.keep_all();
+    let error = process.token().log_out().await.expect_err("not emptied");
+    let text = crate::support::chain(&error);
+    assert!(text.contains("read-only"), "{text}");
+    assert_eq!(given(&back), ["r1", "t1"]);
+    assert_eq!(reason(&process.client).await, Reason::LoggedOut);
+    process.grant.clear().await.expect_err("nor by hand");
+    assert!(shelf.has("r1"));
 }

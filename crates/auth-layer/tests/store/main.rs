@@ -6,6 +6,7 @@ mod commons;
 #[cfg(all(unix, feature = "file-store"))]
 mod file;
 mod life;
+mod log;
 mod login;
 mod logout;
 mod lost;

@@ -1,5 +1,6 @@
 //! What a token endpoint has answered, read with suspicion.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -7,7 +8,7 @@ use oauth2::basic::BasicErrorResponse;
 use oauth2::{AccessToken, RefreshToken, RequestTokenError, Scope, TokenResponse, TokenType};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::error::{OAuthError, Why};
@@ -52,18 +53,36 @@ impl<'de> Deserialize<'de> for Type {
     }
 }
 
-/// A number of seconds, or a string of digits; anything else is as if it were missing.
+/// A number of seconds, or a string of digits; what is too large for a clock is the largest there is. Anything else is as if it were
+/// missing, with a warning, which does not quote it.
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    Ok(match Value::deserialize(deserializer)? {
-        Value::Number(number) => number.as_u64().or_else(|| {
-            let seconds = number.as_f64().filter(|seconds| *seconds >= 0.0)?;
-            Duration::try_from_secs_f64(seconds)
-                .map_or(Some(u64::MAX), |seconds| Some(seconds.as_secs()))
-        }),
-        Value::String(text) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => {
+    // As it stands there: `serde_json` refuses a number that no float can hold, and with it all of the answer.
+    let stated = Option::<Box<RawValue>>::deserialize(deserializer)?;
+    let Some(stated) = stated.as_deref().map(RawValue::get) else {
+        return Ok(None);
+    };
+    let read = match serde_json::from_str::<Cow<'_, str>>(stated) {
+        Ok(text) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => {
             Some(text.parse().unwrap_or(u64::MAX))
         }
-        _ => None,
+        Ok(_) => None,
+        Err(_) => whole_seconds(stated),
+    };
+    if read.is_none() {
+        tracing::warn!(
+            "a token endpoint stated an `expires_in` that is no number of seconds; the token counts as one of unknown lifetime"
+        );
+    }
+    Ok(read)
+}
+
+fn whole_seconds(number: &str) -> Option<u64> {
+    let exact = number.parse().ok();
+    exact.or_else(|| {
+        let seconds: f64 = number.parse().ok()?;
+        let seconds = Some(seconds).filter(|seconds| *seconds >= 0.0)?;
+        let seconds = Duration::try_from_secs_f64(seconds);
+        Some(seconds.map_or(u64::MAX, |seconds| seconds.as_secs()))
     })
 }
 
@@ -183,7 +202,17 @@ mod tests {
             (r#","expires_in":315360000"#, Some(315_360_000)),
             (r#","expires_in":18446744073709551615"#, Some(u64::MAX)),
             (r#","expires_in":99999999999999999999"#, Some(u64::MAX)),
+            (r#","expires_in":1e30"#, Some(u64::MAX)),
             (r#","expires_in":1e300"#, Some(u64::MAX)),
+            (r#","expires_in":1e400"#, Some(u64::MAX)),
+            (r#","expires_in":1e-400"#, Some(0)),
+            (r#","expires_in":36e2"#, Some(3600)),
+            (r#","expires_in":-0"#, Some(0)),
+            (r#","expires_in":-1e400"#, None),
+            (r#","expires_in":"1e400""#, None),
+            (r#","expires_in":"NaN""#, None),
+            (r#","expires_in":"Infinity""#, None),
+            (r#","expires_in":"\u0033600""#, Some(3600)),
             (r#","expires_in":"99999999999999999999""#, Some(u64::MAX)),
             (r#","expires_in":-1"#, None),
             (r#","expires_in":null"#, None),

@@ -58,8 +58,12 @@ impl Source for ClientCredentials {
         Box::pin(self.grant())
     }
 
-    fn log_out(&self, log_out: LogOut) -> LogOutFuture<'_> {
-        Box::pin(async move { self.client.revoke(None, log_out.token()).await })
+    fn log_out(&self, log_out: LogOut) -> LogOutFuture {
+        let client = self.client.clone();
+        Box::pin(async move {
+            let tokens = log_out.tokens().await;
+            client.revoke(None, tokens.token.as_ref()).await
+        })
     }
 
     fn through(&self) -> Option<SlotName> {

@@ -3,6 +3,7 @@
 mod callback;
 mod error;
 mod listener;
+mod talks;
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};

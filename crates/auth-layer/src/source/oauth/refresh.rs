@@ -80,7 +80,7 @@ impl RefreshToken {
     /// Forgets what this source knows beside the slot: for a log-out. What the slot and a store keep is theirs to forget; to give the
     /// tokens back, see [`OAuthClient::revoke`].
     pub fn forget(&self) {
-        let _ = self.known.lock().forget(None);
+        let _ = self.known.lock().leave();
     }
 
     /// Asks for `scope`, which must lie within what was granted. May be called several times. Without it, all that was granted.
@@ -120,7 +120,7 @@ impl RefreshToken {
         let answer = read(request.request_async(self.client.transport()).await);
         let newest = answer.refresh_token.clone();
         if let Some(newest) = &newest {
-            self.known.lock().replaced(era, slots, newest);
+            self.known.lock().replaced(era, slots, &spent, newest);
         }
         let mut grant = answer.grant?;
         // The slot judges the token itself, once the refresh token is safe. Where the server omits a new one, the slot may not
@@ -136,16 +136,19 @@ impl Source for RefreshToken {
     }
 
     /// Gives back what the slot had, and what this source alone knows: a newer refresh token, or a log-in that was not taken yet.
-    fn log_out(&self, log_out: LogOut) -> LogOutFuture<'_> {
-        let (newest, login) = match log_out.is_late() {
-            true => (log_out.refresh_token.clone(), None),
-            false => self.known.lock().forget(log_out.refresh_token()),
-        };
+    fn log_out(&self, log_out: LogOut) -> LogOutFuture {
+        let client = self.client.clone();
+        let left = (!log_out.is_late()).then(|| self.known.lock().leave());
         Box::pin(async move {
-            let given = self.client.revoke(newest.as_ref(), log_out.token()).await;
+            let tokens = log_out.tokens().await;
+            let (newest, login) = match left {
+                Some(left) => left.end(tokens.refresh_token.as_ref()),
+                None => (tokens.refresh_token, None),
+            };
+            let given = client.revoke(newest.as_ref(), tokens.token.as_ref()).await;
             let Some(login) = login else { return given };
             let (refresh_token, token) = (login.refresh_token.as_ref(), &login.token);
-            given.and(self.client.revoke(refresh_token, Some(token)).await)
+            given.and(client.revoke(refresh_token, Some(token)).await)
         })
     }
 
@@ -170,6 +173,7 @@ mod tests {
     use http_body_util::Full;
 
     use super::*;
+    use crate::events::Teller;
 
     /// The refresh token of the grant that a slot gets, which has `slots` itself.
     async fn granted(body: &'static str, slots: Option<&str>) -> Option<String> {
@@ -181,6 +185,7 @@ mod tests {
         let fetch = Fetch {
             slot: "person".into(),
             refresh_token: slots.map(Secret::from),
+            teller: Teller::default(),
         };
         let source = source.starting_with("r0");
         let grant = source.fetch(fetch).await.expect("a grant");

@@ -28,6 +28,7 @@ fn intent(refresh_token: &str) -> Intent {
         id: 7,
         refresh_token: Fingerprint::of(&Secret::from(refresh_token)),
         at: wall(100_000),
+        since_boot: None,
     }
 }
 
@@ -38,6 +39,8 @@ fn at(seconds: u64, handed: Option<&str>) -> Known {
             mono: Instant::now(),
             wall: wall(seconds),
         },
+        since_boot: None,
+        many_machines: false,
         handed: handed.map(|token| Fingerprint::of(&token.into())),
         leeway: Duration::ZERO,
         unsent: None,
@@ -186,4 +189,55 @@ fn a_stored_token_is_adopted_in_spite_of_an_open_intent() {
         ..record(Some(HOUR))
     };
     assert!(adopted(at(100_010, None), &record).is_some());
+}
+
+#[test]
+fn a_wall_clock_that_was_set_back_does_not_stretch_the_leeway_on_a_machine_that_goes_on() {
+    let since = |boot: &str, at| SinceBoot {
+        boot: Fingerprint::of(&boot.into()),
+        at: SECOND * at,
+    };
+    // By the wall clock, ten seconds have passed.
+    for (then, now, many_machines, sends) in [
+        (Some(since("a", 500)), Some(since("a", 510)), false, true),
+        (Some(since("a", 500)), Some(since("a", 559)), false, true),
+        (Some(since("a", 500)), Some(since("a", 560)), false, false),
+        (Some(since("a", 500)), Some(since("a", 4_000)), false, false),
+        (Some(since("a", 500)), Some(since("a", 4_000)), true, false),
+        // It has run backwards: nobody knows.
+        (Some(since("a", 500)), Some(since("a", 499)), false, false),
+        (Some(since("a", 500)), Some(since("a", 499)), true, false),
+        // Started anew; or of another machine.
+        (Some(since("a", 500)), Some(since("b", 510)), false, false),
+        (Some(since("a", 500)), Some(since("b", 510)), true, true),
+        // No such clock, then or now.
+        (None, Some(since("a", 510)), false, true),
+        (Some(since("a", 500)), None, false, true),
+    ] {
+        let intent = Intent {
+            since_boot: then,
+            ..intent("r1")
+        };
+        let record = Record {
+            intent: Some(intent),
+            ..record(Some(SECOND))
+        };
+        let known = Known {
+            leeway: SECOND * 60,
+            since_boot: now,
+            many_machines,
+            ..at(100_010, Some("t1"))
+        };
+        let next = known.decide(Some(&record));
+        let context = format!("{then:?} {now:?} {many_machines}");
+        assert_eq!(matches!(next, Next::Send(Some(_))), sends, "{context}");
+        assert_eq!(matches!(next, Next::NeedsHuman(_)), !sends, "{context}");
+        // No leeway needs a clock that has none.
+        let always = Known {
+            leeway: Duration::MAX,
+            ..known
+        };
+        let next = always.decide(Some(&record));
+        assert!(matches!(next, Next::Send(Some(_))), "{context}");
+    }
 }

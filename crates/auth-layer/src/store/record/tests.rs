@@ -23,6 +23,7 @@ fn the_format_is_this_one() {
             id: 7,
             refresh_token: Fingerprint::of(&"abc".into()),
             at: at(1_700_000_003_000),
+            since_boot: None,
         }),
     };
     // The fingerprint is the test vector of FIPS 180-2, appendix B.1.
@@ -30,6 +31,17 @@ fn the_format_is_this_one() {
         record.encode().expose(),
         r#"{"version":1,"access_token":"a.b.c","obtained_ms":1700000000123,"lifetime_ms":3600000,"refresh_token":"r1","intent":{"id":7,"refresh_token_sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","at_ms":1700000003000}}"#
     );
+    let since_boot = Some(SinceBoot {
+        boot: Fingerprint::of(&"abc".into()),
+        at: Duration::from_millis(5),
+    });
+    let intent = record.intent.map(|intent| Intent {
+        since_boot,
+        ..intent
+    });
+    let text = Record { intent, ..record }.encode();
+    let end = r#""at_ms":1700000003000,"boot_sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","since_boot_ms":5}}"#;
+    assert!(text.expose().ends_with(end), "{}", text.expose());
     let least = decode(r#"{"version":1,"access_token":"a","obtained_ms":0}"#).expect("a record");
     assert_eq!(least.obtained, SystemTime::UNIX_EPOCH);
     assert!(least.lifetime.is_none() && least.refresh_token.is_none() && least.intent.is_none());
@@ -43,6 +55,7 @@ proptest! {
         obtained in 0..4_000_000_000_000_u64,
         lifetime in proptest::option::of(any::<u64>()),
         intent in proptest::option::of((any::<u64>(), ".*", 0..4_000_000_000_000_u64)),
+        since_boot in proptest::option::of((".*", any::<u64>())),
     ) {
         let record = Record {
             access_token: access.into(),
@@ -53,6 +66,10 @@ proptest! {
                 id,
                 refresh_token: Fingerprint::of(&of.into()),
                 at: at(ms),
+                since_boot: since_boot.as_ref().map(|(boot, ms)| SinceBoot {
+                    boot: Fingerprint::of(&Secret::from(&**boot)),
+                    at: Duration::from_millis(*ms),
+                }),
             }),
         };
         let text = record.encode();

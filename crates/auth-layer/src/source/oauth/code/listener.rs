@@ -2,17 +2,18 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, Sleep, sleep, timeout, timeout_at};
 
 use super::callback::{Expected, Verdict};
 use super::error::LoginError;
+use super::talks::{Heard, Talks};
 use crate::{Secret, SourceError};
 
 /// The largest head of a request that is read, in bytes.
@@ -20,9 +21,6 @@ const LARGEST: usize = 8 * 1024;
 
 /// The longest that a connection may take for its request, and for the answer.
 const TALK: Duration = Duration::from_secs(5);
-
-/// Connections at a time. Browsers open some that they do not use.
-const MOST: usize = 16;
 
 /// The pause after a connection that could not be accepted.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -69,17 +67,18 @@ impl Listener {
         until: Instant,
     ) -> Result<Secret, SourceError> {
         let expected = Arc::new(expected);
-        let mut talks = JoinSet::new();
+        let mut talks = Talks::new();
+        let mut pause = pin!(sleep(Duration::ZERO));
         let mut strange = 0;
         loop {
-            let Ok(event) = timeout_at(until, self.next(&mut talks)).await else {
+            let Ok(event) = timeout_at(until, self.next(&mut talks, pause.as_mut())).await else {
                 return Err(LoginError::Late(strange).into());
             };
             match event {
                 Event::Accepted(stream) => {
-                    talks.spawn(talk(stream, Arc::clone(&expected)));
+                    talks.add(|heard| talk(stream, Arc::clone(&expected), heard));
                 }
-                Event::NotAccepted => sleep_until((Instant::now() + PAUSE).min(until)).await,
+                Event::NotAccepted => pause.as_mut().reset(Instant::now() + PAUSE),
                 Event::Over(Outcome::Answer(answer)) => return answer,
                 Event::Over(Outcome::Strange) => strange += 1,
                 Event::Over(Outcome::Nothing) => {}
@@ -87,14 +86,14 @@ impl Listener {
         }
     }
 
-    async fn next(&self, talks: &mut JoinSet<Outcome>) -> Event {
+    async fn next(&self, talks: &mut Talks<Outcome>, mut pause: Pin<&mut Sleep>) -> Event {
         poll_fn(|cx| {
-            if let Poll::Ready(Some(over)) = talks.poll_join_next(cx) {
-                return Poll::Ready(Event::Over(over.unwrap_or(Outcome::Nothing)));
+            // First of all: what has come by now is read before anybody is given up for another one.
+            if let Poll::Ready(outcome) = talks.poll_over(cx) {
+                return Poll::Ready(Event::Over(outcome));
             }
-            if talks.len() >= MOST {
-                return Poll::Pending;
-            }
+            ready!(pause.as_mut().poll(cx));
+            ready!(talks.poll_room(cx));
             self.listener
                 .poll_accept(cx)
                 .map(|accepted| match accepted {
@@ -115,13 +114,14 @@ fn authority(address: SocketAddr) -> String {
     }
 }
 
-async fn talk<S>(mut stream: S, expected: Arc<Expected>) -> Outcome
+async fn talk<S>(mut stream: S, expected: Arc<Expected>, heard: Arc<Heard>) -> Outcome
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let Ok(Some(head)) = timeout(TALK, head(&mut stream)).await else {
+    let Ok(Some(head)) = timeout(TALK, head(&mut stream, &heard)).await else {
         return Outcome::Nothing;
     };
+    heard.all();
     let verdict = expected.judge(&head);
     let _ = timeout(TALK, reply(&mut stream, &verdict)).await;
     match verdict {
@@ -132,7 +132,7 @@ where
 }
 
 /// Reads to the empty line; `None` where it does not come, or not soon enough.
-async fn head(stream: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
+async fn head(stream: &mut (impl AsyncRead + Unpin), heard: &Heard) -> Option<Vec<u8>> {
     let mut head = Vec::with_capacity(1024);
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
         let room = LARGEST - head.len();
@@ -143,6 +143,7 @@ async fn head(stream: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
         if read.ok()? == 0 {
             return None;
         }
+        heard.so_far(head.len());
     }
     Some(head)
 }
@@ -183,7 +184,6 @@ async fn reply(stream: &mut (impl AsyncWrite + Unpin), verdict: &Verdict) -> std
 #[cfg(test)]
 mod tests {
     use tokio::io::duplex;
-    use tokio::time::sleep;
 
     use super::*;
 
@@ -199,7 +199,12 @@ mod tests {
         };
         let start = Instant::now();
         let (mut browser, here) = duplex(16 * LARGEST);
-        let talk = async { (talk(here, Arc::new(expected)).await, start.elapsed()) };
+        let talk = async {
+            (
+                talk(here, Arc::new(expected), Arc::default()).await,
+                start.elapsed(),
+            )
+        };
         let browse = async {
             for (n, chunk) in chunks.into_iter().enumerate() {
                 if n > 0 {

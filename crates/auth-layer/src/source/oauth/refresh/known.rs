@@ -39,6 +39,8 @@ impl Login {
 /// What the server gave for a token, until the slot has it.
 struct Replaced {
     slot_had: Option<Secret>,
+    /// Which may be the slot's by now, where a fetch that ended earlier was given no new one for it.
+    spent: Secret,
     newest: Secret,
 }
 
@@ -100,7 +102,10 @@ impl Known {
     /// The newest refresh token but for a log-in's.
     fn newest(&self, slots: Option<&Secret>) -> Option<Secret> {
         match &self.replaced {
-            Some(replaced) if same(slots, replaced.slot_had.as_ref()) => {
+            Some(replaced)
+                if same(slots, replaced.slot_had.as_ref())
+                    || same(slots, Some(&replaced.spent)) =>
+            {
                 Some(replaced.newest.clone())
             }
             _ => slots.or(self.first.as_ref()).cloned(),
@@ -112,8 +117,14 @@ impl Known {
         self.era
     }
 
-    /// Notes that the server has given `newest` in answer to a request of `era`, while the slot had `slots`.
-    pub(super) fn replaced(&mut self, era: u64, slots: Option<&Secret>, newest: &Secret) {
+    /// Notes that the server has given `newest` for `spent` in answer to a request of `era`, while the slot had `slots`.
+    pub(super) fn replaced(
+        &mut self,
+        era: u64,
+        slots: Option<&Secret>,
+        spent: &Secret,
+        newest: &Secret,
+    ) {
         if era != self.era {
             return;
         }
@@ -122,19 +133,25 @@ impl Known {
         self.first = None;
         self.replaced = Some(Replaced {
             slot_had: slots.cloned(),
+            spent: spent.clone(),
             newest: newest.clone(),
         });
     }
 
-    /// Forgets all of it, and what is still under way. Gives the newest refresh token, which may be the slot's own, and the grant of
-    /// a log-in that the slot has not taken.
-    pub(super) fn forget(&mut self, slots: Option<&Secret>) -> (Option<Secret>, Option<Grant>) {
-        let newest = self.newest(slots);
-        let login = self.login.take().filter(|login| !login.is_adopted(slots));
-        *self = Self {
+    /// Forgets all of it, and what is still under way. Gives what it was.
+    pub(super) fn leave(&mut self) -> Self {
+        let next = Self {
             era: self.era + 1,
             ..Self::default()
         };
+        std::mem::replace(self, next)
+    }
+
+    /// What is to be given back of what was [left](Self::leave): the newest refresh token, which may be the slot's own, `slots`, and the
+    /// grant of a log-in that the slot has not taken.
+    pub(super) fn end(self, slots: Option<&Secret>) -> (Option<Secret>, Option<Grant>) {
+        let newest = self.newest(slots);
+        let login = self.login.filter(|login| !login.is_adopted(slots));
         (newest, login.map(|login| login.grant))
     }
 }
@@ -170,7 +187,8 @@ mod tests {
     }
 
     fn replaced(known: &mut Known, slots: Option<&Secret>, newest: &Secret) {
-        known.replaced(known.era(), slots, newest);
+        let spent = slots.cloned().unwrap_or_else(|| "r0".into());
+        known.replaced(known.era(), slots, &spent, newest);
     }
 
     fn login(token: &str) -> Grant {
@@ -201,6 +219,18 @@ mod tests {
         // The slot has caught up, or knows better.
         assert_eq!(next(&mut known, Some("r3"), now), "ask r3");
         assert_eq!(next(&mut known, Some("r9"), now), "ask r9");
+    }
+
+    #[test]
+    fn a_token_that_was_replaced_late_is_not_sent_again_though_the_slot_has_it_from_a_newer_fetch()
+    {
+        let now = Instant::now();
+        let mut known = Known::default();
+        known.start_with("r0".into());
+        // Two fetches have spent it; the one that ended first was given no other one, and the slot has it from there.
+        replaced(&mut known, None, &"r1".into());
+        assert_eq!(next(&mut known, Some("r0"), now), "ask r1");
+        assert_eq!(next(&mut known, Some("r1"), now), "ask r1");
     }
 
     #[test]
@@ -278,18 +308,18 @@ mod tests {
         known.start_with("r0".into());
         let before = known.era();
         known.adopt(login("n1"), now);
-        known.replaced(before, None, &"r1".into());
+        known.replaced(before, None, &"r0".into(), &"r1".into());
         assert_eq!(next(&mut known, None, now), "hand a Some(60s)");
         let before = known.era();
-        known.forget(None);
-        known.replaced(before, None, &"n2".into());
+        known.leave();
+        known.replaced(before, None, &"n1".into(), &"n2".into());
         assert_eq!(next(&mut known, None, now), "nothing");
     }
 
     #[test]
     fn forgetting_hands_over_the_newest_token_and_a_log_in_that_was_not_taken() {
         let forget = |known: &mut Known, slots: Option<&str>| {
-            let (newest, login) = known.forget(slots.map(Secret::from).as_ref());
+            let (newest, login) = known.leave().end(slots.map(Secret::from).as_ref());
             let newest = newest.map(|token| token.expose().to_owned());
             let login = login.and_then(|grant| grant.refresh_token);
             (newest, login.map(|token| token.expose().to_owned()))

@@ -1,0 +1,62 @@
+//! Forgetting a grant: a place in line is taken at once, and the grant forgotten when it is one's turn.
+
+use std::sync::Arc;
+
+use super::shared::{Shared, Turn};
+use super::{StoreError, StoreState};
+use crate::Secret;
+
+/// What was kept until it was cleared, so that it can be revoked at the server (RFC 7009).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Cleared {
+    /// The access token; empty where a refresh token alone was [put](crate::Grant::refresh_only) and not spent yet.
+    pub access_token: Secret,
+    /// The refresh token, if there was one.
+    pub refresh_token: Option<Secret>,
+}
+
+/// A grant that is about to be forgotten. Whatever is done with the store after this was made comes after it.
+pub(super) struct Clearing {
+    shared: Arc<Shared>,
+    turn: Turn,
+}
+
+impl Clearing {
+    /// Begins, without waiting and without a runtime. What a renewal that runs still brings is not handed out.
+    pub(super) fn begin(shared: &Arc<Shared>) -> Self {
+        // In this order: a fetch that knows of the clearing has its turn after it, and finds nothing.
+        let turn = shared.line_up();
+        shared.note_clear();
+        Self {
+            shared: Arc::clone(shared),
+            turn,
+        }
+    }
+
+    /// Forgets the grant, here and in the store. Says what it was, also where the store could not be emptied.
+    pub(super) async fn finish(self) -> (Option<Cleared>, Result<(), StoreError>) {
+        let Self { shared, turn } = self;
+        let mut session = match shared.open(turn).await {
+            Ok(session) => session,
+            Err(error) => return (None, Err(error)),
+        };
+        let record = match session.look_even_if_malformed().await {
+            Ok(before) => before.record,
+            Err(error) => return (None, Err(error)),
+        };
+        let cleared = record.map(|record| Cleared {
+            access_token: record.access_token,
+            refresh_token: record.refresh_token,
+        });
+        if let Some(held) = session.work.held.as_mut() {
+            if let Err(error) = held.lock.remove().await {
+                return (cleared, Err(error));
+            }
+            held.record = None;
+            held.unsaved = false;
+        }
+        shared.enter(StoreState::Unknown);
+        (cleared, Ok(()))
+    }
+}
