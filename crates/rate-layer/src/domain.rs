@@ -1,13 +1,16 @@
 //! A book with its lock and its clock: what windows share that are taken together.
 
+use std::slice;
 use std::sync::Arc;
 
-use crate::book::Book;
+use crate::book::limiters::Id;
 use crate::book::outcome::Denied;
 use crate::book::waiter::{Claim, Wakes};
+use crate::book::{Book, Holding};
 use crate::clock::Clock;
 use crate::lane::Lane;
 use crate::moment::Moment;
+use crate::shape::rolling::Ending;
 use crate::shared::Shared;
 
 /// A book with its lock and its clock.
@@ -43,9 +46,35 @@ impl Domain {
             .with(|book, _| book.admit_unseen(claims, lane).then(|| book.admissions()))
     }
 
+    /// The same for one claim.
+    #[inline]
+    pub(crate) fn admit_one_unseen(&self, mut claim: Claim, lane: Lane) -> Option<Granted> {
+        self.book.with(|book, _| {
+            let is_taken = book.admit_one_unseen(&mut claim, lane);
+            is_taken.then(|| Granted::of(&claim, book))
+        })
+    }
+
+    /// Ends a place that was answered, and of which it makes no difference when it departed.
+    ///
+    /// In parts, for the reason that [`admit_one`](Self::admit_one) has.
+    #[inline(never)]
+    pub(crate) fn answer_one(&self, id: Id, cost: u32, lane: Lane) {
+        let claim = Claim::new(id, cost);
+        let holding = Holding {
+            claims: slice::from_ref(&claim),
+            lane,
+            departed: None,
+        };
+        let now = self.clock.now();
+        self.book
+            .with(|book, wakes| book.end(now, holding, Ending::Answered, wakes));
+    }
+
     /// Takes what `claim` wants if it is free, and hands it back as it is held; or says when it could be had, as of when.
     ///
     /// By value, so that it need not be in memory before it is where it stays: to move it costs more than to take it.
+    #[inline(never)]
     pub(crate) fn admit_one(
         &self,
         mut claim: Claim,
