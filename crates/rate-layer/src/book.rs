@@ -10,6 +10,7 @@
 //! | `line`, `waiter`, `waiters` | who waits, in which order, who has been offered a place |
 //! | `serve` | who is offered what has become free |
 //! | `lookouts` | who looks after a line, and when |
+//! | `lend` | what threads have in hand, so that they need not ask |
 //! | `answer` | what the server says of its limits |
 //! | `control` | what the program changes while requests wait |
 //! | `keys` | which window belongs to a key, and which may be forgotten |
@@ -19,6 +20,7 @@ mod answer;
 mod control;
 mod end;
 pub(crate) mod keys;
+mod lend;
 pub(crate) mod limiter;
 pub(crate) mod limiters;
 mod line;
@@ -61,6 +63,8 @@ pub(crate) struct Book {
     aligned: u32,
     /// When the program that keeps the book began.
     began: Moment,
+    /// Which purses are open, a bit each.
+    pub(crate) lent: u8,
 }
 
 /// Windows of one kind.
@@ -90,6 +94,7 @@ impl Book {
             server: ServerClock::new(DRIFT),
             aligned: 0,
             began: now,
+            lent: 0,
         }
     }
 

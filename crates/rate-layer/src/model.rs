@@ -6,6 +6,7 @@
 
 mod claims;
 mod control;
+mod hands;
 mod keys;
 mod several;
 

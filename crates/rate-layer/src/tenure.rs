@@ -116,10 +116,16 @@ impl Tenure {
         }
     }
 
-    /// Takes what `claim` wants, where no clock is needed for it. Nothing may be held yet.
+    /// Takes what `claim` wants, where no clock is needed for it. Nothing may be held yet. Where [`answered_with`](Self::answered_with)
+    /// is to be told what an answer states, the admission is numbered.
     #[inline]
-    pub(crate) fn begin_unseen(&mut self, domain: &Domain, claim: Claim) -> bool {
-        let Some(granted) = domain.admit_one_unseen(claim, self.lane) else {
+    pub(crate) fn begin_unseen(
+        &mut self,
+        domain: &Domain,
+        claim: Claim,
+        is_numbered: bool,
+    ) -> bool {
+        let Some(granted) = domain.admit_one_unseen(claim, self.lane, is_numbered) else {
             return false;
         };
         self.claims = Taken::One(granted.held(claim));

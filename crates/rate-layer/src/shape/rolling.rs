@@ -161,6 +161,28 @@ impl Rolling {
         self.rest.closing.close(free_at, cost, terms.tick, limit);
     }
 
+    /// Puts back places that [`take_plainly`](Self::take_plainly) took, as if nobody had.
+    pub(crate) fn put_back_plainly(&mut self, places: u32) {
+        debug_assert!(self.is_plain());
+        self.rest.in_flight -= places;
+    }
+
+    /// The same as [`answered_plainly`](Self::answered_plainly) of one place, where the window may have seen later times since: it
+    /// frees when it would have freed if the window had been told at once.
+    pub(crate) fn answered_earlier(&mut self, terms: &Terms, at: Moment) {
+        if at >= self.seen {
+            return self.answered_plainly(terms, at, 1);
+        }
+        self.rest.in_flight -= 1;
+        let free_at = terms.answered_plainly(at);
+        if free_at <= self.seen {
+            self.freed = self.freed.wrapping_add(1);
+        } else {
+            let limit = self.limit;
+            self.rest.closing.close(free_at, 1, terms.tick, limit);
+        }
+    }
+
     /// Takes `cost` places, whether they are free or not.
     #[inline]
     pub(crate) fn take(&mut self, lane: Lane, cost: u32) {
