@@ -59,9 +59,11 @@ impl Domain {
                 is_taken.then(|| Granted::of(&claim, book))
             });
         }
-        let admitted = self
-            .book
-            .admit_one(purse::own(), claim, lane, |_, _, _| Err(()));
+        if self.take_in_hand(claim, lane) {
+            return Some(Granted::IN_HAND);
+        }
+        let own = purse::own();
+        let admitted = self.book.admit_one(own, claim, lane, |_, _, _| Err(()));
         admitted.ok()
     }
 
@@ -74,15 +76,32 @@ impl Domain {
         self.book.answer_one(purse::own(), now, id, cost, lane);
     }
 
+    /// Takes what `claim` wants out of what the thread has in hand.
+    #[inline]
+    pub(crate) fn take_in_hand(&self, claim: Claim, lane: Lane) -> bool {
+        self.book.take_in_hand(purse::own(), claim, lane)
+    }
+
     /// Takes what `claim` wants if it is free, and hands it back as it is held; or says when it could be had, as of when.
     ///
     /// By value, so that it need not be in memory before it is where it stays: to move it costs more than to take it.
     #[inline(never)]
     pub(crate) fn admit_one(&self, claim: Claim, lane: Lane) -> Result<Granted, (Denied, Moment)> {
+        if let Some(turn) = self.book.full_until(claim.id, claim.cost, lane) {
+            let now = self.clock.now();
+            if now < turn {
+                self.book.note_refusal();
+                return Err((Denied::TooLate(turn), now));
+            }
+        }
         // Most find room, and then nobody needs to know what time it is.
         let own = purse::own();
         self.book.admit_one(own, claim, lane, |book, claim, wakes| {
-            self.admit_seeing(book, claim, lane, wakes)
+            let admitted = self.admit_seeing(book, claim, lane, wakes);
+            if admitted.is_err() {
+                self.book.publish(book);
+            }
+            admitted
         })
     }
 

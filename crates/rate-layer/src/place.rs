@@ -4,6 +4,7 @@ use std::slice;
 use std::sync::Arc;
 
 use crate::book::Answer;
+use crate::book::outcome::Granted;
 use crate::book::waiter::Claim;
 use crate::charge::Charge;
 use crate::domain::Domain;
@@ -32,7 +33,12 @@ impl Place {
     /// Takes what `claim` wants if it is free, or says in what time it could be had.
     #[inline(always)]
     pub(crate) fn admit(domain: &Arc<Domain>, claim: Claim, lane: Lane) -> Result<Self, RateError> {
-        match domain.admit_one(claim, lane) {
+        let admitted = if domain.take_in_hand(claim, lane) {
+            Ok(Granted::IN_HAND)
+        } else {
+            domain.admit_one(claim, lane)
+        };
+        match admitted {
             Ok(granted) => {
                 let tenure = Tenure::of_one(granted.held(claim), lane, granted.admission);
                 Ok(Self::new(Arc::clone(domain), tenure))

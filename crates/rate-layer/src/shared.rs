@@ -12,7 +12,7 @@ use crate::lane::Lane;
 use crate::moment::Moment;
 use crate::purse::{PURSES, Purse};
 use crate::shape::rolling::Ending;
-use crate::sync::{AtomicBool, Mutex, Ordering, lock};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, lock};
 
 /// A book that many threads use.
 ///
@@ -23,9 +23,16 @@ use crate::sync::{AtomicBool, Mutex, Ordering, lock};
 /// answered. Its lock is then its own, as a rule, and the book is asked once for many requests. Everything else but these two
 /// steps goes by [`with`](Self::with), which settles all of that first: so nobody can tell that there is such a thing. The order
 /// of locks is: the book, one purse.
+///
+/// Of such a window that is full, it stands beside the lock until when: who cannot wait is turned away without it. Whoever takes
+/// the lock wipes that off first. Who has read it just before was there before.
 pub(crate) struct Shared {
     /// Whether a purse may be open. Only a hint, not to look in vain: what counts stands in the purse.
     lends: AtomicBool,
+    /// Until when all places of the first window are taken, in nanoseconds; 0 where the book is to be asked.
+    full: AtomicU64,
+    /// How many were turned away by that, of whom the book does not know.
+    refused: AtomicU64,
     purses: Box<[Apart<Mutex<Purse>>]>,
     book: Apart<Mutex<Book>>,
 }
@@ -46,6 +53,8 @@ impl Shared {
         let purse = |_| Apart(Mutex::new(Purse::default()));
         Self {
             lends: AtomicBool::new(false),
+            full: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
             purses: (0..PURSES).map(purse).collect(),
             book: Apart(Mutex::new(book)),
         }
@@ -56,7 +65,7 @@ impl Shared {
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Book, &mut Wakes) -> T) -> T {
         let mut wakes = Wakes::default();
         let result = {
-            let mut book = lock(&self.book.0);
+            let mut book = self.open();
             self.settle_all(&mut book);
             act(&mut book, &mut wakes)
         };
@@ -64,8 +73,14 @@ impl Shared {
         result
     }
 
-    /// Takes what `claim` wants where no clock is needed for it: out of the purse of this number, which is the thread's, or by the
-    /// book. Else does what `otherwise` says.
+    /// Takes one place out of the purse of this number, which is the thread's, if there is one in it that `claim` may have.
+    #[inline]
+    pub(crate) fn take_in_hand(&self, own: usize, claim: Claim, lane: Lane) -> bool {
+        self.may_be_in_hand(claim.id, claim.cost, lane) && lock(&self.purses[own].0).take()
+    }
+
+    /// Takes what `claim` wants where no clock is needed for it, by the book, which fills the purse of this number besides. Else does
+    /// what `otherwise` says.
     #[inline(always)]
     pub(crate) fn admit_one<E>(
         &self,
@@ -74,14 +89,11 @@ impl Shared {
         lane: Lane,
         otherwise: impl FnOnce(&mut Book, Claim, &mut Wakes) -> Result<Granted, E>,
     ) -> Result<Granted, E> {
-        if self.may_be_in_hand(claim.id, claim.cost, lane) && lock(&self.purses[own].0).take() {
-            return Ok(Granted::IN_HAND);
-        }
         let mut wakes = Wakes::default();
         let result = {
-            let mut book = lock(&self.book.0);
+            let mut book = self.open();
             let mut claim = claim;
-            self.settle(&mut book, own);
+            self.settle_for(&mut book, own, claim.id);
             let is_admitted = book.admit_one_unseen(&mut claim, lane)
                 || (self.settle_all(&mut book) && book.admit_one_unseen(&mut claim, lane));
             if is_admitted {
@@ -105,8 +117,8 @@ impl Shared {
         let claim = Claim::new(id, cost);
         let mut wakes = Wakes::default();
         {
-            let mut book = lock(&self.book.0);
-            let was_open = self.settle(&mut book, own);
+            let mut book = self.open();
+            let was_open = self.settle_for(&mut book, own, id);
             if book.answer_one(now, &claim, lane, &mut wakes) {
                 if was_open {
                     self.lend(&mut book, own, id);
@@ -122,6 +134,46 @@ impl Shared {
             }
         }
         wakes.fire();
+    }
+
+    /// Until when a request for one place need not ask, because it would be told that moment. Whoever goes by that must say so
+    /// ([`note_refusal`](Self::note_refusal)).
+    #[inline(always)]
+    pub(crate) fn full_until(&self, id: Id, cost: u32, lane: Lane) -> Option<Moment> {
+        let full = self.full.load(Ordering::Relaxed);
+        if full == 0 || id != Id::FIRST || cost != 1 || lane != Lane::Rest {
+            return None;
+        }
+        Some(Moment::from_nanos(full))
+    }
+
+    /// Counts one that was turned away without the book.
+    #[inline]
+    pub(crate) fn note_refusal(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Lets others know until when the first window is full, if that is all that can be said of it.
+    pub(crate) fn publish(&self, book: &mut Book) {
+        if let Some(until) = book.full_until() {
+            self.full.store(until.as_nanos(), Ordering::Relaxed);
+        }
+    }
+
+    /// Takes the lock, and wipes off what stands beside it.
+    #[inline]
+    fn open(&self) -> MutexGuard<'_, Book> {
+        let mut book = lock(&self.book.0);
+        if self.full.load(Ordering::Relaxed) != 0 {
+            self.wipe(&mut book);
+        }
+        book
+    }
+
+    #[inline(never)]
+    fn wipe(&self, book: &mut Book) {
+        self.full.store(0, Ordering::Relaxed);
+        book.count_refused(self.refused.swap(0, Ordering::Relaxed));
     }
 
     /// Whether it is worth a look into a purse.
@@ -143,6 +195,12 @@ impl Shared {
                 }
             }
         }
+    }
+
+    /// Settles one purse, where it has to do with the window. Says whether it was open.
+    #[inline]
+    fn settle_for(&self, book: &mut Book, own: usize, id: Id) -> bool {
+        id == Id::FIRST && self.settle(book, own)
     }
 
     /// Settles one purse. Says whether it was open.

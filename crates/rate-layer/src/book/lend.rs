@@ -6,6 +6,7 @@
 use crate::book::Book;
 use crate::book::limiters::Id;
 use crate::lane::Lane;
+use crate::moment::Moment;
 use crate::purse::{MOST, Purse};
 
 /// At the most this part of the places that are free goes into one purse.
@@ -28,6 +29,23 @@ impl Book {
         };
         let lot = (window.room() / PART).min(MOST as u32);
         if window.take_plainly(lot) { lot } else { 0 }
+    }
+
+    /// Until when all places of the first window are taken, where it is a plain one for which nobody waits, and where that is what one
+    /// is told who asks for a place until then, whatever is answered meanwhile.
+    pub(crate) fn full_until(&mut self) -> Option<Moment> {
+        let limiter = self.limiters.at_mut(Id::FIRST)?;
+        let terms = &self.groups[limiter.group as usize].terms;
+        let is_of_a_key = limiter.key.is_some();
+        let (terms, window) = limiter.plain_mut(terms, Lane::Rest)?;
+        window.full_until(terms).filter(|_| !is_of_a_key)
+    }
+
+    /// Counts requests for the first window that were turned away without the book.
+    pub(crate) fn count_refused(&mut self, refused: u64) {
+        if let Some(limiter) = self.limiters.at_mut(Id::FIRST) {
+            self.groups[limiter.group as usize].tally.refused += refused;
+        }
     }
 
     /// Takes back what is in a purse, and notes what was answered; closes it.

@@ -148,6 +148,16 @@ impl Rolling {
         Some(next.min(terms.answered_plainly(now)))
     }
 
+    /// Until when all places are taken, if nothing is given back, where [`next_plainly`](Self::next_plainly) says that moment at any
+    /// time until then: no answer to come frees a place before it.
+    pub(crate) fn full_until(&self, terms: &Terms) -> Option<Moment> {
+        debug_assert!(self.is_plain());
+        let next = self.rest.closing.next(terms.tick)?;
+        let taken = u64::from(self.rest.in_flight) + u64::from(self.rest.closing.total());
+        let is_first = self.rest.in_flight == 0 || next <= terms.answered_plainly(self.seen);
+        (taken == u64::from(self.limit) && is_first).then_some(next)
+    }
+
     /// Ends what [`take_plainly`](Self::take_plainly) began and was answered.
     #[inline(always)]
     pub(crate) fn answered_plainly(&mut self, terms: &Terms, now: Moment, cost: u32) {

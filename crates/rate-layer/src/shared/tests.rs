@@ -55,11 +55,23 @@ impl Side {
                 book.admit_one(now, &mut claim, lane, wakes)
             });
         }
+        if self.shared.take_in_hand(own, claim, lane) {
+            return Ok(());
+        }
+        if let Some(turn) = self.shared.full_until(self.id, 1, lane)
+            && now < turn
+        {
+            self.shared.note_refusal();
+            return Err(Denied::TooLate(turn));
+        }
         let admitted = self
             .shared
             .admit_one(own, claim, lane, |book, mut claim, wakes| {
-                book.admit_one(now, &mut claim, lane, wakes)?;
-                Ok(Granted::of(&claim, book))
+                let admitted = book.admit_one(now, &mut claim, lane, wakes);
+                if admitted.is_err() {
+                    self.shared.publish(book);
+                }
+                admitted.map(|()| Granted::of(&claim, book))
             });
         admitted.map(drop)
     }
@@ -140,11 +152,11 @@ proptest! {
                 }
                 Step::Answer { own } if held > 0 => {
                     held -= 1;
-                    sides.each_ref().map(|side| side.answer(own, now));
+                    sides.iter().for_each(|side| side.answer(own, now));
                 }
                 Step::End { ending } if held > 0 => {
                     held -= 1;
-                    sides.each_ref().map(|side| side.end(now, ending));
+                    sides.iter().for_each(|side| side.end(now, ending));
                 }
                 Step::Join { patience } => {
                     let until = now.after(Duration::from_millis(patience));
@@ -181,7 +193,7 @@ proptest! {
                 }
                 Step::Leave { which } if !waiting.is_empty() => {
                     let ticket = waiting.remove(which % waiting.len());
-                    sides.each_ref().map(|side| {
+                    sides.iter().for_each(|side| {
                         side.shared
                             .with(|book, wakes| book.leave(now, ticket, Leaving::Cancelled, wakes));
                     });
@@ -192,18 +204,19 @@ proptest! {
                     prop_assert_eq!(by_hand, exact);
                 }
                 Step::SetLimit(limit) => {
-                    sides.each_ref().map(|side| {
-                        side.shared
-                            .with(|book, wakes| book.set_limit(now, side.id, None, limit, wakes))
+                    sides.iter().for_each(|side| {
+                        side.shared.with(|book, wakes| {
+                            book.set_limit(now, side.id, None, limit, wakes);
+                        });
                     });
                 }
                 Step::Pause => {
-                    sides.each_ref().map(|side| {
+                    sides.iter().for_each(|side| {
                         side.shared.with(|book, wakes| book.pause(now, side.id, wakes));
                     });
                 }
                 Step::Resume => {
-                    sides.each_ref().map(|side| {
+                    sides.iter().for_each(|side| {
                         side.shared.with(|book, wakes| book.resume(now, side.id, wakes));
                     });
                 }
@@ -249,4 +262,20 @@ fn of_few_free_places_none_is_in_hand() {
     side.admit(0, at(0)).expect("a place");
     assert_eq!(lock(&side.shared.book.0).lent, 1);
     assert_eq!(lock(&side.shared.purses[0].0).free, 99 / 8);
+}
+
+#[test]
+fn until_a_place_frees_who_cannot_wait_is_turned_away_without_the_lock_and_counted() {
+    let side = Side::new(3, true);
+    for _ in 0..3 {
+        side.admit(0, at(0)).expect("a place");
+    }
+    side.answer(0, at(10));
+    let turn = at(1020);
+    assert_eq!(side.admit(1, at(20)), Err(Denied::TooLate(turn)));
+    assert_eq!(side.admit(1, at(1019)), Err(Denied::TooLate(turn)));
+    let without_the_book = side.shared.refused.load(Ordering::Relaxed);
+    assert_eq!(without_the_book, 1);
+    assert_eq!(side.reading(at(30)).tally.refused, 2);
+    side.admit(1, at(1020)).expect("a place");
 }
