@@ -11,6 +11,7 @@
 //! | `line`, `waiter`, `waiters` | who waits, in which order, who has been offered a place |
 //! | `serve` | who is offered what has become free |
 //! | `lookouts` | who looks after a line, and when |
+//! | `lend` | what threads have in hand, so that they need not ask |
 //! | `answer`, `unheard` | what the server says of its limits, and what of it nobody heeds |
 //! | `control` | what the program changes while requests wait |
 //! | `reading` | what there is to see |
@@ -21,6 +22,7 @@ mod answer;
 mod control;
 mod end;
 pub(crate) mod keys;
+mod lend;
 pub(crate) mod limiter;
 pub(crate) mod limiters;
 mod line;
@@ -58,6 +60,8 @@ pub(crate) struct Book {
     admissions: u64,
     /// When the program that keeps the book began.
     began: Moment,
+    /// Which purses are open, a bit each.
+    pub(crate) lent: u8,
 }
 
 /// Windows of one kind.
@@ -86,6 +90,7 @@ impl Book {
             waiters: Waiters::default(),
             admissions: 0,
             began: now,
+            lent: 0,
         }
     }
 

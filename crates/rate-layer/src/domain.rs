@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use crate::book::Book;
-use crate::book::outcome::Denied;
+use crate::book::limiters::Id;
+use crate::book::outcome::{Denied, Granted};
 use crate::book::waiter::{Claim, Wakes};
 use crate::clock::Clock;
 use crate::lane::Lane;
 use crate::moment::Moment;
+use crate::purse;
 use crate::shared::Shared;
 
 /// A book with its lock and its clock.
@@ -43,20 +45,63 @@ impl Domain {
             .with(|book, _| book.admit_unseen(claims, lane).then(|| book.admissions()))
     }
 
-    /// Takes what `claim` wants if it is free, and hands it back as it is held; or says when it could be had, as of when.
-    ///
-    /// By value, so that it need not be in memory before it is where it stays: to move it costs more than to take it.
-    pub(crate) fn admit_one(
+    /// The same for one claim; which admission it was is not told where nobody needs to know.
+    #[inline]
+    pub(crate) fn admit_one_unseen(
         &self,
         mut claim: Claim,
         lane: Lane,
-    ) -> Result<Granted, (Denied, Moment)> {
-        self.book.with(|book, wakes| {
-            // Most find room, and then nobody needs to know what time it is.
-            if book.admit_one_unseen(&mut claim, lane) {
-                return Ok(Granted::of(&claim, book));
+        is_numbered: bool,
+    ) -> Option<Granted> {
+        if is_numbered {
+            return self.book.with(|book, _| {
+                let is_taken = book.admit_one_unseen(&mut claim, lane);
+                is_taken.then(|| Granted::of(&claim, book))
+            });
+        }
+        if self.take_in_hand(claim, lane) {
+            return Some(Granted::IN_HAND);
+        }
+        let own = purse::own();
+        let admitted = self.book.admit_one(own, claim, lane, |_, _, _| Err(()));
+        admitted.ok()
+    }
+
+    /// Ends a place that was answered, and of which it makes no difference when it departed.
+    ///
+    /// In parts, for the reason that [`admit_one`](Self::admit_one) has.
+    #[inline(never)]
+    pub(crate) fn answer_one(&self, id: Id, cost: u32, lane: Lane) {
+        let now = self.clock.now();
+        self.book.answer_one(purse::own(), now, id, cost, lane);
+    }
+
+    /// Takes what `claim` wants out of what the thread has in hand.
+    #[inline]
+    pub(crate) fn take_in_hand(&self, claim: Claim, lane: Lane) -> bool {
+        self.book.take_in_hand(purse::own(), claim, lane)
+    }
+
+    /// Takes what `claim` wants if it is free, and hands it back as it is held; or says when it could be had, as of when.
+    ///
+    /// By value, so that it need not be in memory before it is where it stays: to move it costs more than to take it.
+    #[inline(never)]
+    pub(crate) fn admit_one(&self, claim: Claim, lane: Lane) -> Result<Granted, (Denied, Moment)> {
+        if let Some(turn) = self.book.full_until(claim.id, claim.cost, lane) {
+            let now = self.clock.now();
+            if now < turn {
+                self.book.note_refusal();
+                return Err((Denied::TooLate(turn), now));
             }
-            self.admit_seeing(book, claim, lane, wakes)
+        }
+        // Most find room, and then nobody needs to know what time it is.
+        let own = purse::own();
+        self.book.admit_one(own, claim, lane, |book, claim, wakes| {
+            let admitted = self.admit_seeing(book, claim, lane, wakes);
+            if admitted.is_err() {
+                self.book.publish(book);
+            }
+            admitted
         })
     }
 
@@ -73,36 +118,6 @@ impl Domain {
         match book.admit_one(now, &mut claim, lane, wakes) {
             Ok(()) => Ok(Granted::of(&claim, book)),
             Err(denied) => Err((denied, now)),
-        }
-    }
-}
-
-/// What is known of a claim once it is taken.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Granted {
-    /// Which admission it was.
-    pub(crate) admission: u64,
-    freed: u32,
-    counts_departure: bool,
-}
-
-impl Granted {
-    #[inline]
-    fn of(claim: &Claim, book: &Book) -> Self {
-        Self {
-            admission: book.admissions(),
-            freed: claim.freed,
-            counts_departure: claim.counts_departure,
-        }
-    }
-
-    /// `claim` as it is held.
-    #[inline]
-    pub(crate) fn held(self, claim: Claim) -> Claim {
-        Claim {
-            freed: self.freed,
-            counts_departure: self.counts_departure,
-            ..claim
         }
     }
 }

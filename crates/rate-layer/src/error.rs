@@ -42,14 +42,21 @@ pub enum RateErrorKind {
     AnswerTimeout,
 }
 
+/// Two words long, since a refusal at once is often all that a program asks for: what is rarer stands in a box.
 #[derive(Debug)]
 enum Cause {
+    /// For so long, as a moment counted from the refusal on; [`Moment::NEVER`] where nobody knows.
+    WouldWait {
+        wait: Moment,
+    },
+    Rare(Box<Rare>),
+}
+
+#[derive(Debug)]
+enum Rare {
     QueueFull {
         bound: usize,
         wait: Duration,
-    },
-    WouldWait {
-        wait: Option<Duration>,
     },
     TooLate {
         wait: Duration,
@@ -83,16 +90,9 @@ enum Cause {
 impl RateError {
     /// What kind it is.
     pub fn kind(&self) -> RateErrorKind {
-        match self.cause {
-            Cause::QueueFull { .. } => RateErrorKind::QueueFull,
+        match &self.cause {
             Cause::WouldWait { .. } => RateErrorKind::WouldWait,
-            Cause::TooLate { .. } | Cause::OutOfPatience { .. } => RateErrorKind::Deadline,
-            Cause::CostTooHigh { .. } => RateErrorKind::CostTooHigh,
-            Cause::NoWindow { .. } | Cause::NoKey => RateErrorKind::NoWindow,
-            Cause::TooManyKeys { .. } => RateErrorKind::TooManyKeys,
-            Cause::AttachedAbove => RateErrorKind::WrongOrder,
-            Cause::NotReady { .. } | Cause::NotReadyByDeadline => RateErrorKind::NotReady,
-            Cause::AnswerTimeout { .. } => RateErrorKind::AnswerTimeout,
+            Cause::Rare(rare) => rare.kind(),
         }
     }
 
@@ -101,21 +101,30 @@ impl RateError {
     /// `None` where waiting is not what the request lacks, or nobody can say: while the program has
     /// [paused](crate::Window::pause) a window, and while the first response is awaited that says how much of it is left.
     pub fn retry_in(&self) -> Option<Duration> {
-        match self.cause {
-            Cause::QueueFull { wait, .. } | Cause::TooLate { wait, .. } => Some(wait),
-            Cause::WouldWait { wait } | Cause::OutOfPatience { wait, .. } => wait,
-            _ => None,
+        match &self.cause {
+            Cause::WouldWait { wait } => known(*wait),
+            Cause::Rare(rare) => match **rare {
+                Rare::QueueFull { wait, .. } | Rare::TooLate { wait, .. } => Some(wait),
+                Rare::OutOfPatience { wait, .. } => wait,
+                _ => None,
+            },
         }
     }
 
     #[inline]
     pub(crate) fn would_wait(denied: Denied, now: Moment, cost: u32) -> Self {
         match denied {
-            Denied::TooLate(turn) | Denied::Full(turn) => Self::because(Cause::WouldWait {
-                wait: (turn != Moment::NEVER).then(|| turn.since(now)),
-            }),
+            Denied::TooLate(turn) | Denied::Full(turn) => {
+                let wait = match turn {
+                    Moment::NEVER => turn,
+                    turn => Moment::START.after(turn.since(now)),
+                };
+                Self {
+                    cause: Cause::WouldWait { wait },
+                }
+            }
             Denied::Never(most) => Self::cost_too_high(cost, most),
-            Denied::TooManyKeys(most) => Self::because(Cause::TooManyKeys { most }),
+            Denied::TooManyKeys(most) => Self::because(Rare::TooManyKeys { most }),
         }
     }
 
@@ -127,11 +136,11 @@ impl RateError {
         bound: usize,
     ) -> Self {
         match denied {
-            Denied::TooLate(turn) => Self::because(Cause::TooLate {
+            Denied::TooLate(turn) => Self::because(Rare::TooLate {
                 wait: turn.since(now),
                 patience,
             }),
-            Denied::Full(turn) => Self::because(Cause::QueueFull {
+            Denied::Full(turn) => Self::because(Rare::QueueFull {
                 bound,
                 wait: turn.since(now),
             }),
@@ -140,40 +149,42 @@ impl RateError {
     }
 
     pub(crate) fn out_of_patience(patience: Duration, wait: Option<Duration>) -> Self {
-        Self::because(Cause::OutOfPatience { patience, wait })
+        Self::because(Rare::OutOfPatience { patience, wait })
     }
 
     pub(crate) fn no_window(slot: Option<SlotName>) -> Self {
-        Self::because(Cause::NoWindow { slot })
+        Self::because(Rare::NoWindow { slot })
     }
 
     pub(crate) fn attached_above() -> Self {
-        Self::because(Cause::AttachedAbove)
+        Self::because(Rare::AttachedAbove)
     }
 
     pub(crate) fn not_ready_by_deadline() -> Self {
-        Self::because(Cause::NotReadyByDeadline)
+        Self::because(Rare::NotReadyByDeadline)
     }
 
     pub(crate) fn not_ready(within: Duration) -> Self {
-        Self::because(Cause::NotReady { within })
+        Self::because(Rare::NotReady { within })
     }
 
     pub(crate) fn answer_timeout(within: Duration) -> Self {
-        Self::because(Cause::AnswerTimeout { within })
+        Self::because(Rare::AnswerTimeout { within })
     }
 
     pub(crate) fn no_key() -> Self {
-        Self::because(Cause::NoKey)
+        Self::because(Rare::NoKey)
     }
 
     pub(crate) fn cost_too_high(cost: u32, limit: u32) -> Self {
-        Self::because(Cause::CostTooHigh { cost, limit })
+        Self::because(Rare::CostTooHigh { cost, limit })
     }
 
-    #[inline]
-    fn because(cause: Cause) -> Self {
-        Self { cause }
+    #[cold]
+    fn because(rare: Rare) -> Self {
+        Self {
+            cause: Cause::Rare(Box::new(rare)),
+        }
     }
 
     /// The mark that says that the request never left, where it did not.
@@ -182,48 +193,77 @@ impl RateError {
         static LOCAL: NeverLeft = NeverLeft::new(Refusal::Local);
         static TRANSIENT: NeverLeft = NeverLeft::new(Refusal::Transient);
 
-        match self.cause {
-            Cause::QueueFull { .. }
-            | Cause::WouldWait { .. }
-            | Cause::TooLate { .. }
-            | Cause::OutOfPatience { .. }
-            | Cause::TooManyKeys { .. } => Some(&LOCAL),
-            Cause::CostTooHigh { .. }
-            | Cause::NoWindow { .. }
-            | Cause::NoKey
-            | Cause::AttachedAbove => Some(&PERMANENT),
-            Cause::NotReady { .. } | Cause::NotReadyByDeadline => Some(&TRANSIENT),
-            Cause::AnswerTimeout { .. } => None,
+        match self.kind() {
+            RateErrorKind::QueueFull
+            | RateErrorKind::WouldWait
+            | RateErrorKind::Deadline
+            | RateErrorKind::TooManyKeys => Some(&LOCAL),
+            RateErrorKind::CostTooHigh | RateErrorKind::NoWindow | RateErrorKind::WrongOrder => {
+                Some(&PERMANENT)
+            }
+            RateErrorKind::NotReady => Some(&TRANSIENT),
+            RateErrorKind::AnswerTimeout => None,
+        }
+    }
+}
+
+/// The wait until a moment counted from the refusal on, if anybody knows when that is.
+fn known(wait: Moment) -> Option<Duration> {
+    (wait != Moment::NEVER).then(|| wait.since(Moment::START))
+}
+
+impl Rare {
+    fn kind(&self) -> RateErrorKind {
+        match self {
+            Self::QueueFull { .. } => RateErrorKind::QueueFull,
+            Self::TooLate { .. } | Self::OutOfPatience { .. } => RateErrorKind::Deadline,
+            Self::CostTooHigh { .. } => RateErrorKind::CostTooHigh,
+            Self::NoWindow { .. } | Self::NoKey => RateErrorKind::NoWindow,
+            Self::TooManyKeys { .. } => RateErrorKind::TooManyKeys,
+            Self::AttachedAbove => RateErrorKind::WrongOrder,
+            Self::NotReady { .. } | Self::NotReadyByDeadline => RateErrorKind::NotReady,
+            Self::AnswerTimeout { .. } => RateErrorKind::AnswerTimeout,
         }
     }
 }
 
 impl fmt::Display for RateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.cause {
-            Cause::QueueFull { bound, wait } => write!(
+        let wait = match &self.cause {
+            Cause::WouldWait { wait } => known(*wait),
+            Cause::Rare(rare) => return rare.fmt(f),
+        };
+        match wait {
+            None => f.write_str(
+                "the window is held up, and this request may not wait: try again once the program has resumed it, or the first \
+                 response has come",
+            ),
+            Some(wait) => write!(
+                f,
+                "no place is free for another {}, and this request may not wait: try again then",
+                Millis(wait)
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Rare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::QueueFull { bound, wait } => write!(
                 f,
                 "{bound} requests wait for a place already, as many as may: send less, or raise `queue` (a place could be \
                  had in {})",
                 Millis(*wait)
             ),
-            Cause::WouldWait { wait: None } => f.write_str(
-                "the window is held up, and this request may not wait: try again once the program has resumed it, or the first \
-                 response has come",
-            ),
-            Cause::WouldWait { wait: Some(wait) } => write!(
-                f,
-                "no place is free for another {}, and this request may not wait: try again then",
-                Millis(*wait)
-            ),
-            Cause::TooLate { wait, patience } => write!(
+            Self::TooLate { wait, patience } => write!(
                 f,
                 "no place is free for another {}, and the request may wait {} only: raise `max_wait` or the call's \
                  deadline",
                 Millis(*wait),
                 Millis(*patience)
             ),
-            Cause::OutOfPatience {
+            Self::OutOfPatience {
                 patience,
                 wait: None,
             } => write!(
@@ -231,49 +271,49 @@ impl fmt::Display for RateError {
                 "the window was held up for the {} that the request could wait: resume it, or let requests wait for longer",
                 Millis(*patience)
             ),
-            Cause::OutOfPatience { patience, .. } => write!(
+            Self::OutOfPatience { patience, .. } => write!(
                 f,
                 "no place was free within the {} that the request could wait: raise `max_wait` or the call's deadline",
                 Millis(*patience)
             ),
-            Cause::CostTooHigh { cost, limit } => write!(
+            Self::CostTooHigh { cost, limit } => write!(
                 f,
                 "the request costs {cost} places and its window has {limit} for it: it can never be admitted; let it cost less, raise \
                  the limit, or lower what is reserved for others"
             ),
-            Cause::NoKey => f.write_str(
+            Self::NoKey => f.write_str(
                 "the request has no key by which its window would be found: see to it that each has one, or count those \
                  without one by a layer of their own",
             ),
-            Cause::TooManyKeys { most } => write!(
+            Self::TooManyKeys { most } => write!(
                 f,
                 "there are windows for {most} keys, as many as may be, and all of them count still: raise `most`, or look \
                  whether the key is one (a key that is different for each request limits nothing)"
             ),
-            Cause::NoWindow { slot: Some(slot) } => write!(
+            Self::NoWindow { slot: Some(slot) } => write!(
                 f,
                 "no window is set for the slot `{slot}`: name it by `slot` or `unlimited`, or say by `otherwise` what \
                  holds for the rest"
             ),
-            Cause::NoWindow { slot: None } => f.write_str(
+            Self::NoWindow { slot: None } => f.write_str(
                 "the request has no slot, so it is not known which window counts it: put this layer below the gate that \
                  resolves slots, or say by `without_slot` what holds",
             ),
-            Cause::AttachedAbove => f.write_str(
+            Self::AttachedAbove => f.write_str(
                 "the credential is on the request already, and would grow stale in the queue: put `attach` below the rate \
                  layer and `gate` above it, not a layer that does both",
             ),
-            Cause::NotReadyByDeadline => f.write_str(
+            Self::NotReadyByDeadline => f.write_str(
                 "the service below the rate layer was not ready by the call's deadline: find out what keeps it busy, or \
                  give the call more time",
             ),
-            Cause::NotReady { within } => write!(
+            Self::NotReady { within } => write!(
                 f,
                 "the service below the rate layer was not ready within {}: find out what keeps it busy, or raise \
                  `ready_within`",
                 Millis(*within)
             ),
-            Cause::AnswerTimeout { within } => write!(
+            Self::AnswerTimeout { within } => write!(
                 f,
                 "no response headers came within {} of departure, and the server may have processed the request all the \
                  same: raise `answer_within` if it may take longer",

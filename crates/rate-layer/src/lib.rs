@@ -65,6 +65,7 @@ mod lane;
 mod model;
 mod moment;
 mod pace;
+mod purse;
 mod quota;
 mod server;
 mod shape;

@@ -1,11 +1,12 @@
 //! A model of the shipped lock and book, over every interleaving of a few threads.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test --release -p rate-layer --lib`, best with a target directory of its own. The modules are
-//! those of the crate; only the mutex is loom's. The time stands still but where a test says otherwise, so nobody is
+//! those of the crate; only locks and atomics are loom's. The time stands still but where a test says otherwise, so nobody is
 //! helped by an alarm: whoever waits is called by others, or waits for ever, which loom reports.
 
 mod claims;
 mod control;
+mod hands;
 mod keys;
 mod several;
 

@@ -1,9 +1,11 @@
 //! The places that one request holds.
 
+use std::slice;
 use std::sync::Arc;
 
 use crate::book::Answer;
-use crate::book::waiter::{Claim, Claims};
+use crate::book::outcome::Granted;
+use crate::book::waiter::Claim;
 use crate::charge::Charge;
 use crate::domain::Domain;
 use crate::error::RateError;
@@ -29,12 +31,16 @@ impl Place {
     }
 
     /// Takes what `claim` wants if it is free, or says in what time it could be had.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn admit(domain: &Arc<Domain>, claim: Claim, lane: Lane) -> Result<Self, RateError> {
-        match domain.admit_one(claim, lane) {
+        let admitted = if domain.take_in_hand(claim, lane) {
+            Ok(Granted::IN_HAND)
+        } else {
+            domain.admit_one(claim, lane)
+        };
+        match admitted {
             Ok(granted) => {
-                let claims = Claims::from_buf([granted.held(claim)]);
-                let tenure = Tenure::new(claims, lane, granted.admission);
+                let tenure = Tenure::of_one(granted.held(claim), lane, granted.admission);
                 Ok(Self::new(Arc::clone(domain), tenure))
             }
             Err((denied, now)) => Err(RateError::would_wait(denied, now, claim.cost)),
@@ -47,6 +53,7 @@ impl Place {
     }
 
     /// Takes places in the window of `key`, which is made if it must be.
+    #[inline(never)]
     pub(crate) fn admit_by_key(
         domain: &Arc<Domain>,
         group: u32,
@@ -56,13 +63,13 @@ impl Place {
         let (now, lane) = (domain.clock.now(), Lane::Rest);
         let admitted = domain.book.with(|book, wakes| {
             let id = book.window_of(now, group, key, &[])?;
-            let mut claims = Claims::from_buf([Claim::new(id, cost)]);
-            book.admit(now, &mut claims, lane, wakes)?;
-            Ok((claims, book.admissions()))
+            let mut claim = Claim::new(id, cost);
+            book.admit(now, slice::from_mut(&mut claim), lane, wakes)?;
+            Ok((claim, book.admissions()))
         });
         match admitted {
-            Ok((claims, admission)) => {
-                let tenure = Tenure::new(claims, lane, admission);
+            Ok((claim, admission)) => {
+                let tenure = Tenure::of_one(claim, lane, admission);
                 Ok(Self::new(Arc::clone(domain), tenure))
             }
             Err(denied) => Err(RateError::would_wait(denied, now, cost)),
@@ -70,13 +77,13 @@ impl Place {
     }
 
     /// Notes that the request leaves now. Call it before the first byte can go out.
-    #[inline]
+    #[inline(always)]
     pub fn depart(&mut self) {
         self.tenure.depart(&self.domain);
     }
 
     /// Notes that the response headers have arrived: the window of these places begins.
-    #[inline]
+    #[inline(always)]
     pub fn answered(mut self) {
         self.tenure.answered(&self.domain);
     }
@@ -107,7 +114,7 @@ impl Place {
 }
 
 impl Drop for Place {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         self.tenure.give_up(&self.domain);
     }

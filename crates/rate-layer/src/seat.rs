@@ -57,7 +57,9 @@ impl Seat {
             return false;
         };
         let domain = window.domain();
-        let is_admitted = self.tenure.begin_unseen(domain, Claim::new(*id, 1));
+        let is_numbered = self.settings.reads_responses;
+        let claim = Claim::new(*id, 1);
+        let is_admitted = self.tenure.begin_unseen(domain, claim, is_numbered);
         if is_admitted {
             self.elsewhere = self.unless_here(domain);
         }

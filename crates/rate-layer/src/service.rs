@@ -52,6 +52,8 @@ where
 
     #[inline]
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        ResponseFuture::new(self.inner.clone(), request, Arc::clone(&self.settings))
+        // The request last, so that it is moved once, to where it stays.
+        let (settings, inner) = (Arc::clone(&self.settings), self.inner.clone());
+        ResponseFuture::new(inner, request, settings)
     }
 }

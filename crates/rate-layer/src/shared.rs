@@ -1,16 +1,45 @@
-//! One short lock around a book. Wakers are called, and dropped, outside of it.
+//! One short lock around a book, and what threads have in hand so that they need it less. Wakers are called, and dropped,
+//! outside of it.
 
 use std::fmt;
+use std::slice;
 
-use crate::book::Book;
-use crate::book::waiter::Wakes;
-use crate::sync::{Mutex, lock};
+use crate::book::limiters::Id;
+use crate::book::outcome::Granted;
+use crate::book::waiter::{Claim, Wakes};
+use crate::book::{Book, Holding};
+use crate::lane::Lane;
+use crate::moment::Moment;
+use crate::purse::{PURSES, Purse};
+use crate::shape::rolling::Ending;
+use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, lock};
 
 /// A book that many threads use.
 ///
 /// The time is an argument throughout. It may be read before the lock is taken, and be a little old when it counts. That is
 /// safe: an admission sees fewer places free, and a place answered at the time given was not free in between.
-pub(crate) struct Shared(Mutex<Book>);
+///
+/// Of a window that is plain, and of which much is free, each thread has some places in hand, and notes there which requests were
+/// answered. Its lock is then its own, as a rule, and the book is asked once for many requests. Everything else but these two
+/// steps goes by [`with`](Self::with), which settles all of that first: so nobody can tell that there is such a thing. The order
+/// of locks is: the book, one purse.
+///
+/// Of such a window that is full, it stands beside the lock until when: who cannot wait is turned away without it. Whoever takes
+/// the lock wipes that off first. Who has read it just before was there before.
+pub(crate) struct Shared {
+    /// Whether a purse may be open. Only a hint, not to look in vain: what counts stands in the purse.
+    lends: AtomicBool,
+    /// Until when all places of the first window are taken, in nanoseconds; 0 where the book is to be asked.
+    full: AtomicU64,
+    /// How many were turned away by that, of whom the book does not know.
+    refused: AtomicU64,
+    purses: Box<[Apart<Mutex<Purse>>]>,
+    book: Apart<Mutex<Book>>,
+}
+
+/// What has cache lines of its own.
+#[repr(align(128))]
+struct Apart<T>(T);
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -21,15 +50,188 @@ impl fmt::Debug for Shared {
 
 impl Shared {
     pub(crate) fn new(book: Book) -> Self {
-        Self(Mutex::new(book))
+        let purse = |_| Apart(Mutex::new(Purse::default()));
+        Self {
+            lends: AtomicBool::new(false),
+            full: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            purses: (0..PURSES).map(purse).collect(),
+            book: Apart(Mutex::new(book)),
+        }
     }
 
     /// Does something to the book, and afterwards wakes whom it has called.
     #[inline]
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Book, &mut Wakes) -> T) -> T {
         let mut wakes = Wakes::default();
-        let result = act(&mut lock(&self.0), &mut wakes);
+        let result = {
+            let mut book = self.open();
+            self.settle_all(&mut book);
+            act(&mut book, &mut wakes)
+        };
         wakes.fire();
         result
     }
+
+    /// Takes one place out of the purse of this number, which is the thread's, if there is one in it that `claim` may have.
+    #[inline]
+    pub(crate) fn take_in_hand(&self, own: usize, claim: Claim, lane: Lane) -> bool {
+        self.may_be_in_hand(claim.id, claim.cost, lane) && lock(&self.purses[own].0).take()
+    }
+
+    /// Takes what `claim` wants where no clock is needed for it, by the book, which fills the purse of this number besides. Else does
+    /// what `otherwise` says.
+    #[inline(always)]
+    pub(crate) fn admit_one<E>(
+        &self,
+        own: usize,
+        claim: Claim,
+        lane: Lane,
+        otherwise: impl FnOnce(&mut Book, Claim, &mut Wakes) -> Result<Granted, E>,
+    ) -> Result<Granted, E> {
+        let mut wakes = Wakes::default();
+        let result = {
+            let mut book = self.open();
+            let mut claim = claim;
+            self.settle_for(&mut book, own, claim.id);
+            let is_admitted = book.admit_one_unseen(&mut claim, lane)
+                || (self.settle_all(&mut book) && book.admit_one_unseen(&mut claim, lane));
+            if is_admitted {
+                self.lend(&mut book, own, claim.id);
+                Ok(Granted::of(&claim, &book))
+            } else {
+                otherwise(&mut book, claim, &mut wakes)
+            }
+        };
+        wakes.fire();
+        result
+    }
+
+    /// Ends a place that was answered at `now`, and of which it makes no difference when it departed: into the purse of this number,
+    /// which is the thread's, or by the book.
+    #[inline]
+    pub(crate) fn answer_one(&self, own: usize, now: Moment, id: Id, cost: u32, lane: Lane) {
+        if self.may_be_in_hand(id, cost, lane) && lock(&self.purses[own].0).answer(now) {
+            return;
+        }
+        let claim = Claim::new(id, cost);
+        let mut wakes = Wakes::default();
+        {
+            let mut book = self.open();
+            let was_open = self.settle_for(&mut book, own, id);
+            if book.answer_one(now, &claim, lane, &mut wakes) {
+                if was_open {
+                    self.lend(&mut book, own, id);
+                }
+            } else {
+                self.settle_all(&mut book);
+                let holding = Holding {
+                    claims: slice::from_ref(&claim),
+                    lane,
+                    departed: None,
+                };
+                book.end(now, holding, Ending::Answered, &mut wakes);
+            }
+        }
+        wakes.fire();
+    }
+
+    /// Until when a request for one place need not ask, because it would be told that moment. Whoever goes by that must say so
+    /// ([`note_refusal`](Self::note_refusal)).
+    #[inline(always)]
+    pub(crate) fn full_until(&self, id: Id, cost: u32, lane: Lane) -> Option<Moment> {
+        let full = self.full.load(Ordering::Relaxed);
+        if full == 0 || id != Id::FIRST || cost != 1 || lane != Lane::Rest {
+            return None;
+        }
+        Some(Moment::from_nanos(full))
+    }
+
+    /// Counts one that was turned away without the book.
+    #[inline]
+    pub(crate) fn note_refusal(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Lets others know until when the first window is full, if that is all that can be said of it.
+    pub(crate) fn publish(&self, book: &mut Book) {
+        if let Some(until) = book.full_until() {
+            self.full.store(until.as_nanos(), Ordering::Relaxed);
+        }
+    }
+
+    /// Takes the lock, and wipes off what stands beside it.
+    #[inline]
+    fn open(&self) -> MutexGuard<'_, Book> {
+        let mut book = lock(&self.book.0);
+        if self.full.load(Ordering::Relaxed) != 0 {
+            self.wipe(&mut book);
+        }
+        book
+    }
+
+    #[inline(never)]
+    fn wipe(&self, book: &mut Book) {
+        self.full.store(0, Ordering::Relaxed);
+        book.count_refused(self.refused.swap(0, Ordering::Relaxed));
+    }
+
+    /// Whether it is worth a look into a purse.
+    #[inline(always)]
+    fn may_be_in_hand(&self, id: Id, cost: u32, lane: Lane) -> bool {
+        self.lends.load(Ordering::Relaxed) && id == Id::FIRST && cost == 1 && lane == Lane::Rest
+    }
+
+    /// Fills a purse that is closed, if the book has something for it.
+    #[inline]
+    fn lend(&self, book: &mut Book, own: usize, id: Id) {
+        if id == Id::FIRST {
+            let places = book.lend();
+            if places > 0 {
+                book.lent |= 1 << own;
+                lock(&self.purses[own].0).fill(places);
+                if !self.lends.load(Ordering::Relaxed) {
+                    self.lends.store(true, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    /// Settles one purse, where it has to do with the window. Says whether it was open.
+    #[inline]
+    fn settle_for(&self, book: &mut Book, own: usize, id: Id) -> bool {
+        id == Id::FIRST && self.settle(book, own)
+    }
+
+    /// Settles one purse. Says whether it was open.
+    #[inline]
+    fn settle(&self, book: &mut Book, own: usize) -> bool {
+        let was_open = book.lent & (1 << own) != 0;
+        if was_open {
+            book.lent &= !(1 << own);
+            book.settle(&mut lock(&self.purses[own].0));
+        }
+        was_open
+    }
+
+    /// Settles all purses. Says whether one was open.
+    #[inline]
+    fn settle_all(&self, book: &mut Book) -> bool {
+        let some = book.lent != 0;
+        if some || self.lends.load(Ordering::Relaxed) {
+            self.settle_some(book);
+        }
+        some
+    }
+
+    #[inline(never)]
+    fn settle_some(&self, book: &mut Book) {
+        for own in 0..PURSES {
+            self.settle(book, own);
+        }
+        self.lends.store(false, Ordering::Relaxed);
+    }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -72,7 +72,7 @@ pub struct Counts {
 }
 
 impl Window {
-    /// Looks at the window: one short lock, and no change to what it does.
+    /// Looks at the window: short locks, and no change to what it does.
     pub fn snapshot(&self) -> Snapshot {
         let now = self.domain().clock.now();
         let reading = self.domain().book.with(|book, _| {

@@ -1,7 +1,13 @@
-//! The one lock of a window: `parking_lot`'s, or loom's where the model runs.
+//! The locks of a window: `parking_lot`'s, or loom's where the model runs.
+
+#[cfg(not(loom))]
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 #[cfg(not(loom))]
 pub(crate) use parking_lot::{Mutex, MutexGuard};
+
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 #[cfg(loom)]
 pub(crate) use self::model::{Mutex, MutexGuard};

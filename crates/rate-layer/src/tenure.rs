@@ -1,9 +1,11 @@
 //! What a request holds, from its admission to its end.
 
 use std::mem;
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::book::limiters::Id;
 use crate::book::waiter::{Claim, Claims};
 use crate::book::{Answer, Holding};
 use crate::charge::Charge;
@@ -16,10 +18,13 @@ use crate::shape::rolling::Ending;
 ///
 /// It does not keep the domain, which is named at each step: whoever has one of these keeps it already, and gives up what is
 /// held when it is dropped itself ([`give_up`](Self::give_up)).
+///
+/// What most requests need of it is inlined and takes no reference to it, so that it need not be in memory at all: a processor
+/// takes longer to read back as a whole what it has just written in parts than it takes to admit a request.
 #[derive(Debug)]
 pub(crate) struct Tenure {
     stage: Stage,
-    claims: Claims,
+    claims: Taken,
     admission: u64,
     lane: Lane,
 }
@@ -27,18 +32,74 @@ pub(crate) struct Tenure {
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     Admitted,
-    /// On its way; since then, where that makes a difference.
-    Departed(Option<Moment>),
+    /// On its way; since when makes no difference.
+    Departed,
+    /// On its way since then.
+    DepartedAt(Moment),
     Ended,
+}
+
+/// What is held; most hold one thing.
+#[derive(Debug)]
+enum Taken {
+    One(Claim),
+    Several(Box<[Claim]>),
+}
+
+impl Taken {
+    fn of(claims: Claims) -> Self {
+        match claims.as_slice() {
+            [claim] => Self::One(*claim),
+            _ => Self::Several(claims.into_boxed_slice()),
+        }
+    }
+
+    fn into_claims(self) -> Claims {
+        match self {
+            Self::One(claim) => Claims::from_buf([claim]),
+            Self::Several(claims) => Claims::from_vec(claims.into_vec()),
+        }
+    }
+
+    /// Whether it makes a difference when they depart.
+    #[inline(always)]
+    fn count_departure(&self) -> bool {
+        match self {
+            Self::One(claim) => claim.counts_departure,
+            Self::Several(claims) => claims.iter().any(|claim| claim.counts_departure),
+        }
+    }
+
+    /// Hands out a copy of the one; no reference to where it stands.
+    #[inline(always)]
+    fn with<T>(&self, act: impl FnOnce(&[Claim]) -> T) -> T {
+        match self {
+            Self::One(claim) => {
+                let claim = *claim;
+                act(slice::from_ref(&claim))
+            }
+            Self::Several(claims) => act(claims),
+        }
+    }
 }
 
 impl Tenure {
     /// Of what has been admitted as the `admission`th.
-    #[inline]
     pub(crate) fn new(claims: Claims, lane: Lane, admission: u64) -> Self {
         Self {
             stage: Stage::Admitted,
-            claims,
+            claims: Taken::of(claims),
+            admission,
+            lane,
+        }
+    }
+
+    /// Of one claim that has been admitted as the `admission`th.
+    #[inline(always)]
+    pub(crate) fn of_one(claim: Claim, lane: Lane, admission: u64) -> Self {
+        Self {
+            stage: Stage::Admitted,
+            claims: Taken::One(claim),
             admission,
             lane,
         }
@@ -49,22 +110,26 @@ impl Tenure {
     pub(crate) fn none() -> Self {
         Self {
             stage: Stage::Ended,
-            claims: Claims::new(),
+            claims: Taken::One(Claim::new(Id::NONE, 0)),
             admission: 0,
             lane: Lane::Rest,
         }
     }
 
-    /// Takes what `claim` wants, where no clock is needed for it. Nothing may be held yet.
+    /// Takes what `claim` wants, where no clock is needed for it. Nothing may be held yet. Where [`answered_with`](Self::answered_with)
+    /// is to be told what an answer states, the admission is numbered.
     #[inline]
-    pub(crate) fn begin_unseen(&mut self, domain: &Domain, claim: Claim) -> bool {
-        // Put where it stays before it is taken, since to move it costs more than to take it.
-        self.claims.clear();
-        self.claims.push(claim);
-        let Some(admission) = domain.admit_unseen(&mut self.claims, self.lane) else {
+    pub(crate) fn begin_unseen(
+        &mut self,
+        domain: &Domain,
+        claim: Claim,
+        is_numbered: bool,
+    ) -> bool {
+        let Some(granted) = domain.admit_one_unseen(claim, self.lane, is_numbered) else {
             return false;
         };
-        self.admission = admission;
+        self.claims = Taken::One(granted.held(claim));
+        self.admission = granted.admission;
         self.stage = Stage::Admitted;
         true
     }
@@ -76,6 +141,7 @@ impl Tenure {
     }
 
     /// Leaves nothing behind.
+    #[inline]
     pub(crate) fn take(&mut self) -> Self {
         mem::replace(self, Self::none())
     }
@@ -84,23 +150,33 @@ impl Tenure {
     #[inline]
     pub(crate) fn depart(&mut self, domain: &Domain) {
         if let Stage::Admitted = self.stage {
-            let counts = self.claims.iter().any(|claim| claim.counts_departure);
-            let departed = counts.then(|| self.departs_now(domain));
-            self.stage = Stage::Departed(departed);
+            self.stage = if self.claims.count_departure() {
+                let lane = self.lane;
+                let departed = self.claims.with(|claims| departs_now(domain, claims, lane));
+                Stage::DepartedAt(departed)
+            } else {
+                Stage::Departed
+            };
         }
-    }
-
-    /// Tells the windows that the request leaves now, and says when that is.
-    #[inline(never)]
-    fn departs_now(&self, domain: &Domain) -> Moment {
-        let now = domain.clock.now();
-        let (claims, lane) = (&self.claims, self.lane);
-        domain.book.with(|book, _| book.depart(now, claims, lane))
     }
 
     /// Notes that the response headers have arrived.
     #[inline]
     pub(crate) fn answered(&mut self, domain: &Domain) {
+        match (self.stage, &self.claims) {
+            // What most hold.
+            (Stage::Admitted | Stage::Departed, Taken::One(claim)) if !claim.counts_departure => {
+                let (id, cost, lane) = (claim.id, claim.cost, self.lane);
+                self.stage = Stage::Ended;
+                domain.answer_one(id, cost, lane);
+            }
+            (Stage::Ended, _) => {}
+            _ => self.take().answered_by_the_book(domain),
+        }
+    }
+
+    #[cold]
+    fn answered_by_the_book(mut self, domain: &Domain) {
         self.depart(domain);
         self.end(domain, Ending::Answered);
     }
@@ -108,20 +184,21 @@ impl Tenure {
     /// Notes that the response headers have arrived, and what they say.
     pub(crate) fn answered_with(&mut self, domain: &Arc<Domain>, mut answer: Answer<'_>) -> Charge {
         self.depart(domain);
-        answer.admission = self.admission;
-        let departed = self.departed();
-        self.stage = Stage::Ended;
+        let held = self.take();
+        answer.admission = held.admission;
+        let (departed, lane) = (held.departed(), held.lane);
         let now = domain.clock.now();
-        let holding = Holding {
-            claims: &self.claims,
-            lane: self.lane,
-            departed,
-        };
-        let answered = domain
-            .book
-            .with(|book, wakes| book.answered(now, holding, &answer, wakes));
-        let claims = mem::take(&mut self.claims);
-        Charge::new(domain, claims, self.lane, departed, answered)
+        let answered = held.claims.with(|claims| {
+            let holding = Holding {
+                claims,
+                lane,
+                departed,
+            };
+            domain
+                .book
+                .with(|book, wakes| book.answered(now, holding, &answer, wakes))
+        });
+        Charge::new(domain, held.claims.into_claims(), lane, departed, answered)
     }
 
     /// Has the windows of these places admit nothing for a time that the server has named.
@@ -130,19 +207,28 @@ impl Tenure {
     pub(crate) fn throttled(&self, domain: &Domain, pause: Option<Duration>) {
         let now = domain.clock.now();
         let until = pause.map(|pause| now.after(pause));
-        for claim in &self.claims {
-            domain
-                .book
-                .with(|book, wakes| book.throttled(now, claim.id, until, wakes));
-        }
+        self.claims.with(|claims| {
+            for claim in claims {
+                domain
+                    .book
+                    .with(|book, wakes| book.throttled(now, claim.id, until, wakes));
+            }
+        });
     }
 
     /// Ends what is held as one ends it that goes without a word: given back before departure, abandoned after it.
     #[inline]
     pub(crate) fn give_up(&mut self, domain: &Domain) {
+        if !self.is_over() {
+            self.take().given_up(domain);
+        }
+    }
+
+    #[cold]
+    fn given_up(mut self, domain: &Domain) {
         match self.stage {
             Stage::Admitted => self.end(domain, Ending::NeverLeft),
-            Stage::Departed(_) => {
+            Stage::Departed | Stage::DepartedAt(_) => {
                 tracing::debug!(
                     "a request has departed and brings no headers: its place stays taken for the grace"
                 );
@@ -155,16 +241,18 @@ impl Tenure {
     /// Takes the admission back, as if nobody had asked.
     #[cold]
     pub(crate) fn take_back(&mut self, domain: &Domain) {
-        let holding = Holding {
-            claims: &self.claims,
-            lane: self.lane,
-            departed: None,
-        };
-        self.stage = Stage::Ended;
+        let held = self.take();
         let now = domain.clock.now();
-        domain
-            .book
-            .with(|book, wakes| book.take_back(now, holding, wakes));
+        held.claims.with(|claims| {
+            let holding = Holding {
+                claims,
+                lane: held.lane,
+                departed: None,
+            };
+            domain
+                .book
+                .with(|book, wakes| book.take_back(now, holding, wakes));
+        });
     }
 
     /// Ends it, once.
@@ -172,23 +260,32 @@ impl Tenure {
         if self.is_over() {
             return;
         }
-        let holding = Holding {
-            claims: &self.claims,
-            lane: self.lane,
-            departed: self.departed(),
-        };
-        self.stage = Stage::Ended;
+        let held = self.take();
         let now = domain.clock.now();
-        domain
-            .book
-            .with(|book, wakes| book.end(now, holding, ending, wakes));
+        held.claims.with(|claims| {
+            let holding = Holding {
+                claims,
+                lane: held.lane,
+                departed: held.departed(),
+            };
+            domain
+                .book
+                .with(|book, wakes| book.end(now, holding, ending, wakes));
+        });
     }
 
     #[inline]
     fn departed(&self) -> Option<Moment> {
         match self.stage {
-            Stage::Departed(departed) => departed,
-            Stage::Admitted | Stage::Ended => None,
+            Stage::DepartedAt(departed) => Some(departed),
+            Stage::Admitted | Stage::Departed | Stage::Ended => None,
         }
     }
+}
+
+/// Tells the windows that a request leaves now, and says when that is.
+#[cold]
+fn departs_now(domain: &Domain, claims: &[Claim], lane: Lane) -> Moment {
+    let now = domain.clock.now();
+    domain.book.with(|book, _| book.depart(now, claims, lane))
 }

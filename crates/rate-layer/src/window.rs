@@ -177,7 +177,7 @@ impl Window {
     ///
     /// [`WouldWait`](crate::RateErrorKind::WouldWait), with the wait that would have been needed, or
     /// [`CostTooHigh`](crate::RateErrorKind::CostTooHigh).
-    #[inline]
+    #[inline(always)]
     pub fn try_admit(&self, cost: NonZeroU32) -> Result<Place, RateError> {
         match &self.name {
             Name::Id(id) => Place::admit(&self.domain, Claim::new(*id, cost.get()), Lane::Rest),

@@ -43,7 +43,7 @@ impl Book {
 
     /// Ends the place of an answered request where it is one of a plain window, as with most. Says whether it is.
     #[inline]
-    pub(super) fn answer_one(
+    pub(crate) fn answer_one(
         &mut self,
         now: Moment,
         claim: &Claim,

@@ -12,6 +12,11 @@ pub(crate) struct Id {
 }
 
 impl Id {
+    /// Names the first window of a book; one of a key, where it has windows by key alone.
+    pub(crate) const FIRST: Self = Self {
+        index: 0,
+        generation: 0,
+    };
     /// Names none.
     pub(crate) const NONE: Self = Self {
         index: u32::MAX,

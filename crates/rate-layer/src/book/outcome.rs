@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::book::waiter::Ticket;
+use crate::book::Book;
+use crate::book::waiter::{Claim, Ticket};
 use crate::moment::Moment;
 
 /// What has happened to the windows of one kind.
@@ -90,4 +91,41 @@ pub(crate) enum Look {
     Until(Moment),
     /// A limit was lowered: it costs more than the given number, which is the most that there is. Its ticket is spent.
     Never(u32),
+}
+
+/// What is known of a claim once it is taken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Granted {
+    /// Which admission it was.
+    pub(crate) admission: u64,
+    freed: u32,
+    counts_departure: bool,
+}
+
+impl Granted {
+    /// Of a place that a thread had in hand: which admission it was, nobody can say, and it must not matter.
+    pub(crate) const IN_HAND: Self = Self {
+        admission: 0,
+        freed: 0,
+        counts_departure: false,
+    };
+
+    #[inline]
+    pub(crate) fn of(claim: &Claim, book: &Book) -> Self {
+        Self {
+            admission: book.admissions(),
+            freed: claim.freed,
+            counts_departure: claim.counts_departure,
+        }
+    }
+
+    /// `claim` as it is held.
+    #[inline]
+    pub(crate) fn held(self, claim: Claim) -> Claim {
+        Claim {
+            freed: self.freed,
+            counts_departure: self.counts_departure,
+            ..claim
+        }
+    }
 }

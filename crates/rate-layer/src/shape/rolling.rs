@@ -149,6 +149,16 @@ impl Rolling {
         Some(next.min(terms.answered_plainly(now)))
     }
 
+    /// Until when all places are taken, if nothing is given back, where [`next_plainly`](Self::next_plainly) says that moment at any
+    /// time until then: no answer to come frees a place before it.
+    pub(crate) fn full_until(&self, terms: &Terms) -> Option<Moment> {
+        debug_assert!(self.is_plain());
+        let next = self.rest.closing.next(terms.tick)?;
+        let taken = u64::from(self.rest.in_flight) + u64::from(self.rest.closing.total());
+        let is_first = self.rest.in_flight == 0 || next <= terms.answered_plainly(self.seen);
+        (taken == u64::from(self.limit) && is_first).then_some(next)
+    }
+
     /// Ends what [`take_plainly`](Self::take_plainly) began and was answered.
     #[inline(always)]
     pub(crate) fn answered_plainly(&mut self, terms: &Terms, now: Moment, cost: u32) {
@@ -160,6 +170,28 @@ impl Rolling {
         let (free_at, limit) = (terms.answered_plainly(now), self.limit);
         self.rest.in_flight -= cost;
         self.rest.closing.close(free_at, cost, terms.tick, limit);
+    }
+
+    /// Puts back places that [`take_plainly`](Self::take_plainly) took, as if nobody had.
+    pub(crate) fn put_back_plainly(&mut self, places: u32) {
+        debug_assert!(self.is_plain());
+        self.rest.in_flight -= places;
+    }
+
+    /// The same as [`answered_plainly`](Self::answered_plainly) of one place, where the window may have seen later times since: it
+    /// frees when it would have freed if the window had been told at once.
+    pub(crate) fn answered_earlier(&mut self, terms: &Terms, at: Moment) {
+        if at >= self.seen {
+            return self.answered_plainly(terms, at, 1);
+        }
+        self.rest.in_flight -= 1;
+        let free_at = terms.answered_plainly(at);
+        if free_at <= self.seen {
+            self.freed = self.freed.wrapping_add(1);
+        } else {
+            let limit = self.limit;
+            self.rest.closing.close(free_at, 1, terms.tick, limit);
+        }
     }
 
     /// Takes `cost` places, whether they are free or not.
