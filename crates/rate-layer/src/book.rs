@@ -1,7 +1,7 @@
 //! Windows that requests may take together, and everybody who waits for them: who gets a place.
 //!
-//! Nothing here runs by itself. What is due is seen to when somebody looks: at every arrival, at every end of a request, and
-//! when a waiter's own timer has it look ([`lookouts`]).
+//! Nothing here runs by itself. What is due is seen to when somebody looks: at every arrival, at every end of a request, whenever
+//! one who waits is polled, and by the drivers at every moment at which something may happen ([`drive`]).
 //!
 //! | module | what it decides |
 //! | --- | --- |
@@ -9,28 +9,37 @@
 //! | `limiters`, `limiter` | the windows, by number; the limits of one key, and the line before them |
 //! | `line`, `waiter`, `waiters` | who waits, in which order, who has been offered a place |
 //! | `serve` | who is offered what has become free |
-//! | `lookouts` | who looks after a line, and when |
+//! | `events`, `agenda` | when something may happen next in a line, and in which |
+//! | `deadlines` | whose patience ends when |
+//! | `drive`, `drivers` | who looks after the lines: a task on each runtime on which somebody waits |
 //! | `answer` | what the server says of its limits |
 //! | `control` | what the program changes while requests wait |
 //! | `keys` | which window belongs to a key, and which may be forgotten |
 
 mod admit;
+mod agenda;
 mod answer;
 mod control;
+mod deadlines;
+mod drive;
+pub(crate) mod drivers;
 mod end;
+mod events;
 pub(crate) mod keys;
 pub(crate) mod limiter;
 pub(crate) mod limiters;
 mod line;
-mod lookouts;
 pub(crate) mod outcome;
 mod serve;
 mod wait;
 pub(crate) mod waiter;
 mod waiters;
 
+use self::agenda::Agenda;
 #[cfg(not(loom))]
 pub(crate) use self::answer::Answer;
+use self::deadlines::Deadlines;
+use self::drivers::Drivers;
 use self::keys::Keys;
 use self::limiter::{Limiter, Seeding};
 use self::limiters::{Id, Limiters};
@@ -54,6 +63,9 @@ pub(crate) struct Book {
     groups: Vec<Group>,
     limiters: Limiters,
     waiters: Waiters,
+    agenda: Agenda,
+    deadlines: Deadlines,
+    drivers: Drivers,
     admissions: u64,
     server: ServerClock,
     /// How many windows follow the server's clock. Where there are several, their servers may differ: then nothing is learned, and
@@ -86,6 +98,9 @@ impl Book {
             groups: Vec::new(),
             limiters: Limiters::default(),
             waiters: Waiters::default(),
+            agenda: Agenda::default(),
+            deadlines: Deadlines::default(),
+            drivers: Drivers::default(),
             admissions: 0,
             server: ServerClock::new(DRIFT),
             aligned: 0,

@@ -65,6 +65,7 @@ mod model;
 mod moment;
 mod pace;
 mod quota;
+mod runtime;
 mod server;
 mod shape;
 mod shared;
@@ -78,6 +79,8 @@ mod clock;
 mod detach;
 #[cfg(not(loom))]
 mod domain;
+#[cfg(not(loom))]
+mod driver;
 #[cfg(not(loom))]
 mod error;
 #[cfg(not(loom))]

@@ -56,7 +56,7 @@ impl<S, B> Prepare<S, B> {
     pub(crate) fn poll(
         &mut self,
         seat: &mut Seat,
-        mut timer: Pin<&mut Option<Sleep>>,
+        timer: Pin<&mut Option<Sleep>>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), BoxError>>
     where
@@ -79,9 +79,8 @@ impl<S, B> Prepare<S, B> {
                     let (_, request) = self.call.as_mut().expect(HANDED_OUT_ONCE);
                     mark(request, seat.settings())?;
                 }
-                ready!(self.poll_places(seat, timer.as_mut(), cx))?;
+                ready!(self.poll_places(seat, cx))?;
                 self.progress = Progress::Holds;
-                timer::clear(timer.as_mut());
             }
         }
         let (inner, request) = self.call.as_mut().expect(HANDED_OUT_ONCE);
@@ -99,19 +98,14 @@ impl<S, B> Prepare<S, B> {
     fn poll_places(
         &mut self,
         seat: &mut Seat,
-        timer: Pin<&mut Option<Sleep>>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), RateError>> {
         let (_, request) = self.call.as_ref().expect(HANDED_OUT_ONCE);
         let place = if let Progress::Arrives = self.progress {
             match arrive(request, seat.settings(), cx.waker()) {
-                Ok(Some(Entry::Waiter(waiter, look_again))) => {
+                Ok(Some(Entry::Waiter(waiter))) => {
                     self.progress = Progress::Waits;
-                    let slept = waiter.sleep_until(look_again, &mut self.waiting, timer, cx);
-                    if slept.is_ready() {
-                        // It was due by now: look at once.
-                        cx.waker().wake_by_ref();
-                    }
+                    self.waiting = Some(waiter);
                     return Poll::Pending;
                 }
                 Ok(Some(Entry::Place(place))) => Ok(place),
@@ -119,7 +113,7 @@ impl<S, B> Prepare<S, B> {
                 Err(error) => Err(error),
             }
         } else {
-            ready!(Waiter::poll(&mut self.waiting, timer, cx))
+            ready!(Waiter::poll(&mut self.waiting, cx))
         };
         Poll::Ready(match place {
             Ok(place) => {

@@ -1,6 +1,7 @@
 //! One short lock around a book. Wakers are called, and dropped, outside of it.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::book::Book;
 use crate::book::waiter::Wakes;
@@ -30,6 +31,15 @@ impl Shared {
         let mut wakes = Wakes::default();
         let result = act(&mut lock(&self.0), &mut wakes);
         wakes.fire();
+        result
+    }
+
+    /// The same for somebody who acts on behalf of others: a waker that panics is its owner's affair.
+    pub(crate) fn with_calmly<T>(&self, act: impl FnOnce(&mut Book, &mut Wakes) -> T) -> T {
+        let mut wakes = Wakes::default();
+        let result = act(&mut lock(&self.0), &mut wakes);
+        // Whoever set a panic hook has been told.
+        drop(catch_unwind(AssertUnwindSafe(|| wakes.fire())));
         result
     }
 }

@@ -1,20 +1,22 @@
 //! A request's way to its place: in at once, or through the line.
 
 use std::mem;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio::runtime::Handle;
+use tokio::time::Instant;
 
-use crate::book::outcome::{Joined, Leaving, Look, Patience};
+use crate::book::outcome::{Caller, Driven, Joined, Leaving, Look, Patience};
 use crate::book::waiter::{Claims, Ticket};
 use crate::domain::Domain;
+use crate::driver;
 use crate::error::RateError;
 use crate::lane::Lane;
 use crate::moment::Moment;
 use crate::place::Place;
+use crate::runtime::Runtime;
 use crate::settings::{Settings, Waiting};
 use crate::tenure::Tenure;
 use crate::wants::Wants;
@@ -23,10 +25,10 @@ use crate::wants::Wants;
 #[derive(Debug)]
 pub(crate) enum Entry {
     Place(Place),
-    /// Look again at the moment given, or when woken.
+    /// Look again when woken.
     ///
     /// In a box: most need not wait, and are not to carry the room for one about.
-    Waiter(Box<Waiter>, Moment),
+    Waiter(Box<Waiter>),
 }
 
 /// One who stands in line. Leaves it without a trace when dropped.
@@ -70,22 +72,26 @@ pub(crate) fn enter(
     let cost = wants.cost();
     let never_waits = matches!(settings.waiting, Waiting::Never);
     // What a waker does when it is cloned, or dropped, is nobody's business: both happen outside of the lock.
-    let mut waker = (!never_waits).then(|| waker.clone());
+    let mut caller = Caller {
+        waker: (!never_waits).then(|| waker.clone()),
+        runtime: &Runtime::current,
+    };
     let joined = domain.book.with(|book, wakes| {
         let claims = wants.claims(book, now)?;
         let joined = match never_waits {
             true => book
                 .admit(now, claims, lane, wakes)
                 .map(|()| Joined::Admitted),
-            false => book.join(now, claims, lane, patience, &mut waker, wakes),
+            false => book.join(now, claims, lane, patience, &mut caller, wakes),
         };
         Ok((joined?, book.admissions()))
     });
     match joined {
         Ok((Joined::Admitted, admission)) => Ok(Entry::Place(place(domain, wants, admission))),
-        Ok((Joined::Waits { ticket, alarm }, _)) => {
+        Ok((Joined::Waits { ticket, driven }, _)) => {
             let waiter = Waiter::new(Arc::clone(domain), wants, ticket, now, until);
-            Ok(Entry::Waiter(Box::new(waiter), alarm.min(until)))
+            waiter.be_driven(driven);
+            Ok(Entry::Waiter(Box::new(waiter)))
         }
         Err(denied) if never_waits => Err(RateError::would_wait(denied, now, cost)),
         Err(denied) => {
@@ -123,43 +129,36 @@ impl Waiter {
         }
     }
 
-    /// Waits on, by `timer`. Ready once.
+    /// Waits on. Ready once.
     pub(crate) fn poll(
         waiting: &mut Option<Box<Self>>,
-        mut timer: Pin<&mut Option<Sleep>>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Place, RateError>> {
-        loop {
-            let Some(waiter) = mem::take(waiting) else {
-                unreachable!("nobody who does not wait is asked to wait on");
-            };
-            let (waiter, look_again) = match waiter.look(cx.waker()) {
-                Ok(Entry::Waiter(waiter, look_again)) => (waiter, look_again),
-                Ok(Entry::Place(place)) => return Poll::Ready(Ok(place)),
-                Err(error) => return Poll::Ready(Err(error)),
-            };
-            ready!(waiter.sleep_until(look_again, waiting, timer.as_mut(), cx));
+        let Some(waiter) = mem::take(waiting) else {
+            unreachable!("nobody who does not wait is asked to wait on");
+        };
+        match waiter.look(cx.waker()) {
+            Ok(Entry::Waiter(waiter)) => {
+                *waiting = Some(waiter);
+                Poll::Pending
+            }
+            Ok(Entry::Place(place)) => Poll::Ready(Ok(place)),
+            Err(error) => Poll::Ready(Err(error)),
         }
     }
 
-    /// Sleeps in `waiting` until `look_again`.
-    pub(crate) fn sleep_until(
-        self: Box<Self>,
-        look_again: Moment,
-        waiting: &mut Option<Box<Self>>,
-        mut timer: Pin<&mut Option<Sleep>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
-        let alarm = match self.domain.clock.instant(look_again) {
-            Some(instant) => sleep_until(instant),
-            None => sleep(Duration::MAX),
-        };
-        *waiting = Some(self);
-        // A new timer each time, on the runtime that polls now: the one that polled before may be at a standstill.
-        timer.set(Some(alarm));
-        timer
-            .as_pin_mut()
-            .map_or(Poll::Pending, |alarm| alarm.poll(cx))
+    /// Starts the driver that its runtime lacks.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a runtime with time enabled.
+    fn be_driven(&self, driven: Driven) {
+        match driven {
+            Driven::Already => {}
+            Driven::By(driver) => driver::start(&self.domain, driver),
+            // Which says so, as whatever needs a runtime does.
+            Driven::Nowhere => drop(Handle::current()),
+        }
     }
 
     fn look(mut self: Box<Self>, waker: &Waker) -> Result<Entry, RateError> {
@@ -169,9 +168,12 @@ impl Waiter {
         let domain = Arc::clone(&self.domain);
         let now = domain.clock.now();
         let claims = &mut self.claims;
-        let mut waker = Some(waker.clone());
+        let mut caller = Caller {
+            waker: Some(waker.clone()),
+            runtime: &Runtime::current,
+        };
         let (look, admission) = domain.book.with(|book, wakes| {
-            let look = book.look(now, ticket, claims, &mut waker, wakes);
+            let look = book.look(now, ticket, claims, &mut caller, wakes);
             (look, book.admissions())
         });
         let waited = now.since(self.since);
@@ -187,16 +189,16 @@ impl Waiter {
                 let cost = self.claims.iter().map(|claim| claim.cost).max();
                 Err(RateError::cost_too_high(cost.unwrap_or_default(), most))
             }
-            Look::Until(_) if now >= self.until => {
+            Look::OutOfPatience => {
                 let wait = self.leave(Leaving::OutOfPatience);
                 Err(RateError::out_of_patience(
                     self.until.since(self.since),
                     wait,
                 ))
             }
-            Look::Until(alarm) => {
-                let alarm = alarm.min(self.until);
-                Ok(Entry::Waiter(self, alarm))
+            Look::Waits(driven) => {
+                self.be_driven(driven);
+                Ok(Entry::Waiter(self))
             }
         }
     }

@@ -1,7 +1,11 @@
 //! What a book is asked, and what it answers.
 
+use std::task::Waker;
+
+use crate::book::drivers::DriverId;
 use crate::book::waiter::Ticket;
 use crate::moment::Moment;
+use crate::runtime::Runtime;
 
 /// What has happened to the windows of one kind.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,13 +38,32 @@ pub(crate) struct Patience {
     pub(crate) queue: usize,
 }
 
+/// Who polls one that asks, or waits.
+pub(crate) struct Caller<'a> {
+    /// What has it polled again; taken if it waits.
+    pub(crate) waker: Option<Waker>,
+    /// On which runtime; asked if it waits.
+    pub(crate) runtime: &'a dyn Fn() -> Option<Runtime>,
+}
+
+/// Who looks after one who waits, on the runtime on which it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Driven {
+    /// A driver that is there.
+    Already,
+    /// This one, which is to be started.
+    By(DriverId),
+    /// Nobody: there is no runtime.
+    Nowhere,
+}
+
 /// What came of asking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Joined {
     /// Places were free.
     Admitted,
-    /// It waits; it must [look](crate::book::Book::look) again when it is woken, and at `alarm` at the latest.
-    Waits { ticket: Ticket, alarm: Moment },
+    /// It waits; it must [look](crate::book::Book::look) again when it is woken.
+    Waits { ticket: Ticket, driven: Driven },
 }
 
 /// Why a waiter leaves without a place.
@@ -70,8 +93,10 @@ pub(crate) struct Reading {
 pub(crate) enum Look {
     /// It holds its places, and its ticket is spent.
     Admitted,
-    /// It must look again when it is woken, and at this moment at the latest.
-    Until(Moment),
+    /// It must look again when it is woken.
+    Waits(Driven),
+    /// Its patience has ended. It still stands in line.
+    OutOfPatience,
     /// A limit was lowered: it costs more than the given number, which is the most that there is. Its ticket is spent.
     Never(u32),
 }

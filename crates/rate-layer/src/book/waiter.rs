@@ -71,8 +71,8 @@ pub(crate) struct Waiter {
     pub(crate) standing: Standing,
     /// In the lines of which claims it has been passed over, a bit each.
     pub(crate) fronts: u32,
-    /// When its own timer will have it look after the lines.
-    pub(crate) alarm: Moment,
+    /// When its patience ends; the start, once it has.
+    pub(crate) until: Moment,
     /// Taken when it is woken, put back when it is polled.
     pub(crate) waker: Option<Waker>,
 }

@@ -24,6 +24,12 @@ struct Slot {
 }
 
 impl Waiters {
+    /// How many there are.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
     /// Adds one, and issues its ticket: later than all others.
     pub(crate) fn insert(&mut self, waiter: Waiter) -> Ticket {
         let slot = self.free.pop();
@@ -102,7 +108,7 @@ mod tests {
             stands_with: Lane::Rest,
             standing: Standing::InLine(0),
             fronts,
-            alarm: Moment::NEVER,
+            until: Moment::NEVER,
             waker: None,
         }
     }
