@@ -4,6 +4,7 @@
 //! polled makes sure of one where it is polled. It ends when nobody waits any more, or with its runtime; then the next one who waits
 //! there makes another.
 
+use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
@@ -13,6 +14,7 @@ use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep};
 
 use crate::book::drivers::DriverId;
+use crate::book::outcome::Drive;
 use crate::domain::Domain;
 use crate::moment::Moment;
 
@@ -29,6 +31,7 @@ pub(crate) fn start(domain: &Arc<Domain>, id: DriverId) {
     // Begun here, so that whoever waits is told where there are no timers.
     let driver = Driver {
         sleep: sleep(Duration::ZERO),
+        has_yielded: false,
         post,
     };
     // A runtime that is shutting down drops it at once.
@@ -40,6 +43,8 @@ pin_project! {
     struct Driver {
         #[pin]
         sleep: Sleep,
+        // Whether it has looked, and let others go first before it looks again.
+        has_yielded: bool,
         post: Post,
     }
 }
@@ -61,13 +66,19 @@ impl Future for Driver {
                 return Poll::Ready(());
             };
             let now = domain.clock.now();
+            let (driver, is_patient) = (this.post.id, !mem::take(this.has_yielded));
             let mut waker = Some(cx.waker().clone());
-            let next = domain.book.with_calmly(|book, wakes| {
-                let driver = this.post.id;
-                book.drive(now, driver, &mut waker, wakes)
-            });
-            let Some(next) = next else {
-                return Poll::Ready(());
+            let next = domain
+                .book
+                .with_calmly(|book, wakes| book.drive(now, driver, is_patient, &mut waker, wakes));
+            let next = match next {
+                Drive::At(next) => next,
+                Drive::Soon => {
+                    *this.has_yielded = true;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Drive::Over => return Poll::Ready(()),
             };
             let alarm = domain.clock.instant(next);
             let Some(alarm) = alarm.filter(|_| next != Moment::NEVER) else {
@@ -82,10 +93,9 @@ impl Future for Driver {
 impl Drop for Post {
     fn drop(&mut self) {
         if let Some(domain) = self.domain.upgrade() {
-            let dismiss = |book: &mut crate::book::Book, wakes: &mut _| {
-                book.dismiss_driver(self.id, wakes);
-            };
-            domain.book.with_calmly(dismiss);
+            domain
+                .book
+                .with_calmly(|book, wakes| book.dismiss_driver(self.id, wakes));
         }
     }
 }

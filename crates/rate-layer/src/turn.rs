@@ -1,12 +1,12 @@
 //! A request's way to its place: in at once, or through the line.
 
-use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::time::Instant;
+use tracing::Span;
 
 use crate::book::outcome::{Caller, Driven, Joined, Leaving, Look, Patience};
 use crate::book::waiter::{Claims, Ticket};
@@ -26,22 +26,22 @@ use crate::wants::Wants;
 pub(crate) enum Entry {
     Place(Place),
     /// Look again when woken.
-    ///
-    /// In a box: most need not wait, and are not to carry the room for one about.
-    Waiter(Box<Waiter>),
+    Waiter(Waiter),
 }
 
 /// One who stands in line. Leaves it without a trace when dropped.
+///
+/// Small, since most need not wait, and carry the room for one about: what it wants is in the book.
 #[derive(Debug)]
 pub(crate) struct Waiter {
     domain: Arc<Domain>,
-    claims: Claims,
-    lane: Lane,
     /// Taken when it is spent.
     ticket: Option<Ticket>,
+    lane: Lane,
     since: Moment,
     until: Moment,
-    span: tracing::Span,
+    /// Where somebody wants to know.
+    span: Option<Box<Span>>,
 }
 
 /// Asks for what a request `wants`. `deadline` is asked for only where the request has to wait.
@@ -89,9 +89,9 @@ pub(crate) fn enter(
     match joined {
         Ok((Joined::Admitted, admission)) => Ok(Entry::Place(place(domain, wants, admission))),
         Ok((Joined::Waits { ticket, driven }, _)) => {
-            let waiter = Waiter::new(Arc::clone(domain), wants, ticket, now, until);
+            let waiter = Waiter::new(Arc::clone(domain), lane, ticket, now, until);
             waiter.be_driven(driven);
-            Ok(Entry::Waiter(Box::new(waiter)))
+            Ok(Entry::Waiter(waiter))
         }
         Err(denied) if never_waits => Err(RateError::would_wait(denied, now, cost)),
         Err(denied) => {
@@ -108,42 +108,16 @@ fn place(domain: &Arc<Domain>, wants: Wants<'_>, admission: u64) -> Place {
 }
 
 impl Waiter {
-    fn new(
-        domain: Arc<Domain>,
-        wants: Wants<'_>,
-        ticket: Ticket,
-        since: Moment,
-        until: Moment,
-    ) -> Self {
-        let lane = wants.lane;
+    fn new(domain: Arc<Domain>, lane: Lane, ticket: Ticket, since: Moment, until: Moment) -> Self {
         let span = tracing::debug_span!("rate_limit_wait", at_most = ?until.since(since));
         tracing::debug!(parent: &span, "a request waits for a place");
         Self {
             domain,
-            claims: wants.into_claims(),
-            lane,
             ticket: Some(ticket),
+            lane,
             since,
             until,
-            span,
-        }
-    }
-
-    /// Waits on. Ready once.
-    pub(crate) fn poll(
-        waiting: &mut Option<Box<Self>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Place, RateError>> {
-        let Some(waiter) = mem::take(waiting) else {
-            unreachable!("nobody who does not wait is asked to wait on");
-        };
-        match waiter.look(cx.waker()) {
-            Ok(Entry::Waiter(waiter)) => {
-                *waiting = Some(waiter);
-                Poll::Pending
-            }
-            Ok(Entry::Place(place)) => Poll::Ready(Ok(place)),
-            Err(error) => Poll::Ready(Err(error)),
+            span: (!span.is_disabled()).then(|| Box::new(span)),
         }
     }
 
@@ -161,57 +135,55 @@ impl Waiter {
         }
     }
 
-    fn look(mut self: Box<Self>, waker: &Waker) -> Result<Entry, RateError> {
+    /// Waits on. Ready once.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Place, RateError>> {
         let Some(ticket) = self.ticket else {
             unreachable!("a waiter without a ticket is not asked again");
         };
-        let domain = Arc::clone(&self.domain);
-        let now = domain.clock.now();
-        let claims = &mut self.claims;
+        let now = self.domain.clock.now();
+        let mut claims = Claims::new();
         let mut caller = Caller {
-            waker: Some(waker.clone()),
+            waker: Some(cx.waker().clone()),
             runtime: &Runtime::current,
         };
-        let (look, admission) = domain.book.with(|book, wakes| {
-            let look = book.look(now, ticket, claims, &mut caller, wakes);
+        let (look, admission) = self.domain.book.with(|book, wakes| {
+            let look = book.look(now, ticket, &mut claims, &mut caller, wakes);
             (look, book.admissions())
         });
-        let waited = now.since(self.since);
-        match look {
+        Poll::Ready(match look {
             Look::Admitted => {
                 self.ticket = None;
-                tracing::debug!(parent: &self.span, ?waited, "a request gets its place");
-                let tenure = Tenure::new(mem::take(&mut self.claims), self.lane, admission);
-                Ok(Entry::Place(Place::new(domain, tenure)))
+                let (none, waited) = (Span::none(), now.since(self.since));
+                let span = self.span.as_deref().unwrap_or(&none);
+                tracing::debug!(parent: span, ?waited, "a request gets its place");
+                let tenure = Tenure::new(claims, self.lane, admission);
+                Ok(Place::new(Arc::clone(&self.domain), tenure))
             }
             Look::Never(most) => {
                 self.ticket = None;
-                let cost = self.claims.iter().map(|claim| claim.cost).max();
+                let cost = claims.iter().map(|claim| claim.cost).max();
                 Err(RateError::cost_too_high(cost.unwrap_or_default(), most))
             }
             Look::OutOfPatience => {
                 let wait = self.leave(Leaving::OutOfPatience);
-                Err(RateError::out_of_patience(
-                    self.until.since(self.since),
-                    wait,
-                ))
+                let patience = self.until.since(self.since);
+                Err(RateError::out_of_patience(patience, wait))
             }
             Look::Waits(driven) => {
                 self.be_driven(driven);
-                Ok(Entry::Waiter(self))
+                return Poll::Pending;
             }
-        }
+        })
     }
 
-    /// Leaves the line. Says how long one that comes now would wait, if anybody can.
+    /// Leaves the line. Says how long one that comes now would wait, if anybody can and it was out of patience.
     fn leave(&mut self, leaving: Leaving) -> Option<Duration> {
         let ticket = self.ticket.take()?;
         let now = self.domain.clock.now();
-        let (claims, lane) = (&self.claims, self.lane);
-        let next = self.domain.book.with(|book, wakes| {
-            book.leave(now, ticket, leaving, wakes);
-            (!book.are_held_up(claims)).then(|| book.turn_of_newcomer(now, claims, lane))
-        });
+        let next = self
+            .domain
+            .book
+            .with(|book, wakes| book.leave(now, ticket, leaving, wakes));
         next.map(|turn| turn.since(now))
     }
 }

@@ -15,7 +15,13 @@ impl Agenda {
     /// When something may happen next in any line.
     #[inline]
     pub(super) fn next(&self) -> Moment {
-        self.events.first().map_or(Moment::NEVER, |&(at, _)| at)
+        self.first().map_or(Moment::NEVER, |(at, _)| at)
+    }
+
+    /// The line in which something may happen next, and when.
+    #[inline]
+    pub(super) fn first(&self) -> Option<(Moment, u32)> {
+        self.events.first().copied()
     }
 
     /// Puts the line at `index` from one moment to another.

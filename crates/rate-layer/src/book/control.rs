@@ -76,7 +76,7 @@ impl Book {
         }
         silence(&mut self.limiters[id.index]);
         let affected = self.recall_offers(now, id.index);
-        self.tend(now, &affected, wakes);
+        self.tend_freed(now, &affected, wakes);
         self.change(now, id, wakes, |_| {});
     }
 

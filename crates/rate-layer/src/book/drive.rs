@@ -1,31 +1,36 @@
-//! What a driver does: it sees to what is due, for all who wait, and says when it must look again.
+//! What a driver does: it sees to what is due, for all who wait, and is told when it must look again.
 
 use std::task::Waker;
 
 use crate::book::Book;
 use crate::book::drivers::{BEHIND_THE_LEAD, DriverId};
+use crate::book::outcome::Drive;
 use crate::book::serve::Numbers;
 use crate::book::waiter::{Standing, Wakes};
 use crate::moment::Moment;
 
+/// At how many lines a driver looks once more before it rests.
+const RECONSIDERED: usize = 4;
+
 impl Book {
-    /// Serves the lines in which something is due, and calls those whose patience has ended. Says when the driver must look again
-    /// if it is not called before; `None` where nobody waits any more, and it is to end.
+    /// Serves the lines in which something is due, and calls those whose patience has ended.
     ///
-    /// Where it goes on, its waker is left here.
+    /// Where the driver goes on, its waker is left here. One that `is_patient` looks again soon where it has offered something: as a
+    /// rule all offers have been claimed by then, and it need not be woken when they would lapse.
     pub(crate) fn drive(
         &mut self,
         now: Moment,
         driver: DriverId,
+        is_patient: bool,
         waker: &mut Option<Waker>,
         wakes: &mut Wakes,
-    ) -> Option<Moment> {
+    ) -> Drive {
         if !self.drivers.looks(driver, wakes) {
-            return None;
+            return Drive::Over;
         }
         if self.waiters.len() == 0 {
             self.drivers.remove(driver, wakes);
-            return None;
+            return Drive::Over;
         }
         if self.agenda.next().after(BEHIND_THE_LEAD) <= now {
             self.drivers.takes_the_lead(driver);
@@ -38,8 +43,26 @@ impl Book {
         }
         // After the lines: a place that frees at the last moment is in time.
         self.call_the_impatient(now, wakes);
+        if is_patient && wakes.calls_anybody() {
+            return Drive::Soon;
+        }
+        self.forget_past_events(now);
         let next = self.next();
-        Some(self.drivers.rest(driver, next, waker))
+        Drive::At(self.drivers.rest(driver, next, waker))
+    }
+
+    /// Looks again at the lines that are next on the agenda: what was to happen there may happen later by now, as the lapse of an
+    /// offer that has been claimed never does.
+    fn forget_past_events(&mut self, now: Moment) {
+        for _ in 0..RECONSIDERED {
+            let Some((at, index)) = self.agenda.first() else {
+                return;
+            };
+            self.note_event(now, index);
+            if self.agenda.first() == Some((at, index)) {
+                return;
+            }
+        }
     }
 
     /// Notes that a driver is no more: its runtime has dropped it.

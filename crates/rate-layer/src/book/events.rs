@@ -25,7 +25,7 @@ impl Book {
         }
     }
 
-    fn note_event(&mut self, now: Moment, index: u32) {
+    pub(super) fn note_event(&mut self, now: Moment, index: u32) {
         let event = self.next_event(now, index);
         let Some(limiter) = self.limiters.get_mut(index) else {
             return;

@@ -205,7 +205,7 @@ impl Line {
     }
 
     /// When it is to be looked after.
-    #[cfg(test)]
+    #[inline]
     pub(crate) fn due(&self) -> Moment {
         self.due.unwrap_or(Moment::NEVER)
     }

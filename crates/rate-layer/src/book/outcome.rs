@@ -66,6 +66,17 @@ pub(crate) enum Joined {
     Waits { ticket: Ticket, driven: Driven },
 }
 
+/// What a driver is to do when it has looked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Drive {
+    /// Look again at the moment given, or when it is called.
+    At(Moment),
+    /// Look again when those have had time who have been called: there may be less to wait for then.
+    Soon,
+    /// End: nobody waits any more.
+    Over,
+}
+
 /// Why a waiter leaves without a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Leaving {

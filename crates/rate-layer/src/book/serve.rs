@@ -73,8 +73,10 @@ impl Book {
     /// Sees to what is due in the windows of `claims`, on behalf of somebody who does not stand in their lines.
     #[inline(never)]
     pub(super) fn tend(&mut self, now: Moment, claims: &[Claim], wakes: &mut Wakes) {
-        let changed = self.serve_all_of(now, claims, wakes);
-        self.reschedule(now, &changed, wakes);
+        if !claims.iter().all(|claim| self.is_at_rest(now, claim)) {
+            let changed = self.serve_all_of(now, claims, wakes);
+            self.reschedule(now, &changed, wakes);
+        }
     }
 
     /// The same where something has happened that nobody could foresee: the next may be served sooner than they thought, if
@@ -97,11 +99,6 @@ impl Book {
         claims: &[Claim],
         wakes: &mut Wakes,
     ) -> Numbers {
-        if let [claim] = claims
-            && self.is_at_rest(now, claim)
-        {
-            return Numbers::new();
-        }
         let there = claims.iter().filter(|claim| self.limiters.has(claim.id));
         let lines: Numbers = there.map(|claim| claim.id.index).collect();
         self.serve_lines(now, &lines, wakes)
@@ -138,32 +135,22 @@ impl Book {
         work.changed
     }
 
-    /// Whether there is nothing to be served in the window of `claim`, as is soon seen of most: it is one window, all of whose places are
-    /// taken or for whose places nobody stands in line, and no offer has lapsed.
-    fn is_at_rest(&mut self, now: Moment, claim: &Claim) -> bool {
+    /// Whether there is nothing to be served in the window of `claim`, as the agenda soon says of most, if nothing has happened but that
+    /// time has passed.
+    pub(super) fn is_at_rest(&mut self, now: Moment, claim: &Claim) -> bool {
         let Some(limiter) = self.limiters.at_mut(claim.id) else {
             return true;
         };
-        let terms = &self.groups[limiter.group as usize].terms;
-        limiter.expire(terms, now);
-        let Some(line) = &limiter.line else {
-            return true;
-        };
-        let Some((terms, window)) = limiter.tiers.only_window(terms) else {
-            return false;
-        };
-        if line.has(Lane::First) {
-            return false;
-        }
-        if let Some(first) = line.first_of_rest() {
-            let asks_too_much =
-                self.waiters[&first].cost_at(claim.id.index) > window.most(terms, Lane::Rest);
-            if window.room() > 0 || asks_too_much {
-                return false;
+        limiter.expire(&self.groups[limiter.group as usize].terms, now);
+        match &limiter.line {
+            Some(line) if line.len() > 0 => line.due() > now,
+            // Offers are not on the agenda where nobody stands behind them.
+            Some(_) => {
+                let lapse = self.next_lapse(claim.id.index);
+                lapse.is_none_or(|(lapses, _)| lapses > now)
             }
+            None => true,
         }
-        self.next_lapse(claim.id.index)
-            .is_none_or(|(lapses, _)| lapses > now)
     }
 
     /// Serves the line of the window at `index`. What else is to be looked at then goes into `work`.

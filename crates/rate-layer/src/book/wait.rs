@@ -105,7 +105,8 @@ impl Book {
         }
     }
 
-    /// Has a waiter look after its line, and take what it has been offered: then `claims` are what it holds.
+    /// Has a waiter look after its line, and take what it has been offered: then `claims` are what it holds; or what it wanted, where
+    /// it is turned away.
     ///
     /// Where it waits on, its caller's waker is left here, and the one that was left before is handed back, to be dropped once
     /// the lock is free.
@@ -121,13 +122,22 @@ impl Book {
         let offered = |waiter: &Waiter| matches!(waiter.standing, Standing::Offered { .. });
         // Late or not: as long as nobody has passed them on, the places are its own.
         if !self.waiters.get(&ticket).is_some_and(offered) {
-            let mut changed = self.serve_all_of(now, claims, wakes);
-            if has_missed {
-                changed.extend(claims.iter().map(|claim| claim.id.index));
-            }
-            self.reschedule(now, &changed, wakes);
+            self.look_after(now, ticket, has_missed, wakes);
         }
         self.see(now, ticket, claims, caller, wakes)
+    }
+
+    /// Looks after the lines of one who waits, who may have come back into them just now.
+    fn look_after(&mut self, now: Moment, ticket: Ticket, is_back: bool, wakes: &mut Wakes) {
+        let Some(waiter) = self.waiters.get(&ticket) else {
+            return;
+        };
+        let claims = waiter.claims.clone();
+        if is_back {
+            self.tend_freed(now, &claims, wakes);
+        } else {
+            self.tend(now, &claims, wakes);
+        }
     }
 
     fn see(
@@ -151,7 +161,9 @@ impl Book {
             }
             Standing::Hopeless => {
                 let lane = waiter.lane;
-                self.remove(ticket, wakes);
+                if let Some(waiter) = self.remove(ticket, wakes) {
+                    *claims = waiter.claims;
+                }
                 self.tally(claims, |tally| tally.refused += 1);
                 Look::Never(self.most(claims, lane))
             }
@@ -160,17 +172,16 @@ impl Book {
         }
     }
 
-    /// Takes a waiter out of its line; what it has been offered goes to the next.
+    /// Takes a waiter out of its line; what it has been offered goes to the next. Says when the turn of one that comes now would come
+    /// that wants the same, if anybody can, where it was out of patience.
     pub(crate) fn leave(
         &mut self,
         now: Moment,
         ticket: Ticket,
         leaving: Leaving,
         wakes: &mut Wakes,
-    ) {
-        let Some(waiter) = self.remove(ticket, wakes) else {
-            return;
-        };
+    ) -> Option<Moment> {
+        let waiter = self.remove(ticket, wakes)?;
         let claims = &waiter.claims;
         if leaving == Leaving::OutOfPatience {
             self.tally(claims, |tally| tally.refused += 1);
@@ -179,5 +190,7 @@ impl Book {
             self.give_back(now, claims, waiter.lane);
         }
         self.tend_freed(now, claims, wakes);
+        let asks = leaving == Leaving::OutOfPatience && !self.are_held_up(claims);
+        asks.then(|| self.turn_of_newcomer(now, claims, waiter.lane))
     }
 }

@@ -173,6 +173,11 @@ impl Wakes {
         }
     }
 
+    /// Whether anybody is called.
+    pub(crate) fn calls_anybody(&self) -> bool {
+        self.0.as_ref().is_some_and(|left| !left.fire.is_empty())
+    }
+
     /// Has the log told of `note`.
     pub(crate) fn note(&mut self, note: Note) {
         self.0.get_or_insert_default().notes.push(note);

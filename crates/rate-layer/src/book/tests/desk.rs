@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::book::drivers::DriverId;
 use crate::book::limiters::Id;
 use crate::book::outcome::{
-    Caller, Denied, Driven, Joined, Leaving, Look, Patience, Reading, Tally,
+    Caller, Denied, Drive, Driven, Joined, Leaving, Look, Patience, Reading, Tally,
 };
 use crate::book::waiter::{Claim, Claims, Ticket, Wakes};
 use crate::book::{Answer, Book, Holding};
@@ -193,11 +193,16 @@ impl Desk {
         }
     }
 
-    /// Has the driver look. Says when it looks again.
+    /// Has the driver look. Says when it looks again; `None` if it ends.
     pub(super) fn drive(&mut self, now: u64) -> Option<Moment> {
         let driver = self.driver.expect("somebody has waited");
         let mut waker = Some(Waker::from(Arc::clone(&self.driver_called)));
-        self.act(|book, wakes| book.drive(at(now), driver, &mut waker, wakes))
+        let drive = self.act(|book, wakes| book.drive(at(now), driver, false, &mut waker, wakes));
+        match drive {
+            Drive::At(next) => Some(next),
+            Drive::Over => None,
+            Drive::Soon => panic!("it is not patient"),
+        }
     }
 
     /// Whether the driver has been called since this was last asked.

@@ -10,7 +10,7 @@ use super::desk::{Flag, at};
 use super::naive::Naive;
 use crate::book::drivers::DriverId;
 use crate::book::limiters::Id;
-use crate::book::outcome::{Caller, Denied, Driven, Joined, Leaving, Look, Patience};
+use crate::book::outcome::{Caller, Denied, Drive, Driven, Joined, Leaving, Look, Patience};
 use crate::book::waiter::{Claim, Claims, Standing, Ticket, Wakes};
 use crate::book::{Book, Holding};
 use crate::lane::Lane;
@@ -130,6 +130,7 @@ struct Driver {
     runtime: u64,
     alarm: Moment,
     called: Arc<Flag>,
+    has_yielded: bool,
 }
 
 pub(super) struct World {
@@ -283,6 +284,7 @@ impl World {
                     runtime,
                     alarm: Moment::NEVER,
                     called,
+                    has_yielded: false,
                 });
             }
             Driven::Already => {
@@ -307,17 +309,27 @@ impl World {
             assert!(self.looks < 40_000, "they look again and again at {now}");
             let mut waker = Some(Waker::from(Arc::clone(&driver.called)));
             let mut wakes = Wakes::default();
-            let next = self.book.drive(at(now), driver.id, &mut waker, &mut wakes);
+            let is_patient = !std::mem::take(&mut driver.has_yielded);
+            let drive = self
+                .book
+                .drive(at(now), driver.id, is_patient, &mut waker, &mut wakes);
             wakes.fire();
-            if let Some(next) = next {
-                assert!(
-                    next > at(now),
-                    "an alarm that is due never stops: {:?}",
-                    self.book
-                );
-                driver.alarm = next;
+            match drive {
+                Drive::At(next) => {
+                    assert!(
+                        next > at(now),
+                        "an alarm that is due never stops: {:?}",
+                        self.book
+                    );
+                    driver.alarm = next;
+                }
+                Drive::Soon => {
+                    driver.has_yielded = true;
+                    waker.expect("it is not kept").wake();
+                }
+                Drive::Over => {}
             }
-            next.is_some()
+            drive != Drive::Over
         });
         self.drivers = all;
         acted
