@@ -98,34 +98,25 @@ impl<S, B> Prepare<S, B> {
         seat: &mut Seat,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), RateError>> {
-        let place = match &mut self.waiting {
-            None => {
-                let (_, request) = self.call.as_ref().expect(HANDED_OUT_ONCE);
-                check(request)?;
-                match arrive(request, seat.settings(), cx.waker()) {
-                    Ok(Some(Entry::Waiter(waiter))) => {
-                        self.progress = Progress::Waits;
-                        self.waiting = Some(waiter);
-                        return Poll::Pending;
-                    }
-                    Ok(Some(Entry::Place(place))) => Ok(place),
-                    Ok(None) => return Poll::Ready(Ok(())),
-                    Err(error) => Err(error),
-                }
+        if let Some(waiter) = &mut self.waiting {
+            let held = ready!(waiter.poll(cx));
+            let held = held.map(|tenure| seat.hold(waiter.domain(), tenure));
+            self.waiting = None;
+            return Poll::Ready(held.map_err(turned_away));
+        }
+        let (_, request) = self.call.as_ref().expect(HANDED_OUT_ONCE);
+        check(request)?;
+        match arrive(request, seat.settings(), cx.waker()) {
+            Ok(None) => {}
+            Ok(Some(Entry::Place(place))) => seat.take(place),
+            Ok(Some(Entry::Waiter(waiter))) => {
+                self.progress = Progress::Waits;
+                self.waiting = Some(waiter);
+                return Poll::Pending;
             }
-            Some(waiter) => {
-                let place = ready!(waiter.poll(cx));
-                self.waiting = None;
-                place
-            }
-        };
-        Poll::Ready(match place {
-            Ok(place) => {
-                seat.take(place);
-                Ok(())
-            }
-            Err(error) => Err(turned_away(error)),
-        })
+            Err(error) => return Poll::Ready(Err(turned_away(error))),
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

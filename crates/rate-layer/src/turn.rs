@@ -135,13 +135,35 @@ impl Waiter {
         }
     }
 
-    /// Waits on. Ready once.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Place, RateError>> {
+    /// Where it waits.
+    pub(crate) fn domain(&self) -> &Arc<Domain> {
+        &self.domain
+    }
+
+    fn admitted(&mut self, claims: Claims, admission: u64) -> Tenure {
+        self.ticket = None;
+        let none = Span::none();
+        let span = self.span.as_deref().unwrap_or(&none);
+        let waited = || self.domain.clock.now().since(self.since);
+        tracing::debug!(parent: span, waited = ?waited(), "a request gets its place");
+        Tenure::new(claims, self.lane, admission)
+    }
+
+    /// Waits on. Ready once, with what it holds in its domain.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Tenure, RateError>> {
         let Some(ticket) = self.ticket else {
             unreachable!("a waiter without a ticket is not asked again");
         };
-        let now = self.domain.clock.now();
         let mut claims = Claims::new();
+        // Most are woken for what they have been offered: that needs no clock, and no waker.
+        let claimed = self.domain.book.with(|book, wakes| {
+            let is_claimed = book.claim(ticket, &mut claims, wakes);
+            is_claimed.then(|| book.admissions())
+        });
+        if let Some(admission) = claimed {
+            return Poll::Ready(Ok(self.admitted(claims, admission)));
+        }
+        let now = self.domain.clock.now();
         let mut caller = Caller {
             waker: Some(cx.waker().clone()),
             runtime: &Runtime::current,
@@ -151,14 +173,7 @@ impl Waiter {
             (look, book.admissions())
         });
         Poll::Ready(match look {
-            Look::Admitted => {
-                self.ticket = None;
-                let (none, waited) = (Span::none(), now.since(self.since));
-                let span = self.span.as_deref().unwrap_or(&none);
-                tracing::debug!(parent: span, ?waited, "a request gets its place");
-                let tenure = Tenure::new(claims, self.lane, admission);
-                Ok(Place::new(Arc::clone(&self.domain), tenure))
-            }
+            Look::Admitted => Ok(self.admitted(claims, admission)),
             Look::Never(most) => {
                 self.ticket = None;
                 let cost = claims.iter().map(|claim| claim.cost).max();

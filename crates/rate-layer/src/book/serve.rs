@@ -26,6 +26,7 @@ use crate::book::line::SetAside;
 use crate::book::waiter::{Claim, Claims, Standing, Ticket, Waiter, Wakes};
 use crate::lane::Lane;
 use crate::moment::Moment;
+use crate::shape::rolling::Places;
 
 /// How long places stay offered to one waiter.
 const CLAIM_WITHIN: Duration = Duration::from_millis(50);
@@ -158,6 +159,7 @@ impl Book {
         let limiter = &mut self.limiters[index];
         limiter.expire(&self.groups[limiter.group as usize].terms, now);
         self.lapse_offers(now, index, work);
+        self.offer_plainly(now, index, work, wakes);
         let (mut ahead, mut set_aside) = (0, SetAside::default());
         self.promote_rest(index, work);
         while let Some(ticket) = self.at(index, ahead) {
@@ -194,6 +196,32 @@ impl Book {
                 (ahead, set_aside) = (0, SetAside::default());
                 self.promote_rest(index, work);
             }
+        }
+    }
+
+    /// Offers what is free as long as that is simple: the window is plain, nobody goes first, and the first wants places of it alone.
+    /// So it is with most, and thousands may be served at once.
+    fn offer_plainly(&mut self, now: Moment, index: u32, work: &mut Work, wakes: &mut Wakes) {
+        let lapses = now.after(CLAIM_WITHIN);
+        let limiter = &mut self.limiters[index];
+        let terms = &self.groups[limiter.group as usize].terms;
+        if limiter.is_held_back() || limiter.tiers.plain(terms).is_none() {
+            return;
+        }
+        while !limiter.has_in_line(Lane::First)
+            && let Some(ticket) = limiter.line.as_ref().and_then(|line| line.first_of_rest())
+            && let Some(waiter) = self.waiters.get_mut(&ticket)
+            && let [claim] = &mut waiter.claims[..]
+            && limiter.has_room(terms, Lane::Rest, Places::of_first(claim.cost))
+        {
+            let line = limiter.line_mut();
+            line.step_out(Lane::Rest, ticket, claim.cost);
+            line.offer(lapses, ticket);
+            limiter.take(terms, Lane::Rest, claim);
+            self.admissions += 1;
+            waiter.standing = Standing::Offered { lapses };
+            wakes.call(waiter.waker.take());
+            work.changed(index);
         }
     }
 

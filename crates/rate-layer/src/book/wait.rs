@@ -105,6 +105,20 @@ impl Book {
         }
     }
 
+    /// Takes what a waiter has been offered, if it has been: then `claims` are what it holds. For that no clock is needed.
+    pub(crate) fn claim(&mut self, ticket: Ticket, claims: &mut Claims, wakes: &mut Wakes) -> bool {
+        let offered = |waiter: &Waiter| matches!(waiter.standing, Standing::Offered { .. });
+        // Late or not: as long as nobody has passed them on, the places are its own.
+        let is_offered = self.waiters.get(&ticket).is_some_and(offered);
+        if is_offered {
+            if let Some(waiter) = self.remove(ticket, wakes) {
+                *claims = waiter.claims;
+            }
+            self.tally(claims, |tally| tally.admitted += 1);
+        }
+        is_offered
+    }
+
     /// Has a waiter look after its line, and take what it has been offered: then `claims` are what it holds; or what it wanted, where
     /// it is turned away.
     ///
@@ -118,13 +132,29 @@ impl Book {
         caller: &mut Caller<'_>,
         wakes: &mut Wakes,
     ) -> Look {
-        let has_missed = self.revive(ticket);
-        let offered = |waiter: &Waiter| matches!(waiter.standing, Standing::Offered { .. });
-        // Late or not: as long as nobody has passed them on, the places are its own.
-        if !self.waiters.get(&ticket).is_some_and(offered) {
-            self.look_after(now, ticket, has_missed, wakes);
+        if self.claim(ticket, claims, wakes) {
+            return Look::Admitted;
         }
-        self.see(now, ticket, claims, caller, wakes)
+        let has_missed = self.revive(ticket);
+        self.look_after(now, ticket, has_missed, wakes);
+        if self.claim(ticket, claims, wakes) {
+            return Look::Admitted;
+        }
+        let Some(waiter) = self.waiters.get(&ticket) else {
+            return Look::OutOfPatience;
+        };
+        match waiter.standing {
+            Standing::Hopeless => {
+                let lane = waiter.lane;
+                if let Some(waiter) = self.remove(ticket, wakes) {
+                    *claims = waiter.claims;
+                }
+                self.tally(claims, |tally| tally.refused += 1);
+                Look::Never(self.most(claims, lane))
+            }
+            _ if waiter.until <= now => Look::OutOfPatience,
+            _ => Look::Waits(self.attend(ticket, caller)),
+        }
     }
 
     /// Looks after the lines of one who waits, who may have come back into them just now.
@@ -137,38 +167,6 @@ impl Book {
             self.tend_freed(now, &claims, wakes);
         } else {
             self.tend(now, &claims, wakes);
-        }
-    }
-
-    fn see(
-        &mut self,
-        now: Moment,
-        ticket: Ticket,
-        claims: &mut Claims,
-        caller: &mut Caller<'_>,
-        wakes: &mut Wakes,
-    ) -> Look {
-        let Some(waiter) = self.waiters.get(&ticket) else {
-            return Look::OutOfPatience;
-        };
-        match waiter.standing {
-            Standing::Offered { .. } => {
-                if let Some(waiter) = self.remove(ticket, wakes) {
-                    *claims = waiter.claims;
-                }
-                self.tally(claims, |tally| tally.admitted += 1);
-                Look::Admitted
-            }
-            Standing::Hopeless => {
-                let lane = waiter.lane;
-                if let Some(waiter) = self.remove(ticket, wakes) {
-                    *claims = waiter.claims;
-                }
-                self.tally(claims, |tally| tally.refused += 1);
-                Look::Never(self.most(claims, lane))
-            }
-            _ if waiter.until <= now => Look::OutOfPatience,
-            _ => Look::Waits(self.attend(ticket, caller)),
         }
     }
 
