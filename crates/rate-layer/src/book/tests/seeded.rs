@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::desk::{Desk, FOREVER, Seen, at};
 use crate::lane::Lane::Rest;
+use crate::moment::Moment;
 use crate::quota::{Quota, SECOND, Start};
 use crate::server::Stated;
 use crate::shape::rolling::Ending;
@@ -80,4 +81,18 @@ fn a_probe_that_has_departed_is_one_still_where_places_free_before_late_headers(
             .is_ok_and(|waiting| waiting.is_some()),
         "even when its place is free again"
     );
+}
+
+#[test]
+fn when_a_probe_is_abandoned_the_next_one_is_looked_after_though_no_place_is_free_yet() {
+    let quota = Quota::rolling(1, SECOND).grace(Duration::from_millis(500));
+    let mut desk = Desk::new([quota.start(Start::Seeded)]);
+    let probe = desk.admit(0, Rest, &[(0, 1)]);
+    let waits = desk.join(0, Rest, &[(0, 1)]);
+    assert_eq!(desk.drive(0), Some(Moment::NEVER), "others have to answer");
+    desk.end(80, Rest, &probe, Ending::Abandoned);
+    assert!(desk.driver_is_called());
+    assert_eq!(desk.drive(80), Some(at(1_590)));
+    desk.drive(1_590);
+    assert!(waits.called.take());
 }
