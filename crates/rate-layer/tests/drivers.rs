@@ -103,6 +103,22 @@ async fn of_many_windows_under_one_lock_each_is_served_at_its_own_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn all_of_many_windows_are_served_whose_places_free_at_once() {
+    const WINDOWS: usize = 1_000;
+    let first = Window::new(Quota::rolling(1, SECOND));
+    let mut set = JoinSet::new();
+    let start = Instant::now();
+    for _ in 0..WINDOWS {
+        let client = client(&first.beside(Quota::rolling(1, SECOND)));
+        call(&client).await.expect("at once");
+        set.spawn(async move { call(&client).await.map(|_| start.elapsed()) });
+    }
+    for served in set.join_all().await {
+        assert_eq!(served.expect("served"), 1_010 * MS);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn patience_ends_in_time_for_each_in_whatever_order_they_have_come() {
     let window = Window::new(Quota::rolling(1_000, 60 * SECOND));
     let client = client(&window);

@@ -9,6 +9,8 @@ use crate::book::serve::Numbers;
 use crate::book::waiter::{Standing, Wakes};
 use crate::moment::Moment;
 
+/// How many lines a driver serves before it lets others have the lock.
+const AT_ONCE: usize = 256;
 /// At how many lines a driver looks once more before it rests.
 const RECONSIDERED: usize = 4;
 
@@ -35,10 +37,10 @@ impl Book {
         if self.agenda.next().after(BEHIND_THE_LEAD) <= now {
             self.drivers.takes_the_lead(driver);
         }
-        let due: Numbers = self.agenda.due(now).collect();
-        if !due.is_empty() {
-            let mut changed = self.serve_lines(now, &due, wakes);
-            changed.extend(due);
+        let due: Numbers = self.agenda.due(now).take(AT_ONCE).collect();
+        for index in due {
+            let mut changed = self.serve_lines(now, &[index], wakes);
+            changed.push(index);
             self.reschedule(now, &changed, wakes);
         }
         // After the lines: a place that frees at the last moment is in time.
