@@ -20,7 +20,7 @@ pub(crate) struct Prepare<S, B> {
     call: Option<(S, Request<B>)>,
     progress: Progress,
     /// There while it waits.
-    waiting: Option<Waiter>,
+    waiting: Option<Box<Waiter>>,
 }
 
 #[derive(Clone, Copy)]

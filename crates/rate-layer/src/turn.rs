@@ -26,12 +26,14 @@ use crate::wants::Wants;
 pub(crate) enum Entry {
     Place(Place),
     /// Look again when woken.
-    Waiter(Waiter),
+    ///
+    /// In a box: most need not wait, and are not to carry the room for one about.
+    Waiter(Box<Waiter>),
 }
 
 /// One who stands in line. Leaves it without a trace when dropped.
 ///
-/// Small, since most need not wait, and carry the room for one about: what it wants is in the book.
+/// Small: what it wants is in the book.
 #[derive(Debug)]
 pub(crate) struct Waiter {
     domain: Arc<Domain>,
@@ -91,7 +93,7 @@ pub(crate) fn enter(
         Ok((Joined::Waits { ticket, driven }, _)) => {
             let waiter = Waiter::new(Arc::clone(domain), lane, ticket, now, until);
             waiter.be_driven(driven);
-            Ok(Entry::Waiter(waiter))
+            Ok(Entry::Waiter(Box::new(waiter)))
         }
         Err(denied) if never_waits => Err(RateError::would_wait(denied, now, cost)),
         Err(denied) => {
