@@ -1,7 +1,7 @@
 //! Windows that requests may take together, and everybody who waits for them: who gets a place.
 //!
-//! Nothing here runs by itself. What is due is seen to when somebody looks: at every arrival, at every end of a request, and
-//! when a waiter's own timer has it look ([`lookouts`]).
+//! Nothing here runs by itself. What is due is seen to when somebody looks: at every arrival, at every end of a request, whenever
+//! one who waits is polled, and by the drivers at every moment at which something may happen ([`drive`]).
 //!
 //! | module | what it decides |
 //! | --- | --- |
@@ -10,7 +10,9 @@
 //! | `memory` | what those limits remember beside their places |
 //! | `line`, `waiter`, `waiters` | who waits, in which order, who has been offered a place |
 //! | `serve` | who is offered what has become free |
-//! | `lookouts` | who looks after a line, and when |
+//! | `events`, `agenda` | when something may happen next in a line, and in which |
+//! | `deadlines` | whose patience ends when |
+//! | `drive`, `drivers` | who looks after the lines: a task on each runtime on which somebody waits |
 //! | `lend` | what threads have in hand, so that they need not ask |
 //! | `answer`, `unheard` | what the server says of its limits, and what of it nobody heeds |
 //! | `control` | what the program changes while requests wait |
@@ -18,15 +20,19 @@
 //! | `keys` | which window belongs to a key, and which may be forgotten |
 
 mod admit;
+mod agenda;
 mod answer;
 mod control;
+mod deadlines;
+mod drive;
+pub(crate) mod drivers;
 mod end;
+mod events;
 pub(crate) mod keys;
 mod lend;
 pub(crate) mod limiter;
 pub(crate) mod limiters;
 mod line;
-mod lookouts;
 mod memory;
 pub(crate) mod outcome;
 mod reading;
@@ -36,8 +42,11 @@ mod wait;
 pub(crate) mod waiter;
 mod waiters;
 
+use self::agenda::Agenda;
 #[cfg(not(loom))]
 pub(crate) use self::answer::Answer;
+use self::deadlines::Deadlines;
+use self::drivers::Drivers;
 use self::keys::Keys;
 use self::limiter::Limiter;
 use self::limiters::{Id, Limiters};
@@ -57,6 +66,9 @@ pub(crate) struct Book {
     groups: Vec<Group>,
     limiters: Limiters,
     waiters: Waiters,
+    agenda: Agenda,
+    deadlines: Deadlines,
+    drivers: Drivers,
     admissions: u64,
     /// When the program that keeps the book began.
     began: Moment,
@@ -88,6 +100,9 @@ impl Book {
             groups: Vec::new(),
             limiters: Limiters::default(),
             waiters: Waiters::default(),
+            agenda: Agenda::default(),
+            deadlines: Deadlines::default(),
+            drivers: Drivers::default(),
             admissions: 0,
             began: now,
             lent: 0,

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use call_context::BoxError;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
-use tokio::time::{Sleep, sleep};
+use tokio::time::sleep;
 use tower_service::Service;
 
 use crate::error::RateError;
@@ -16,7 +16,7 @@ use crate::prepare::Prepare;
 use crate::response::settle;
 use crate::seat::Seat;
 use crate::settings::Settings;
-use crate::timer;
+use crate::timer::{self, Timer};
 
 pin_project! {
     /// The future of a [`RateLimit`](crate::RateLimit)ed request.
@@ -29,8 +29,7 @@ pin_project! {
         S: Service<Request<B>>,
     {
         // What all stages need stays where it is, so that moving from one to the next moves little.
-        #[pin]
-        timer: Option<Sleep>,
+        timer: Timer,
         #[pin]
         stage: Stage<S, B, S::Future>,
         // Behind the stage: the inner future goes before the place, which is then given up.
@@ -82,12 +81,12 @@ where
             let error = match this.stage.as_mut().project() {
                 StageProj::Over => panic!("polled after it was over"),
                 StageProj::Prepares { prepare } => {
-                    match ready!(prepare.poll(this.seat, this.timer.as_mut(), cx)) {
+                    match ready!(prepare.poll(this.seat, this.timer, cx)) {
                         Ok(()) => {
                             let (mut inner, request) = prepare.take();
                             let future = this.seat.depart_by(|| inner.call(request));
                             this.stage.set(Stage::Departed { future });
-                            timer::clear(this.timer.as_mut());
+                            *this.timer = None;
                             continue;
                         }
                         Err(error) => error,
@@ -103,7 +102,7 @@ where
                     }
                     Poll::Pending => {
                         let within = this.seat.settings().answer_within;
-                        ready!(timer::poll(this.timer.as_mut(), || sleep(within), cx));
+                        ready!(timer::poll(this.timer, || sleep(within), cx));
                         RateError::answer_timeout(within).into()
                     }
                 },

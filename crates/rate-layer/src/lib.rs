@@ -34,7 +34,18 @@
 //! | `window`, `snapshot`, `keyed`, `place`, `charge` | handles: to windows, and what there is to see of them; to those of keys, to places, to what they cost |
 //! | `tenure`, `seat` | what a request holds from admission to end; what a call of a layer holds |
 //! | `wants`, `turn` | what a request needs, and its way to it |
+//! | `driver`, `runtime` | the task that looks after those who wait, and where it runs |
 //! | `layer`, `rule`, `limits`, `settings`, `contradictions`, `service`, `prepare`, `future`, `response`, `detach` | the Tower shell |
+//!
+//! # Tasks
+//!
+//! As long as requests wait, one task looks after all of them, on each runtime that has polled one: it offers places as they free, and
+//! calls those whose patience has ended. It ends when nobody waits any more, or with its runtime. A request that passes at
+//! once needs none, and no runtime either.
+//!
+//! A place is offered for 50 ms. A waiter that lies forgotten, in a `select!` or in a buffer that nobody polls, costs the others so
+//! much once, then it keeps its turn and is offered nothing more until it is polled. A runtime that nobody drives any more holds up
+//! nobody elsewhere: its task's work is taken over, 10 ms late once.
 //!
 //! # Events
 //!
@@ -67,6 +78,7 @@ mod moment;
 mod pace;
 mod purse;
 mod quota;
+mod runtime;
 mod server;
 mod shape;
 mod shared;
@@ -82,6 +94,8 @@ mod contradictions;
 mod detach;
 #[cfg(not(loom))]
 mod domain;
+#[cfg(not(loom))]
+mod driver;
 #[cfg(not(loom))]
 mod error;
 #[cfg(not(loom))]

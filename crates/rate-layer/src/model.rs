@@ -1,11 +1,13 @@
 //! A model of the shipped lock and book, over every interleaving of a few threads.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test --release -p rate-layer --lib`, best with a target directory of its own. The modules are
-//! those of the crate; only locks and atomics are loom's. The time stands still but where a test says otherwise, so nobody is
-//! helped by an alarm: whoever waits is called by others, or waits for ever, which loom reports.
+//! those of the crate; only locks and atomics are loom's. The time stands still but where a test says otherwise, and there is no
+//! driver but in `drivers`, so nobody is helped by an alarm: whoever waits is called by others, or waits for ever, which loom
+//! reports.
 
 mod claims;
 mod control;
+mod drivers;
 mod hands;
 mod keys;
 mod several;
@@ -18,12 +20,13 @@ use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::sync::{Arc, Notify};
 
 use crate::book::limiters::Id;
-use crate::book::outcome::{Denied, Joined, Leaving, Look, Patience, Reading};
+use crate::book::outcome::{Caller, Denied, Driven, Joined, Leaving, Look, Patience, Reading};
 use crate::book::waiter::{Claim, Claims, Ticket};
 use crate::book::{Book, Holding};
 use crate::lane::Lane;
 use crate::moment::Moment;
 use crate::quota::{Quota, SECOND};
+use crate::runtime::Runtime;
 use crate::shape::rolling::Ending;
 use crate::shared::Shared;
 
@@ -77,18 +80,15 @@ impl Desk {
     fn join(&self, windows: &[usize]) -> Waiting {
         let mut claims = self.one_of(windows);
         let joined = self.shared.with(|book, wakes| {
-            let waker = Waker::noop().clone();
-            book.join(
-                at(0),
-                &mut claims,
-                Lane::Rest,
-                FOREVER,
-                &mut Some(waker),
-                wakes,
-            )
+            let mut caller = caller(Waker::noop().clone());
+            book.join(at(0), &mut claims, Lane::Rest, FOREVER, &mut caller, wakes)
         });
         match joined {
-            Ok(Joined::Waits { ticket, .. }) => Waiting { ticket, claims },
+            Ok(Joined::Waits { ticket, driven }) => Waiting {
+                ticket,
+                claims,
+                driven,
+            },
             other => panic!("{other:?}"),
         }
     }
@@ -96,8 +96,8 @@ impl Desk {
     /// Whether it is admitted.
     fn look(&self, now: Moment, waiting: &mut Waiting) -> bool {
         let look = self.shared.with(|book, wakes| {
-            let mut waker = Some(Waker::noop().clone());
-            book.look(now, waiting.ticket, &mut waiting.claims, &mut waker, wakes)
+            let mut caller = caller(Waker::noop().clone());
+            book.look(now, waiting.ticket, &mut waiting.claims, &mut caller, wakes)
         });
         look == Look::Admitted
     }
@@ -113,25 +113,18 @@ impl Desk {
         let bell = Arc::new(Notify::new());
         let waker = Waker::from(std::sync::Arc::new(Bell(Arc::clone(&bell))));
         let joined = self.shared.with(|book, wakes| {
-            let waker = waker.clone();
-            book.join(
-                at(0),
-                &mut claims,
-                Lane::Rest,
-                FOREVER,
-                &mut Some(waker),
-                wakes,
-            )
+            let mut caller = caller(waker.clone());
+            book.join(at(0), &mut claims, Lane::Rest, FOREVER, &mut caller, wakes)
         });
         let ticket = match joined.expect("there is room to wait") {
             Joined::Admitted => return claims,
             Joined::Waits { ticket, .. } => ticket,
         };
         loop {
-            let mut waker = Some(waker.clone());
+            let mut caller = caller(waker.clone());
             let look = self
                 .shared
-                .with(|book, wakes| book.look(at(0), ticket, &mut claims, &mut waker, wakes));
+                .with(|book, wakes| book.look(at(0), ticket, &mut claims, &mut caller, wakes));
             if look == Look::Admitted {
                 return claims;
             }
@@ -186,6 +179,15 @@ impl Desk {
 struct Waiting {
     ticket: Ticket,
     claims: Claims,
+    driven: Driven,
+}
+
+/// One that is polled on the only runtime, and woken by `waker`.
+fn caller(waker: Waker) -> Caller<'static> {
+    Caller {
+        waker: Some(waker),
+        runtime: &|| Some(Runtime(0)),
+    }
 }
 
 /// Wakes a thread of the model.

@@ -1,18 +1,17 @@
 //! What comes before departure: a place, and a service that is ready.
 
-use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use call_context::{BoxError, CallContext, Guard, NeverLeft, Refusal};
 use http::Request;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, sleep};
 use tower_service::Service;
 
 use crate::error::RateError;
 use crate::head::RequestHead;
 use crate::seat::Seat;
 use crate::settings::Settings;
-use crate::timer;
+use crate::timer::{self, Timer};
 use crate::turn::{self, Entry, Waiter};
 use crate::wants::Wants;
 
@@ -56,7 +55,7 @@ impl<S, B> Prepare<S, B> {
     pub(crate) fn poll(
         &mut self,
         seat: &mut Seat,
-        mut timer: Pin<&mut Option<Sleep>>,
+        timer: &mut Timer,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), BoxError>>
     where
@@ -65,7 +64,7 @@ impl<S, B> Prepare<S, B> {
     {
         match self.progress {
             Progress::Holds => {}
-            // Most get in at once, and are marked then: the look at the request need not be waited for by the lock.
+            // Most get in at once, and are looked at then: that need not be waited for by the lock.
             Progress::Arrives if seat.take_only() => {
                 let (_, request) = self.call.as_mut().expect(HANDED_OUT_ONCE);
                 if let Err(error) = mark(request, seat.settings()) {
@@ -75,13 +74,11 @@ impl<S, B> Prepare<S, B> {
                 self.progress = Progress::Holds;
             }
             Progress::Arrives | Progress::Waits => {
-                if let Progress::Arrives = self.progress {
-                    let (_, request) = self.call.as_mut().expect(HANDED_OUT_ONCE);
-                    mark(request, seat.settings())?;
-                }
-                ready!(self.poll_places(seat, timer.as_mut(), cx))?;
+                ready!(self.poll_places(seat, cx))?;
+                // Only now, since what it makes is not to lie about while the request waits.
+                let (_, request) = self.call.as_mut().expect(HANDED_OUT_ONCE);
+                mark(request, seat.settings())?;
                 self.progress = Progress::Holds;
-                timer::clear(timer.as_mut());
             }
         }
         let (inner, request) = self.call.as_mut().expect(HANDED_OUT_ONCE);
@@ -99,39 +96,41 @@ impl<S, B> Prepare<S, B> {
     fn poll_places(
         &mut self,
         seat: &mut Seat,
-        timer: Pin<&mut Option<Sleep>>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), RateError>> {
+        if let Some(waiter) = &mut self.waiting {
+            let held = ready!(waiter.poll(cx));
+            let held = held.map(|tenure| seat.hold(waiter.domain(), tenure));
+            self.waiting = None;
+            return Poll::Ready(held.map_err(turned_away));
+        }
         let (_, request) = self.call.as_ref().expect(HANDED_OUT_ONCE);
-        let place = if let Progress::Arrives = self.progress {
-            match arrive(request, seat.settings(), cx.waker()) {
-                Ok(Some(Entry::Waiter(waiter, look_again))) => {
-                    self.progress = Progress::Waits;
-                    let slept = waiter.sleep_until(look_again, &mut self.waiting, timer, cx);
-                    if slept.is_ready() {
-                        // It was due by now: look at once.
-                        cx.waker().wake_by_ref();
-                    }
-                    return Poll::Pending;
-                }
-                Ok(Some(Entry::Place(place))) => Ok(place),
-                Ok(None) => return Poll::Ready(Ok(())),
-                Err(error) => Err(error),
+        check(request)?;
+        match arrive(request, seat.settings(), cx.waker()) {
+            Ok(None) => {}
+            Ok(Some(Entry::Place(place))) => seat.take(place),
+            Ok(Some(Entry::Waiter(waiter))) => {
+                self.progress = Progress::Waits;
+                self.waiting = Some(waiter);
+                return Poll::Pending;
             }
-        } else {
-            ready!(Waiter::poll(&mut self.waiting, timer, cx))
-        };
-        Poll::Ready(match place {
-            Ok(place) => {
-                seat.take(place);
-                Ok(())
-            }
-            Err(error) => Err(turned_away(error)),
-        })
+            Err(error) => return Poll::Ready(Err(turned_away(error))),
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
-/// Marks a request that has come in.
+/// Turns away what a layer below should have put on already.
+#[inline]
+fn check<B>(request: &Request<B>) -> Result<(), RateError> {
+    let context = CallContext::get(request.extensions());
+    if context.is_some_and(|context| context.inside(Guard::Attach)) {
+        return Err(turned_away(RateError::attached_above()));
+    }
+    Ok(())
+}
+
+/// Marks a request that has what it needs. Nobody below has seen it before.
 #[inline]
 fn mark<B>(request: &mut Request<B>, settings: &Settings) -> Result<(), RateError> {
     let context = CallContext::of(request.extensions_mut());
@@ -141,7 +140,6 @@ fn mark<B>(request: &mut Request<B>, settings: &Settings) -> Result<(), RateErro
     // Also where nothing limits it: a gate below would choose the slot too late for this layer to know.
     context.enter(Guard::Rate);
     if settings.counts(context.slot()) {
-        // Nobody below sees the request before it holds the place.
         context.enter(Guard::Place);
     }
     Ok(())
@@ -157,7 +155,7 @@ fn turned_away(error: RateError) -> RateError {
 fn poll_patience<B>(
     request: &Request<B>,
     settings: &Settings,
-    timer: Pin<&mut Option<Sleep>>,
+    timer: &mut Timer,
     cx: &mut Context<'_>,
 ) -> Poll<RateError> {
     let within = settings.ready_within;

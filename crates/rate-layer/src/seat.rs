@@ -73,6 +73,12 @@ impl Seat {
         self.tenure = tenure;
     }
 
+    /// Holds what is held in `domain`.
+    pub(crate) fn hold(&mut self, domain: &Arc<Domain>, tenure: Tenure) {
+        self.elsewhere = self.unless_here(domain);
+        self.tenure = tenure;
+    }
+
     /// Hands over what it holds, to a seat of its own.
     pub(crate) fn take_over(&mut self) -> Self {
         Self {

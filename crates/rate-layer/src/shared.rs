@@ -2,6 +2,7 @@
 //! outside of it.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
 
 use crate::book::limiters::Id;
@@ -70,6 +71,19 @@ impl Shared {
             act(&mut book, &mut wakes)
         };
         wakes.fire();
+        result
+    }
+
+    /// The same for somebody who acts on behalf of others: a waker that panics is its owner's affair.
+    pub(crate) fn with_calmly<T>(&self, act: impl FnOnce(&mut Book, &mut Wakes) -> T) -> T {
+        let mut wakes = Wakes::default();
+        let result = {
+            let mut book = self.open();
+            self.settle_all(&mut book);
+            act(&mut book, &mut wakes)
+        };
+        // Whoever set a panic hook has been told.
+        drop(catch_unwind(AssertUnwindSafe(|| wakes.fire())));
         result
     }
 

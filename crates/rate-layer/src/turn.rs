@@ -1,20 +1,22 @@
 //! A request's way to its place: in at once, or through the line.
 
-use std::mem;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+use tracing::Span;
 
-use crate::book::outcome::{Joined, Leaving, Look, Patience};
+use crate::book::outcome::{Caller, Driven, Joined, Leaving, Look, Patience};
 use crate::book::waiter::{Claims, Ticket};
 use crate::domain::Domain;
+use crate::driver;
 use crate::error::RateError;
 use crate::lane::Lane;
 use crate::moment::Moment;
 use crate::place::Place;
+use crate::runtime::Runtime;
 use crate::settings::{Settings, Waiting};
 use crate::tenure::Tenure;
 use crate::wants::Wants;
@@ -23,23 +25,25 @@ use crate::wants::Wants;
 #[derive(Debug)]
 pub(crate) enum Entry {
     Place(Place),
-    /// Look again at the moment given, or when woken.
+    /// Look again when woken.
     ///
     /// In a box: most need not wait, and are not to carry the room for one about.
-    Waiter(Box<Waiter>, Moment),
+    Waiter(Box<Waiter>),
 }
 
 /// One who stands in line. Leaves it without a trace when dropped.
+///
+/// Small: what it wants is in the book.
 #[derive(Debug)]
 pub(crate) struct Waiter {
     domain: Arc<Domain>,
-    claims: Claims,
-    lane: Lane,
     /// Taken when it is spent.
     ticket: Option<Ticket>,
+    lane: Lane,
     since: Moment,
     until: Moment,
-    span: tracing::Span,
+    /// Where somebody wants to know.
+    span: Option<Box<Span>>,
 }
 
 /// Asks for what a request `wants`. `deadline` is asked for only where the request has to wait.
@@ -70,22 +74,26 @@ pub(crate) fn enter(
     let cost = wants.cost();
     let never_waits = matches!(settings.waiting, Waiting::Never);
     // What a waker does when it is cloned, or dropped, is nobody's business: both happen outside of the lock.
-    let mut waker = (!never_waits).then(|| waker.clone());
+    let mut caller = Caller {
+        waker: (!never_waits).then(|| waker.clone()),
+        runtime: &Runtime::current,
+    };
     let joined = domain.book.with(|book, wakes| {
         let claims = wants.claims(book, now)?;
         let joined = match never_waits {
             true => book
                 .admit(now, claims, lane, wakes)
                 .map(|()| Joined::Admitted),
-            false => book.join(now, claims, lane, patience, &mut waker, wakes),
+            false => book.join(now, claims, lane, patience, &mut caller, wakes),
         };
         Ok((joined?, book.admissions()))
     });
     match joined {
         Ok((Joined::Admitted, admission)) => Ok(Entry::Place(place(domain, wants, admission))),
-        Ok((Joined::Waits { ticket, alarm }, _)) => {
-            let waiter = Waiter::new(Arc::clone(domain), wants, ticket, now, until);
-            Ok(Entry::Waiter(Box::new(waiter), alarm.min(until)))
+        Ok((Joined::Waits { ticket, driven }, _)) => {
+            let waiter = Waiter::new(Arc::clone(domain), lane, ticket, now, until);
+            waiter.be_driven(driven);
+            Ok(Entry::Waiter(Box::new(waiter)))
         }
         Err(denied) if never_waits => Err(RateError::would_wait(denied, now, cost)),
         Err(denied) => {
@@ -102,114 +110,97 @@ fn place(domain: &Arc<Domain>, wants: Wants<'_>, admission: u64) -> Place {
 }
 
 impl Waiter {
-    fn new(
-        domain: Arc<Domain>,
-        wants: Wants<'_>,
-        ticket: Ticket,
-        since: Moment,
-        until: Moment,
-    ) -> Self {
-        let lane = wants.lane;
+    fn new(domain: Arc<Domain>, lane: Lane, ticket: Ticket, since: Moment, until: Moment) -> Self {
         let span = tracing::debug_span!("rate_limit_wait", at_most = ?until.since(since));
         tracing::debug!(parent: &span, "a request waits for a place");
         Self {
             domain,
-            claims: wants.into_claims(),
-            lane,
             ticket: Some(ticket),
+            lane,
             since,
             until,
-            span,
+            span: (!span.is_disabled()).then(|| Box::new(span)),
         }
     }
 
-    /// Waits on, by `timer`. Ready once.
-    pub(crate) fn poll(
-        waiting: &mut Option<Box<Self>>,
-        mut timer: Pin<&mut Option<Sleep>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Place, RateError>> {
-        loop {
-            let Some(waiter) = mem::take(waiting) else {
-                unreachable!("nobody who does not wait is asked to wait on");
-            };
-            let (waiter, look_again) = match waiter.look(cx.waker()) {
-                Ok(Entry::Waiter(waiter, look_again)) => (waiter, look_again),
-                Ok(Entry::Place(place)) => return Poll::Ready(Ok(place)),
-                Err(error) => return Poll::Ready(Err(error)),
-            };
-            ready!(waiter.sleep_until(look_again, waiting, timer.as_mut(), cx));
+    /// Starts the driver that its runtime lacks.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a runtime with time enabled.
+    fn be_driven(&self, driven: Driven) {
+        match driven {
+            Driven::Already => {}
+            Driven::By(driver) => driver::start(&self.domain, driver),
+            // Which says so, as whatever needs a runtime does.
+            Driven::Nowhere => drop(Handle::current()),
         }
     }
 
-    /// Sleeps in `waiting` until `look_again`.
-    pub(crate) fn sleep_until(
-        self: Box<Self>,
-        look_again: Moment,
-        waiting: &mut Option<Box<Self>>,
-        mut timer: Pin<&mut Option<Sleep>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
-        let alarm = match self.domain.clock.instant(look_again) {
-            Some(instant) => sleep_until(instant),
-            None => sleep(Duration::MAX),
-        };
-        *waiting = Some(self);
-        // A new timer each time, on the runtime that polls now: the one that polled before may be at a standstill.
-        timer.set(Some(alarm));
-        timer
-            .as_pin_mut()
-            .map_or(Poll::Pending, |alarm| alarm.poll(cx))
+    /// Where it waits.
+    pub(crate) fn domain(&self) -> &Arc<Domain> {
+        &self.domain
     }
 
-    fn look(mut self: Box<Self>, waker: &Waker) -> Result<Entry, RateError> {
+    fn admitted(&mut self, claims: Claims, admission: u64) -> Tenure {
+        self.ticket = None;
+        let none = Span::none();
+        let span = self.span.as_deref().unwrap_or(&none);
+        let waited = || self.domain.clock.now().since(self.since);
+        tracing::debug!(parent: span, waited = ?waited(), "a request gets its place");
+        Tenure::new(claims, self.lane, admission)
+    }
+
+    /// Waits on. Ready once, with what it holds in its domain.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Tenure, RateError>> {
         let Some(ticket) = self.ticket else {
             unreachable!("a waiter without a ticket is not asked again");
         };
-        let domain = Arc::clone(&self.domain);
-        let now = domain.clock.now();
-        let claims = &mut self.claims;
-        let mut waker = Some(waker.clone());
-        let (look, admission) = domain.book.with(|book, wakes| {
-            let look = book.look(now, ticket, claims, &mut waker, wakes);
+        let mut claims = Claims::new();
+        // Most are woken for what they have been offered: that needs no clock, and no waker.
+        let claimed = self.domain.book.with(|book, wakes| {
+            let is_claimed = book.claim(ticket, &mut claims, wakes);
+            is_claimed.then(|| book.admissions())
+        });
+        if let Some(admission) = claimed {
+            return Poll::Ready(Ok(self.admitted(claims, admission)));
+        }
+        let now = self.domain.clock.now();
+        let mut caller = Caller {
+            waker: Some(cx.waker().clone()),
+            runtime: &Runtime::current,
+        };
+        let (look, admission) = self.domain.book.with(|book, wakes| {
+            let look = book.look(now, ticket, &mut claims, &mut caller, wakes);
             (look, book.admissions())
         });
-        let waited = now.since(self.since);
-        match look {
-            Look::Admitted => {
-                self.ticket = None;
-                tracing::debug!(parent: &self.span, ?waited, "a request gets its place");
-                let tenure = Tenure::new(mem::take(&mut self.claims), self.lane, admission);
-                Ok(Entry::Place(Place::new(domain, tenure)))
-            }
+        Poll::Ready(match look {
+            Look::Admitted => Ok(self.admitted(claims, admission)),
             Look::Never(most) => {
                 self.ticket = None;
-                let cost = self.claims.iter().map(|claim| claim.cost).max();
+                let cost = claims.iter().map(|claim| claim.cost).max();
                 Err(RateError::cost_too_high(cost.unwrap_or_default(), most))
             }
-            Look::Until(_) if now >= self.until => {
+            Look::OutOfPatience => {
                 let wait = self.leave(Leaving::OutOfPatience);
-                Err(RateError::out_of_patience(
-                    self.until.since(self.since),
-                    wait,
-                ))
+                let patience = self.until.since(self.since);
+                Err(RateError::out_of_patience(patience, wait))
             }
-            Look::Until(alarm) => {
-                let alarm = alarm.min(self.until);
-                Ok(Entry::Waiter(self, alarm))
+            Look::Waits(driven) => {
+                self.be_driven(driven);
+                return Poll::Pending;
             }
-        }
+        })
     }
 
-    /// Leaves the line. Says how long one that comes now would wait, if anybody can.
+    /// Leaves the line. Says how long one that comes now would wait, if anybody can and it was out of patience.
     fn leave(&mut self, leaving: Leaving) -> Option<Duration> {
         let ticket = self.ticket.take()?;
         let now = self.domain.clock.now();
-        let (claims, lane) = (&self.claims, self.lane);
-        let next = self.domain.book.with(|book, wakes| {
-            book.leave(now, ticket, leaving, wakes);
-            (!book.are_held_up(claims)).then(|| book.turn_of_newcomer(now, claims, lane))
-        });
+        let next = self
+            .domain
+            .book
+            .with(|book, wakes| book.leave(now, ticket, leaving, wakes));
         next.map(|turn| turn.since(now))
     }
 }

@@ -77,7 +77,7 @@ async fn a_waker_that_panics_keeps_nobody_else_asleep() {
     let start = Instant::now();
     good.await.expect("no panic").expect("served");
     assert_eq!(start.elapsed(), Duration::ZERO);
-    // Its timer would wake it again.
+    // It has been offered a place all the same.
     assert!(bad.now_or_never().is_some());
 }
 

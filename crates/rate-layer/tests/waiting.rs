@@ -37,15 +37,14 @@ async fn in_line(client: &RateLimit<Server>) -> Call {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_forgotten_waiter_delays_the_others_by_less_than_100_ms() {
+async fn a_forgotten_waiter_delays_the_others_by_50_ms_once() {
     let (window, client) = client(&Server::with_latency(Duration::ZERO));
     call(&client).await.expect("at once");
     let forgotten = in_line(&client).await;
     std::mem::forget(forgotten);
     let start = Instant::now();
     call(&client).await.expect("served");
-    let delay = start.elapsed() - 1_010 * MS;
-    assert!(delay <= 100 * MS, "{delay:?}");
+    assert_eq!(start.elapsed(), 1_060 * MS);
     // It has missed its offer, and costs nothing more.
     let start = Instant::now();
     call(&client).await.expect("served");
@@ -100,7 +99,7 @@ async fn waiters_that_starve_in_another_tasks_buffer_hold_nobody_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_of_many_forgotten_waiters_costs_less_than_100_ms() {
+async fn each_of_many_forgotten_waiters_costs_50_ms() {
     let (_, client) = client(&Server::with_latency(Duration::ZERO));
     call(&client).await.expect("at once");
     for _ in 0..20 {
@@ -108,11 +107,10 @@ async fn each_of_many_forgotten_waiters_costs_less_than_100_ms() {
     }
     let start = Instant::now();
     call(&client).await.expect("served");
-    let delay = start.elapsed() - 1_010 * MS;
-    assert!(delay <= 20 * 100 * MS, "{delay:?}");
+    assert_eq!(start.elapsed(), 1_010 * MS + 20 * 50 * MS);
 }
 
-/// In real time: the queue's first waiter, timer and all, belongs to a runtime that nobody drives any more.
+/// In real time: the queue's first waiter, and the first driver, belong to a runtime that nobody drives any more.
 #[test]
 fn a_waiter_on_a_runtime_that_nobody_drives_holds_nobody_up() {
     let runtime = || {

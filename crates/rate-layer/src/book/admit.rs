@@ -29,9 +29,7 @@ impl Book {
             let limiter = &self.limiters[claim.id.index];
             let terms = &self.groups[limiter.group as usize].terms;
             let wanted = Places::of_first(claim.cost);
-            !terms.need_the_time()
-                && limiter.is_open_to(lane)
-                && limiter.has_room(terms, lane, wanted)
+            !terms.need_the_time() && limiter.is_open() && limiter.has_room(terms, lane, wanted)
         });
         if free {
             self.admitted(claims, lane);
@@ -140,6 +138,7 @@ impl Book {
         let free = |claim: &Claim| self.is_available(claim, lane, alone);
         if claims.iter().all(free) {
             self.admitted(claims, lane);
+            self.tell_the_overtaken(now, claims, wakes);
             return Ok(None);
         }
         let turns = claims
@@ -176,6 +175,16 @@ impl Book {
         let places = Places::of_first(claim.cost);
         let turn = limiter.turn(&group.terms, now, lane, places);
         Some(Ok(Some(turn)))
+    }
+
+    /// Has lines looked after anew in which some stand whom a newcomer has overtaken: of what had room here, and was kept waiting
+    /// elsewhere, it may have taken the room.
+    fn tell_the_overtaken(&mut self, now: Moment, claims: &[Claim], wakes: &mut Wakes) {
+        for claim in claims {
+            if self.limiters[claim.id.index].in_line() > 0 {
+                self.reschedule(now, &[claim.id.index], wakes);
+            }
+        }
     }
 
     pub(super) fn admitted(&mut self, claims: &mut [Claim], lane: Lane) {

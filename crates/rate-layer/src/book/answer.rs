@@ -6,10 +6,7 @@
 
 use std::time::Duration;
 
-use smallvec::SmallVec;
-
 use crate::book::limiter::Seeding;
-use crate::book::limiters::Id;
 use crate::book::memory::Memory;
 use crate::book::waiter::{Claim, Note, Wakes};
 use crate::book::{Book, Holding};
@@ -63,29 +60,16 @@ impl Book {
             self.learn(date, departed, now, holding.claims);
         }
         self.end_all(now, holding, Ending::Answered);
-        let mut seeded = SmallVec::<[Id; 1]>::new();
         for claim in holding.claims {
             if !self.limiters.has(claim.id) {
                 continue;
             }
             let heard = self.listen(now, claim, answer, wakes);
-            if heard.seeds {
-                seeded.push(claim.id);
-            }
             if heard.lowers {
-                self.turn_away_the_hopeless(claim.id.index, wakes);
+                self.turn_away_the_hopeless(now, claim.id.index, wakes);
             }
         }
         self.tend_freed(now, holding.claims, wakes);
-        for claim in holding.claims {
-            // Where the server's clock decides, a place may free sooner than was to be foreseen.
-            if claim.counts_departure && self.limiters.has(claim.id) {
-                self.call_lookouts(now, claim.id.index, wakes);
-            }
-        }
-        for claim in seeded {
-            self.call_those_without_alarm(claim.index, wakes);
-        }
         now
     }
 
@@ -113,7 +97,6 @@ impl Book {
             let limiter = self.limiters.at_mut(claim.id);
             if limiter.is_some_and(|limiter| limiter.seeding != Seeding::Known) {
                 seeds |= self.listen(now, claim, &Answer::NOTHING, wakes).seeds;
-                self.call_those_without_alarm(claim.id.index, wakes);
             }
         }
         seeds

@@ -33,9 +33,6 @@ impl Book {
     /// Ends a pause.
     pub(crate) fn resume(&mut self, now: Moment, id: Id, wakes: &mut Wakes) {
         self.change(now, id, wakes, |limiter| limiter.paused = false);
-        if self.limiters.has(id) {
-            self.call_those_without_alarm(id.index, wakes);
-        }
     }
 
     /// Changes the limit of the window that is so long; of the first, if none is named. Says whether there is one.
@@ -64,7 +61,7 @@ impl Book {
             if found && limiter.key.is_some() {
                 limiter.memory_mut().is_set = true;
             }
-            self.turn_away_the_hopeless(id.index, wakes);
+            self.turn_away_the_hopeless(now, id.index, wakes);
             self.change(now, id, wakes, |_| {});
         }
         found
@@ -82,7 +79,7 @@ impl Book {
         }
         silence(&mut self.limiters[id.index]);
         let affected = self.recall_offers(now, id.index);
-        self.tend(now, &affected, wakes);
+        self.tend_freed(now, &affected, wakes);
         self.change(now, id, wakes, |_| {});
     }
 

@@ -85,6 +85,7 @@ impl Book {
     ) {
         self.note_unanswered(holding.claims, ending);
         let claims = holding.claims;
+        let held_up = self.are_held_up(claims);
         let somebody_waits = self.end_all(now, holding, ending);
         let is_seeded = ending == Ending::Answered && self.seed_unheard(now, claims, wakes);
         if !somebody_waits {
@@ -93,6 +94,7 @@ impl Book {
         // What is answered frees its place no sooner than everybody has reckoned with, as long as the program's clock decides.
         let is_foreseen = ending != Ending::NeverLeft
             && !is_seeded
+            && !held_up
             && !claims.iter().any(|claim| claim.counts_departure);
         if is_foreseen {
             self.tend(now, claims, wakes);

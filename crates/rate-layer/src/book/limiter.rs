@@ -122,7 +122,7 @@ impl Limiter {
     fn take_if_open(&mut self, terms: &AllTerms, lane: Lane, claim: &mut Claim) -> bool {
         let wanted = Places::of_first(claim.cost);
         let is_free =
-            !terms.need_the_time() && self.is_open_to(lane) && self.has_room(terms, lane, wanted);
+            !terms.need_the_time() && self.is_open() && self.has_room(terms, lane, wanted);
         if is_free {
             self.take(terms, lane, claim);
         }
@@ -172,26 +172,17 @@ impl Limiter {
         !self.rest_went_first && self.tiers.rest_holds_nothing()
     }
 
-    /// Whether a newcomer of `lane` need not look who stands in line.
+    /// Whether a newcomer need not look who stands in line.
     #[inline]
-    pub(crate) fn is_open_to(&self, lane: Lane) -> bool {
-        let Some(line) = &self.line else { return true };
-        line.len() == 0 || self.may_overtake(line, lane)
-    }
-
-    /// Whether a newcomer of `lane` goes before all who stand in `line`.
-    fn may_overtake(&self, line: &Line, lane: Lane) -> bool {
-        match lane {
-            Lane::Rest => false,
-            Lane::First if line.has(Lane::First) => false,
-            Lane::First => !line.has(Lane::Rest) || !self.rest_is_due(),
-        }
+    pub(crate) fn is_open(&self) -> bool {
+        self.in_line() == 0
     }
 
     pub(crate) fn has_in_line(&self, lane: Lane) -> bool {
         self.line.as_ref().is_some_and(|line| line.has(lane))
     }
 
+    #[inline]
     pub(crate) fn in_line(&self) -> usize {
         self.line.as_ref().map_or(0, |line| line.len())
     }

@@ -1,6 +1,7 @@
 //! Who waits for one window, in order.
 
 use std::collections::VecDeque;
+use std::mem;
 
 use crate::book::waiter::Ticket;
 use crate::lane::Lane;
@@ -16,6 +17,8 @@ pub(crate) struct Line {
     offers: VecDeque<(Moment, Ticket)>,
     /// How many have this window among their claims, wherever they stand.
     members: usize,
+    /// When the agenda has it looked after; `None` where it does not.
+    due: Option<Moment>,
 }
 
 /// What is set aside for those before one who are kept waiting by other windows.
@@ -146,15 +149,6 @@ impl Line {
         self.first.tickets.iter().chain(&self.rest.tickets).copied()
     }
 
-    /// How many stand before `ticket`, or before where it would stand. Leaves out that one of the rest may go before all.
-    pub(crate) fn ahead(&self, lane: Lane, ticket: Ticket) -> usize {
-        let before = match lane {
-            Lane::First => 0,
-            Lane::Rest => self.first.tickets.len(),
-        };
-        before + self.ahead_in_lane(lane, ticket)
-    }
-
     /// How many of its own lane stand before `ticket`.
     pub(crate) fn ahead_in_lane(&self, lane: Lane, ticket: Ticket) -> usize {
         let here = &self.queue(lane).tickets;
@@ -165,12 +159,6 @@ impl Line {
             (Some(&first), _) if first >= ticket => 0,
             _ => here.partition_point(|&other| other < ticket),
         }
-    }
-
-    /// Whether all who stand in it want one place each.
-    pub(crate) fn wants_one_each(&self) -> bool {
-        let one_each = |queue: &Queue| queue.cost == queue.tickets.len() as u64;
-        one_each(&self.first) && one_each(&self.rest)
     }
 
     /// What all want before whom a newcomer of `lane` has to wait, and it itself.
@@ -206,7 +194,26 @@ impl Line {
 
     /// Forgets all offers, and says which there were. Some may be settled.
     pub(crate) fn take_offers(&mut self) -> VecDeque<(Moment, Ticket)> {
-        std::mem::take(&mut self.offers)
+        mem::take(&mut self.offers)
+    }
+
+    /// Notes when it is to be looked after, if ever. Says when it was to be before.
+    pub(crate) fn be_due(&mut self, at: Moment) -> Moment {
+        let due = (at != Moment::NEVER).then_some(at);
+        let before = mem::replace(&mut self.due, due);
+        before.unwrap_or(Moment::NEVER)
+    }
+
+    /// When it is to be looked after.
+    #[inline]
+    pub(crate) fn due(&self) -> Moment {
+        self.due.unwrap_or(Moment::NEVER)
+    }
+
+    /// The last of those of `lane` who stand in it, but for one.
+    pub(crate) fn last_but_one(&self, lane: Lane) -> Option<Ticket> {
+        let tickets = &self.queue(lane).tickets;
+        tickets.get(tickets.len().checked_sub(2)?).copied()
     }
 
     fn queue(&self, lane: Lane) -> &Queue {

@@ -1,10 +1,13 @@
 //! What a book is asked, and what it answers.
 
+use std::task::Waker;
 use std::time::Duration;
 
 use crate::book::Book;
+use crate::book::drivers::DriverId;
 use crate::book::waiter::{Claim, Ticket};
 use crate::moment::Moment;
+use crate::runtime::Runtime;
 
 /// What has happened to the windows of one kind.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,13 +41,43 @@ pub(crate) struct Patience {
     pub(crate) queue: usize,
 }
 
+/// Who polls one that asks, or waits.
+pub(crate) struct Caller<'a> {
+    /// What has it polled again; taken if it waits.
+    pub(crate) waker: Option<Waker>,
+    /// On which runtime; asked if it waits.
+    pub(crate) runtime: &'a dyn Fn() -> Option<Runtime>,
+}
+
+/// Who looks after one who waits, on the runtime on which it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Driven {
+    /// A driver that is there.
+    Already,
+    /// This one, which is to be started.
+    By(DriverId),
+    /// Nobody: there is no runtime.
+    Nowhere,
+}
+
 /// What came of asking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Joined {
     /// Places were free.
     Admitted,
-    /// It waits; it must [look](crate::book::Book::look) again when it is woken, and at `alarm` at the latest.
-    Waits { ticket: Ticket, alarm: Moment },
+    /// It waits; it must [look](crate::book::Book::look) again when it is woken.
+    Waits { ticket: Ticket, driven: Driven },
+}
+
+/// What a driver is to do when it has looked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Drive {
+    /// Look again at the moment given, or when it is called.
+    At(Moment),
+    /// Look again when those have had time who have been called: there may be less to wait for then.
+    Soon,
+    /// End: nobody waits any more.
+    Over,
 }
 
 /// Why a waiter leaves without a place.
@@ -87,8 +120,10 @@ pub(crate) struct TierReading {
 pub(crate) enum Look {
     /// It holds its places, and its ticket is spent.
     Admitted,
-    /// It must look again when it is woken, and at this moment at the latest.
-    Until(Moment),
+    /// It must look again when it is woken.
+    Waits(Driven),
+    /// Its patience has ended. It still stands in line.
+    OutOfPatience,
     /// A limit was lowered: it costs more than the given number, which is the most that there is. Its ticket is spent.
     Never(u32),
 }

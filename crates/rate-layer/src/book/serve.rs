@@ -26,7 +26,7 @@ use crate::book::line::SetAside;
 use crate::book::waiter::{Claim, Claims, Standing, Ticket, Waiter, Wakes};
 use crate::lane::Lane;
 use crate::moment::Moment;
-use std::task::Waker;
+use crate::shape::rolling::Places;
 
 /// How long places stay offered to one waiter.
 const CLAIM_WITHIN: Duration = Duration::from_millis(50);
@@ -74,8 +74,10 @@ impl Book {
     /// Sees to what is due in the windows of `claims`, on behalf of somebody who does not stand in their lines.
     #[inline(never)]
     pub(super) fn tend(&mut self, now: Moment, claims: &[Claim], wakes: &mut Wakes) {
-        let changed = self.serve_all_of(now, claims, wakes);
-        self.call_lookouts_of(now, &changed, wakes);
+        if !claims.iter().all(|claim| self.is_at_rest(now, claim)) {
+            let changed = self.serve_all_of(now, claims, wakes);
+            self.reschedule(now, &changed, wakes);
+        }
     }
 
     /// The same where something has happened that nobody could foresee: the next may be served sooner than they thought, if
@@ -87,40 +89,44 @@ impl Book {
                 changed.push(claim.id.index);
             }
         }
-        self.call_lookouts_of(now, &changed, wakes);
+        self.reschedule(now, &changed, wakes);
     }
 
-    pub(super) fn call_lookouts_of(&mut self, now: Moment, changed: &[u32], wakes: &mut Wakes) {
-        for &index in changed {
-            self.call_lookouts(now, index, wakes);
-        }
-    }
-
-    /// Passes lapsed offers on, and offers what is free, in the windows of `claims`. Says in whose lines something changed:
-    /// their lookouts are to be called.
+    /// Passes lapsed offers on, and offers what is free, in the windows of `claims`. Says in whose lines something changed: they are to
+    /// be put on the agenda anew.
     pub(super) fn serve_all_of(
         &mut self,
         now: Moment,
         claims: &[Claim],
         wakes: &mut Wakes,
-    ) -> SmallVec<[u32; 4]> {
-        if let [claim] = claims
-            && self.is_at_rest(now, claim)
-        {
-            return SmallVec::new();
-        }
+    ) -> Numbers {
+        let there = claims.iter().filter(|claim| self.limiters.has(claim.id));
+        let lines: Numbers = there.map(|claim| claim.id.index).collect();
+        self.serve_lines(now, &lines, wakes)
+    }
+
+    /// The same for the lines at `indices`.
+    pub(super) fn serve_lines(
+        &mut self,
+        now: Moment,
+        indices: &[u32],
+        wakes: &mut Wakes,
+    ) -> Numbers {
         let mut work = Work::default();
-        for claim in claims {
-            if !self.limiters.has(claim.id) {
+        for &index in indices {
+            let Some(limiter) = self.limiters.get_mut(index) else {
                 continue;
-            }
-            let limiter = &mut self.limiters[claim.id.index];
+            };
             let terms = &self.groups[limiter.group as usize].terms;
             limiter.expire(terms, now);
             if limiter.members() > 0 {
-                work.due(claim.id.index);
+                work.due(index);
             }
         }
+        self.serve_due(now, work, wakes)
+    }
+
+    fn serve_due(&mut self, now: Moment, mut work: Work, wakes: &mut Wakes) -> Numbers {
         while let Some(index) = work.due.pop() {
             if !work.served.contains(&index) {
                 work.served.push(index);
@@ -130,32 +136,22 @@ impl Book {
         work.changed
     }
 
-    /// Whether there is nothing to be served in the window of `claim`, as is soon seen of most: it is one window, all of whose places are
-    /// taken or for whose places nobody stands in line, and no offer has lapsed.
-    fn is_at_rest(&mut self, now: Moment, claim: &Claim) -> bool {
+    /// Whether there is nothing to be served in the window of `claim`, as the agenda soon says of most, if nothing has happened but that
+    /// time has passed.
+    pub(super) fn is_at_rest(&mut self, now: Moment, claim: &Claim) -> bool {
         let Some(limiter) = self.limiters.at_mut(claim.id) else {
             return true;
         };
-        let terms = &self.groups[limiter.group as usize].terms;
-        limiter.expire(terms, now);
-        let Some(line) = &limiter.line else {
-            return true;
-        };
-        let Some((terms, window)) = limiter.tiers.only_window(terms) else {
-            return false;
-        };
-        if line.has(Lane::First) {
-            return false;
-        }
-        if let Some(first) = line.first_of_rest() {
-            let asks_too_much =
-                self.waiters[&first].cost_at(claim.id.index) > window.most(terms, Lane::Rest);
-            if window.room() > 0 || asks_too_much {
-                return false;
+        limiter.expire(&self.groups[limiter.group as usize].terms, now);
+        match &limiter.line {
+            Some(line) if line.len() > 0 => line.due() > now,
+            // Offers are not on the agenda where nobody stands behind them.
+            Some(_) => {
+                let lapse = self.next_lapse(claim.id.index);
+                lapse.is_none_or(|(lapses, _)| lapses > now)
             }
+            None => true,
         }
-        self.next_lapse(claim.id.index)
-            .is_none_or(|(lapses, _)| lapses > now)
     }
 
     /// Serves the line of the window at `index`. What else is to be looked at then goes into `work`.
@@ -163,8 +159,9 @@ impl Book {
         let limiter = &mut self.limiters[index];
         limiter.expire(&self.groups[limiter.group as usize].terms, now);
         self.lapse_offers(now, index, work);
+        self.offer_plainly(now, index, work, wakes);
         let (mut ahead, mut set_aside) = (0, SetAside::default());
-        self.promote_rest(index, work, wakes);
+        self.promote_rest(index, work);
         while let Some(ticket) = self.at(index, ahead) {
             let waiter = &self.waiters[&ticket];
             let (lane, cost) = (waiter.lane, waiter.cost_at(index));
@@ -173,7 +170,7 @@ impl Book {
             if cost > limiter.tiers.most(terms, lane) {
                 self.give_up_on(ticket, work, wakes);
                 (ahead, set_aside) = (0, SetAside::default());
-                self.promote_rest(index, work, wakes);
+                self.promote_rest(index, work);
                 continue;
             }
             if !limiter.has_room(terms, lane, set_aside.and(lane, cost)) {
@@ -182,7 +179,7 @@ impl Book {
             let Some(elsewhere) = self.kept_waiting_elsewhere(now, ticket, index) else {
                 self.offer(now, ticket, work, wakes);
                 (ahead, set_aside) = (0, SetAside::default());
-                self.promote_rest(index, work, wakes);
+                self.promote_rest(index, work);
                 continue;
             };
             if self.waiters[&ticket].is_aged() {
@@ -195,10 +192,36 @@ impl Book {
                     }
                 }
             } else {
-                self.pass_over(ticket, index, elsewhere, work, wakes);
+                self.pass_over(ticket, index, elsewhere, work);
                 (ahead, set_aside) = (0, SetAside::default());
-                self.promote_rest(index, work, wakes);
+                self.promote_rest(index, work);
             }
+        }
+    }
+
+    /// Offers what is free as long as that is simple: the window is plain, nobody goes first, and the first wants places of it alone.
+    /// So it is with most, and thousands may be served at once.
+    fn offer_plainly(&mut self, now: Moment, index: u32, work: &mut Work, wakes: &mut Wakes) {
+        let lapses = now.after(CLAIM_WITHIN);
+        let limiter = &mut self.limiters[index];
+        let terms = &self.groups[limiter.group as usize].terms;
+        if limiter.is_held_back() || limiter.tiers.plain(terms).is_none() {
+            return;
+        }
+        while !limiter.has_in_line(Lane::First)
+            && let Some(ticket) = limiter.line.as_ref().and_then(|line| line.first_of_rest())
+            && let Some(waiter) = self.waiters.get_mut(&ticket)
+            && let [claim] = &mut waiter.claims[..]
+            && limiter.has_room(terms, Lane::Rest, Places::of_first(claim.cost))
+        {
+            let line = limiter.line_mut();
+            line.step_out(Lane::Rest, ticket, claim.cost);
+            line.offer(lapses, ticket);
+            limiter.take(terms, Lane::Rest, claim);
+            self.admissions += 1;
+            waiter.standing = Standing::Offered { lapses };
+            wakes.call(waiter.waker.take());
+            work.changed(index);
         }
     }
 
@@ -207,7 +230,7 @@ impl Book {
     /// One that wants this window alone simply goes before all. Of one that wants several, one window could say that it goes
     /// before another, and a second window the opposite: what is set aside for each would keep the other waiting for good. Its
     /// ticket says for all windows when it goes.
-    fn promote_rest(&mut self, index: u32, work: &mut Work, wakes: &mut Wakes) {
+    fn promote_rest(&mut self, index: u32, work: &mut Work) {
         let limiter = &self.limiters[index];
         if !limiter.rest_first() {
             return;
@@ -224,8 +247,6 @@ impl Book {
         self.step_out(ticket);
         if let Some(waiter) = self.waiters.get_mut(&ticket) {
             waiter.stands_with = Lane::First;
-            // Its alarm is for where it stood.
-            wakes.call(waiter.waker.take());
         }
         self.step_in(ticket, standing);
         work.all_changed(&claims);
@@ -347,14 +368,7 @@ impl Book {
     }
 
     /// Notes that `ticket` is first in the window at `index`, and kept waiting by another one.
-    fn pass_over(
-        &mut self,
-        ticket: Ticket,
-        index: u32,
-        elsewhere: usize,
-        work: &mut Work,
-        wakes: &mut Wakes,
-    ) {
+    fn pass_over(&mut self, ticket: Ticket, index: u32, elsewhere: usize, work: &mut Work) {
         let Some(waiter) = self.waiters.get_mut(&ticket) else {
             return;
         };
@@ -369,8 +383,6 @@ impl Book {
             Standing::InAllLines
         };
         work.all_changed(&waiter.claims);
-        // Its alarm is for the line that it leaves.
-        wakes.call(waiter.waker.take());
         self.step_out(ticket);
         self.step_in(ticket, standing);
     }
@@ -386,7 +398,7 @@ impl Book {
     }
 
     /// Tells all in line at `index` who ask for more than there is by now, wherever they stand.
-    pub(super) fn turn_away_the_hopeless(&mut self, index: u32, wakes: &mut Wakes) {
+    pub(super) fn turn_away_the_hopeless(&mut self, now: Moment, index: u32, wakes: &mut Wakes) {
         let limiter = &self.limiters[index];
         let terms = &self.groups[limiter.group as usize].terms;
         let Some(line) = &limiter.line else { return };
@@ -399,6 +411,11 @@ impl Book {
         for ticket in hopeless {
             self.give_up_on(ticket, &mut work, wakes);
         }
+        // What was set aside for them elsewhere goes to others.
+        let elsewhere = work.changed.clone();
+        work.due.extend(elsewhere);
+        let changed = self.serve_due(now, work, wakes);
+        self.reschedule(now, &changed, wakes);
     }
 
     /// Takes every open offer in the window at `index` back; who had one stands in line again.
@@ -424,12 +441,15 @@ impl Book {
         affected
     }
 
-    /// Notes that the holder of `ticket` lives: if it has missed an offer, it stands in line again, where its ticket says.
-    pub(super) fn revive(&mut self, ticket: Ticket) {
+    /// Notes that the holder of `ticket` lives: if it has missed an offer, it stands in line again, where its ticket says. Says
+    /// whether it has.
+    pub(super) fn revive(&mut self, ticket: Ticket) -> bool {
         let missed = |waiter: &Waiter| waiter.standing == Standing::Missed;
-        if self.waiters.get(&ticket).is_some_and(missed) {
+        let has_missed = self.waiters.get(&ticket).is_some_and(missed);
+        if has_missed {
             self.step_in(ticket, Standing::InLine(0));
         }
+        has_missed
     }
 
     /// Takes a waiter out, without a trace.
@@ -440,27 +460,11 @@ impl Book {
         for claim in &waiter.claims {
             self.limiters[claim.id.index].line_mut().dismiss();
         }
-        Some(waiter)
-    }
-
-    /// Lets `ticket` rest until its alarm, or until `waker` is called. Says when its alarm is.
-    ///
-    /// An earlier alarm that is yet to come stays: a look for no reason must not put off one with a reason.
-    pub(super) fn rest(
-        &mut self,
-        now: Moment,
-        ticket: Ticket,
-        alarm: Moment,
-        waker: &mut Option<Waker>,
-    ) -> Moment {
-        let Some(waiter) = self.waiters.get_mut(&ticket) else {
-            return alarm;
-        };
-        if waiter.alarm <= now || alarm < waiter.alarm {
-            waiter.alarm = alarm;
+        if self.waiters.len() == 0 {
+            self.deadlines.clear();
+            self.drivers.call_all(wakes);
         }
-        mem::swap(&mut waiter.waker, waker);
-        waiter.alarm
+        Some(waiter)
     }
 
     /// Takes `ticket` out of whichever lines it stands in.

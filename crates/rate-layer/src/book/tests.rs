@@ -1,8 +1,8 @@
 //! Books in virtual time.
 
-mod alarms;
 mod aligned;
 mod desk;
+mod events;
 mod hostile;
 mod keys;
 mod lanes;

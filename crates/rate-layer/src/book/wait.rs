@@ -1,23 +1,22 @@
 //! Those who wait: from standing in line to their places, or out of it.
 
-use std::task::Waker;
+use std::mem;
 
 use crate::book::Book;
-use crate::book::outcome::{Denied, Joined, Leaving, Look, Patience};
+use crate::book::outcome::{Caller, Denied, Driven, Joined, Leaving, Look, Patience};
 use crate::book::waiter::{Claim, Claims, Standing, Ticket, Waiter, Wakes};
 use crate::lane::Lane;
 use crate::moment::Moment;
-use crate::shape::sight::Turn;
 
 impl Book {
-    /// Admits at once, or puts the request in line, with its waker. Where the request does not wait, the waker stays where it is.
+    /// Admits at once, or puts the request in line, with its caller's waker.
     pub(crate) fn join(
         &mut self,
         now: Moment,
         claims: &mut Claims,
         lane: Lane,
         patience: Patience,
-        waker: &mut Option<Waker>,
+        caller: &mut Caller<'_>,
         wakes: &mut Wakes,
     ) -> Result<Joined, Denied> {
         let denied = match self.decide(now, claims, lane, wakes) {
@@ -25,13 +24,9 @@ impl Book {
             Ok(Some(turn)) if turn.at <= patience.until => {
                 let members = |claim: &Claim| self.limiters[claim.id.index].members();
                 if claims.iter().all(|claim| members(claim) < patience.queue) {
-                    return Ok(self.stand_in_line(
-                        now,
-                        Claims::from_slice(claims),
-                        lane,
-                        turn,
-                        waker,
-                    ));
+                    let ticket = self.stand_in_line(now, claims, lane, patience.until, wakes);
+                    let driven = self.attend(ticket, caller);
+                    return Ok(Joined::Waits { ticket, driven });
                 }
                 Denied::Full(turn.at)
             }
@@ -42,16 +37,16 @@ impl Book {
         Err(denied)
     }
 
-    /// Puts a request in line whose turn comes at `turn`, as far as can be seen.
+    /// Puts a request in line that waits until then at the most.
     pub(super) fn stand_in_line(
         &mut self,
         now: Moment,
-        claims: Claims,
+        claims: &[Claim],
         lane: Lane,
-        turn: Turn,
-        waker: &mut Option<Waker>,
-    ) -> Joined {
-        self.tally(&claims, |tally| tally.waited += 1);
+        until: Moment,
+        wakes: &mut Wakes,
+    ) -> Ticket {
+        self.tally(claims, |tally| tally.waited += 1);
         // Of those that keep it waiting, the one that will for longest: so it is passed over least.
         let lacking = |&at: &usize| !self.is_available(&claims[at], lane, claims.len() == 1);
         let turn_of = |&at: &usize| self.newcomers_turn(now, &claims[at], lane).at;
@@ -62,104 +57,129 @@ impl Book {
                 .max_by_key(turn_of)
                 .unwrap_or_default(),
         };
-        let is_alone = claims.len() == 1;
-        for claim in &claims {
+        for claim in claims {
             self.limiters[claim.id.index].line_mut().enroll();
         }
         let at = claims[claim];
         let ticket = self.waiters.insert(Waiter {
-            claims,
+            claims: Claims::from_slice(claims),
             lane,
             stands_with: lane,
             standing: Standing::InLine(claim),
             fronts: 0,
-            alarm: Moment::NEVER,
+            until,
             waker: None,
         });
         let line = self.limiters[at.id.index].line_mut();
         line.stand(lane, ticket, at.cost);
-        // Where each wants one place, its turn is known by now.
-        let alarm = if is_alone && line.wants_one_each() {
-            self.alarm_in_line(now, ticket, at.id.index, Some(turn))
-        } else {
-            self.alarm(now, ticket)
-        };
-        if let Some(waiter) = self.waiters.get_mut(&ticket) {
-            waiter.alarm = alarm;
-            waiter.waker = waker.take();
+        // Behind another one of its lane that waits for this window, it changes nothing.
+        let before = line.last_but_one(lane);
+        if before.is_none_or(|before| self.waiters[&before].is_aged()) {
+            self.reschedule(now, &[at.id.index], wakes);
         }
-        Joined::Waits { ticket, alarm }
+        self.note_deadline(until, ticket, wakes);
+        ticket
     }
 
-    /// Has a waiter look after its line, and take what it has been offered: then `claims` are what it holds.
+    fn note_deadline(&mut self, until: Moment, ticket: Ticket, wakes: &mut Wakes) {
+        let waiters = &self.waiters;
+        let waits = |ticket: &Ticket| waiters.get(ticket).is_some();
+        let before = self.deadlines.next(waits);
+        self.deadlines.put(until, ticket, waiters.len(), waits);
+        if until < before {
+            self.call_the_late(wakes);
+        }
+    }
+
+    /// Leaves the waker of one who waits here, for the one that it has left before.
+    fn attend(&mut self, ticket: Ticket, caller: &mut Caller<'_>) -> Driven {
+        if let Some(waiter) = self.waiters.get_mut(&ticket) {
+            mem::swap(&mut waiter.waker, &mut caller.waker);
+        }
+        match (caller.runtime)() {
+            Some(runtime) => match self.drivers.ensure(runtime) {
+                Some(driver) => Driven::By(driver),
+                None => Driven::Already,
+            },
+            None => Driven::Nowhere,
+        }
+    }
+
+    /// Takes what a waiter has been offered, if it has been: then `claims` are what it holds. For that no clock is needed.
+    pub(crate) fn claim(&mut self, ticket: Ticket, claims: &mut Claims, wakes: &mut Wakes) -> bool {
+        let offered = |waiter: &Waiter| matches!(waiter.standing, Standing::Offered { .. });
+        // Late or not: as long as nobody has passed them on, the places are its own.
+        let is_offered = self.waiters.get(&ticket).is_some_and(offered);
+        if is_offered {
+            if let Some(waiter) = self.remove(ticket, wakes) {
+                *claims = waiter.claims;
+            }
+            self.tally(claims, |tally| tally.admitted += 1);
+        }
+        is_offered
+    }
+
+    /// Has a waiter look after its line, and take what it has been offered: then `claims` are what it holds; or what it wanted, where
+    /// it is turned away.
     ///
-    /// Where it waits on, its waker is left here, and the one that it left before is handed back, to be dropped once the lock is free.
+    /// Where it waits on, its caller's waker is left here, and the one that was left before is handed back, to be dropped once
+    /// the lock is free.
     pub(crate) fn look(
         &mut self,
         now: Moment,
         ticket: Ticket,
         claims: &mut Claims,
-        waker: &mut Option<Waker>,
+        caller: &mut Caller<'_>,
         wakes: &mut Wakes,
     ) -> Look {
-        self.revive(ticket);
-        let offered = |waiter: &Waiter| matches!(waiter.standing, Standing::Offered { .. });
-        if self.waiters.get(&ticket).is_some_and(offered) {
-            // Late or not: as long as nobody has passed them on, the places are its own.
-            let look = self.see(now, ticket, claims, false, waker, wakes);
-            self.tend(now, claims, wakes);
-            return look;
+        if self.claim(ticket, claims, wakes) {
+            return Look::Admitted;
         }
-        let changed = self.serve_all_of(now, claims, wakes);
-        let look = self.see(now, ticket, claims, !changed.is_empty(), waker, wakes);
-        self.call_lookouts_of(now, &changed, wakes);
-        look
-    }
-
-    pub(super) fn see(
-        &mut self,
-        now: Moment,
-        ticket: Ticket,
-        claims: &mut Claims,
-        changed: bool,
-        waker: &mut Option<Waker>,
-        wakes: &mut Wakes,
-    ) -> Look {
-        let standing = self.waiters.get(&ticket).map(|waiter| waiter.standing);
-        match standing {
-            Some(Standing::Offered { .. }) => {
+        let has_missed = self.revive(ticket);
+        self.look_after(now, ticket, has_missed, wakes);
+        if self.claim(ticket, claims, wakes) {
+            return Look::Admitted;
+        }
+        let Some(waiter) = self.waiters.get(&ticket) else {
+            return Look::OutOfPatience;
+        };
+        match waiter.standing {
+            Standing::Hopeless => {
+                let lane = waiter.lane;
                 if let Some(waiter) = self.remove(ticket, wakes) {
                     *claims = waiter.claims;
                 }
-                self.tally(claims, |tally| tally.admitted += 1);
-                return Look::Admitted;
-            }
-            Some(Standing::Hopeless) => {
-                let lane = self.waiters[&ticket].lane;
-                self.remove(ticket, wakes);
                 self.tally(claims, |tally| tally.refused += 1);
-                return Look::Never(self.most(claims, lane));
+                Look::Never(self.most(claims, lane))
             }
-            _ => {}
+            _ if waiter.until <= now => Look::OutOfPatience,
+            _ => Look::Waits(self.attend(ticket, caller)),
         }
-        let alarm = match self.next_event_of(now, ticket) {
-            event if changed && event != Moment::NEVER => event,
-            _ => self.alarm(now, ticket),
-        };
-        Look::Until(self.rest(now, ticket, alarm, waker))
     }
 
-    /// Takes a waiter out of its line; what it has been offered goes to the next.
+    /// Looks after the lines of one who waits, who may have come back into them just now.
+    fn look_after(&mut self, now: Moment, ticket: Ticket, is_back: bool, wakes: &mut Wakes) {
+        let Some(waiter) = self.waiters.get(&ticket) else {
+            return;
+        };
+        let claims = waiter.claims.clone();
+        if is_back {
+            self.tend_freed(now, &claims, wakes);
+        } else {
+            self.tend(now, &claims, wakes);
+        }
+    }
+
+    /// Takes a waiter out of its line; what it has been offered goes to the next. Says when the turn of one that comes now would come
+    /// that wants the same, if anybody can, where it was out of patience.
     pub(crate) fn leave(
         &mut self,
         now: Moment,
         ticket: Ticket,
         leaving: Leaving,
         wakes: &mut Wakes,
-    ) {
-        let Some(waiter) = self.remove(ticket, wakes) else {
-            return;
-        };
+    ) -> Option<Moment> {
+        let waiter = self.remove(ticket, wakes)?;
         let claims = &waiter.claims;
         if leaving == Leaving::OutOfPatience {
             self.tally(claims, |tally| tally.refused += 1);
@@ -168,5 +188,7 @@ impl Book {
             self.give_back(now, claims, waiter.lane);
         }
         self.tend_freed(now, claims, wakes);
+        let asks = leaving == Leaving::OutOfPatience && !self.are_held_up(claims);
+        asks.then(|| self.turn_of_newcomer(now, claims, waiter.lane))
     }
 }

@@ -72,8 +72,8 @@ pub(crate) struct Waiter {
     pub(crate) standing: Standing,
     /// In the lines of which claims it has been passed over, a bit each.
     pub(crate) fronts: u32,
-    /// When its own timer will have it look after the lines.
-    pub(crate) alarm: Moment,
+    /// When its patience ends; the start, once it has.
+    pub(crate) until: Moment,
     /// Taken when it is woken, put back when it is polled.
     pub(crate) waker: Option<Waker>,
 }
@@ -185,6 +185,11 @@ impl Wakes {
         if let Some(waker) = waker {
             self.0.get_or_insert_default().fire.push(waker);
         }
+    }
+
+    /// Whether anybody is called.
+    pub(crate) fn calls_anybody(&self) -> bool {
+        self.0.as_ref().is_some_and(|left| !left.fire.is_empty())
     }
 
     /// Has the log told of `note`.

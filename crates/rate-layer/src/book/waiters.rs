@@ -4,14 +4,18 @@ use std::ops::Index;
 
 use crate::book::waiter::{Ticket, Waiter};
 
-/// How much room for waiters may stay once nobody waits.
-const KEPT: usize = 64;
+/// How many there is room for in one block; so much may stay once nobody waits.
+const BLOCK: usize = 64;
 
 /// All who wait. A ticket says where its holder is: nobody is searched for.
+///
+/// In blocks, so that a crowd that grows need not move, all of it, while everybody waits for the lock.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
     issued: u64,
-    slots: Vec<Slot>,
+    blocks: Vec<Vec<Slot>>,
+    /// How many slots there are.
+    slots: usize,
     /// Slots in which nobody is.
     free: Vec<u32>,
 }
@@ -24,37 +28,57 @@ struct Slot {
 }
 
 impl Waiters {
+    /// How many there are.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.slots - self.free.len()
+    }
+
     /// Adds one, and issues its ticket: later than all others.
     pub(crate) fn insert(&mut self, waiter: Waiter) -> Ticket {
         let slot = self.free.pop();
-        let slot = slot.unwrap_or(u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
+        let slot = slot.unwrap_or(u32::try_from(self.slots).unwrap_or(u32::MAX));
         let ticket = Ticket::new(self.issued, slot);
         self.issued += 1;
         let taken = Slot {
             ticket,
             waiter: Some(waiter),
         };
-        match self.slots.get_mut(slot as usize) {
+        match self.at_mut(slot) {
             Some(free) => *free = taken,
-            None => self.slots.push(taken),
+            None => self.push(taken),
         }
         ticket
+    }
+
+    fn push(&mut self, slot: Slot) {
+        self.slots += 1;
+        match self.blocks.last_mut() {
+            Some(block) if block.len() < BLOCK => block.push(slot),
+            last => {
+                // The first grows as it is needed: few wait, as a rule.
+                let mut block = Vec::with_capacity(last.map_or(0, |_| BLOCK));
+                block.push(slot);
+                self.blocks.push(block);
+            }
+        }
     }
 
     /// Takes one out.
     pub(crate) fn remove(&mut self, ticket: &Ticket) -> Option<Waiter> {
         let waiter = self.slot_mut(ticket)?.waiter.take()?;
         self.free.push(ticket.slot());
-        if self.free.len() == self.slots.len() && self.slots.len() > KEPT {
+        if self.len() == 0 && self.slots > BLOCK {
             // Nobody is left of the many that there were.
-            (self.slots, self.free) = (Vec::new(), Vec::new());
+            (self.blocks, self.slots, self.free) = (Vec::new(), 0, Vec::new());
         }
         Some(waiter)
     }
 
     #[inline]
     pub(crate) fn get(&self, ticket: &Ticket) -> Option<&Waiter> {
-        let slot = self.slots.get(ticket.slot() as usize)?;
+        let (block, place) = place_of(ticket.slot());
+        let slot = self.blocks.get(block)?.get(place)?;
         if slot.ticket != *ticket {
             return None;
         }
@@ -69,14 +93,28 @@ impl Waiters {
     /// All of them.
     #[cfg(test)]
     pub(crate) fn values(&self) -> impl Iterator<Item = &Waiter> {
-        self.slots.iter().filter_map(|slot| slot.waiter.as_ref())
+        let slots = self.blocks.iter().flatten();
+        slots.filter_map(|slot| slot.waiter.as_ref())
     }
 
     #[inline]
     fn slot_mut(&mut self, ticket: &Ticket) -> Option<&mut Slot> {
-        let slot = self.slots.get_mut(ticket.slot() as usize)?;
+        let slot = self.at_mut(ticket.slot())?;
         (slot.ticket == *ticket).then_some(slot)
     }
+
+    #[inline]
+    fn at_mut(&mut self, slot: u32) -> Option<&mut Slot> {
+        let (block, place) = place_of(slot);
+        self.blocks.get_mut(block)?.get_mut(place)
+    }
+}
+
+/// In which block a slot is, and where in it.
+#[inline]
+fn place_of(slot: u32) -> (usize, usize) {
+    let slot = slot as usize;
+    (slot / BLOCK, slot % BLOCK)
 }
 
 impl Index<&Ticket> for Waiters {
@@ -102,7 +140,7 @@ mod tests {
             stands_with: Lane::Rest,
             standing: Standing::InLine(0),
             fronts,
-            alarm: Moment::NEVER,
+            until: Moment::NEVER,
             waker: None,
         }
     }
@@ -132,7 +170,7 @@ mod tests {
         for ticket in &tickets {
             assert!(waiters.remove(ticket).is_some());
         }
-        assert_eq!(waiters.slots.capacity(), 0);
+        assert_eq!((waiters.blocks.capacity(), waiters.free.capacity()), (0, 0));
         let next = waiters.insert(waiter(7));
         assert!(
             tickets

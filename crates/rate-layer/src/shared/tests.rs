@@ -4,9 +4,12 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::book::outcome::{Denied, Joined, Leaving, Look, Patience, Reading};
+use crate::book::outcome::{
+    Caller, Denied, Drive, Driven, Joined, Leaving, Look, Patience, Reading,
+};
 use crate::book::waiter::Claims;
 use crate::quota::Quota;
+use crate::runtime::Runtime;
 
 const WINDOW: Duration = Duration::from_secs(1);
 
@@ -25,6 +28,7 @@ enum Step {
     Join { patience: u64 },
     Look { which: usize },
     Leave { which: usize },
+    Drive,
     Pass(u64),
     Read,
     SetLimit(u32),
@@ -114,6 +118,14 @@ impl Side {
     }
 }
 
+/// One who is polled on a runtime, and whom nobody wakes.
+fn caller() -> Caller<'static> {
+    Caller {
+        waker: Some(Waker::noop().clone()),
+        runtime: &|| Some(Runtime(0)),
+    }
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let which = 0..64_usize;
     let own = 0..3_usize;
@@ -125,6 +137,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..3000_u64).prop_map(|patience| Step::Join { patience }),
         1 => which.clone().prop_map(|which| Step::Look { which }),
         1 => which.prop_map(|which| Step::Leave { which }),
+        2 => Just(Step::Drive),
         6 => (0..400_u64).prop_map(Step::Pass),
         1 => Just(Step::Read),
         1 => (1..40_u32).prop_map(Step::SetLimit),
@@ -142,7 +155,7 @@ proptest! {
         steps in prop::collection::vec(step(), 1..200),
     ) {
         let sides = [Side::new(limit, true), Side::new(limit, false)];
-        let (mut now, mut held, mut waiting) = (Moment::START, 0_usize, Vec::new());
+        let (mut now, mut held, mut waiting, mut driver) = (Moment::START, 0_usize, Vec::new(), None);
         for step in steps {
             match step {
                 Step::Admit { own } => {
@@ -162,15 +175,19 @@ proptest! {
                     let until = now.after(Duration::from_millis(patience));
                     let [by_hand, exact] = sides.each_ref().map(|side| {
                         let patience = Patience { until, queue: 4 };
-                        let waker = Waker::noop().clone();
                         side.shared.with(|book, wakes| {
-                            book.join(now, &mut side.claims(), Lane::Rest, patience, &mut Some(waker), wakes)
+                            book.join(now, &mut side.claims(), Lane::Rest, patience, &mut caller(), wakes)
                         })
                     });
                     prop_assert_eq!(by_hand, exact);
                     match exact {
                         Ok(Joined::Admitted) => held += 1,
-                        Ok(Joined::Waits { ticket, .. }) => waiting.push(ticket),
+                        Ok(Joined::Waits { ticket, driven }) => {
+                            waiting.push(ticket);
+                            if let Driven::By(id) = driven {
+                                driver = Some(id);
+                            }
+                        }
                         Err(_) => {}
                     }
                 }
@@ -178,17 +195,18 @@ proptest! {
                     let which = which % waiting.len();
                     let ticket = waiting[which];
                     let [by_hand, exact] = sides.each_ref().map(|side| {
-                        let waker = Waker::noop().clone();
                         side.shared.with(|book, wakes| {
-                            book.look(now, ticket, &mut side.claims(), &mut Some(waker), wakes)
+                            book.look(now, ticket, &mut side.claims(), &mut caller(), wakes)
                         })
                     });
                     prop_assert_eq!(by_hand, exact);
                     if exact == Look::Admitted {
                         held += 1;
                     }
-                    if !matches!(exact, Look::Until(_)) {
-                        waiting.remove(which);
+                    match exact {
+                        Look::Admitted | Look::Never(_) => drop(waiting.remove(which)),
+                        Look::Waits(Driven::By(id)) => driver = Some(id),
+                        Look::Waits(_) | Look::OutOfPatience => {}
                     }
                 }
                 Step::Leave { which } if !waiting.is_empty() => {
@@ -197,6 +215,17 @@ proptest! {
                         side.shared
                             .with(|book, wakes| book.leave(now, ticket, Leaving::Cancelled, wakes));
                     });
+                }
+                Step::Drive => {
+                    let Some(id) = driver else { continue };
+                    let [by_hand, exact] = sides.each_ref().map(|side| {
+                        let mut waker = Some(Waker::noop().clone());
+                        side.shared.with_calmly(|book, wakes| book.drive(now, id, false, &mut waker, wakes))
+                    });
+                    prop_assert_eq!(by_hand, exact);
+                    if exact == Drive::Over {
+                        driver = None;
+                    }
                 }
                 Step::Pass(millis) => now = now.after(Duration::from_millis(millis)),
                 Step::Read => {

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::desk::{Desk, at};
-use crate::book::outcome::Look;
+use super::desk::{Desk, Seen, at};
 use crate::book::waiter::Claims;
 use crate::book::{Answer, Holding};
 use crate::lane::Lane::Rest;
@@ -66,14 +65,14 @@ fn send(quota: Quota, offset: u64, trips: &[Trip], until: u64) -> Outcome {
                     Err(denied) => panic!("{denied:?}"),
                 },
                 Some(mut waiting) => match desk.look(now, &waiting) {
-                    Look::Admitted => true,
-                    Look::Until(alarm) => {
+                    Seen::Admitted => true,
+                    Seen::Until(alarm) => {
                         assert!(alarm > at(now));
-                        waiting.alarm = alarm;
+                        waiting.event = alarm;
                         waits = Some(waiting);
                         false
                     }
-                    Look::Never(most) => panic!("{most}"),
+                    other => panic!("{other:?}"),
                 },
             };
             if !admitted {
@@ -86,7 +85,7 @@ fn send(quota: Quota, offset: u64, trips: &[Trip], until: u64) -> Outcome {
             counted.push((offset + made) / WINDOW);
             under_way.push((made + trip.back, made, departed, claims));
         }
-        let alarm = waits.as_ref().map(|one| one.alarm.since(at(0)));
+        let alarm = waits.as_ref().map(|one| one.event.since(at(0)));
         let alarm = alarm.map(|alarm| u64::try_from(alarm.as_nanos().div_ceil(1_000_000)));
         let alarm = alarm.and_then(Result::ok).unwrap_or(u64::MAX);
         let answer = under_way.iter().map(|call| call.0).min();

@@ -5,13 +5,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
+use crate::book::drivers::DriverId;
 use crate::book::limiters::Id;
-use crate::book::outcome::{Denied, Joined, Leaving, Look, Patience, Reading, Tally};
+use crate::book::outcome::{
+    Caller, Denied, Drive, Driven, Joined, Leaving, Look, Patience, Reading, Tally,
+};
 use crate::book::waiter::{Claim, Claims, Ticket, Wakes};
 use crate::book::{Answer, Book, Holding};
 use crate::lane::Lane;
 use crate::moment::Moment;
 use crate::quota::Quotas;
+use crate::runtime::Runtime;
 use crate::server::{Stated, Statements};
 use crate::shape::rolling::{Correction, Ending};
 
@@ -41,11 +45,30 @@ impl Wake for Flag {
     }
 }
 
+/// One who is polled on the first runtime, and woken by `waker`.
+pub(super) fn caller(waker: Waker) -> Caller<'static> {
+    Caller {
+        waker: Some(waker),
+        runtime: &|| Some(Runtime(0)),
+    }
+}
+
+/// What one sees that looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    Admitted,
+    /// It waits, and this is when something may happen next in a line.
+    Until(Moment),
+    Never(u32),
+    OutOfPatience,
+}
+
 /// One who waits, and whether it has been called.
 #[derive(Clone, Debug)]
 pub(super) struct Waiting {
     pub(super) ticket: Ticket,
-    pub(super) alarm: Moment,
+    /// When something might happen next in a line as it joined.
+    pub(super) event: Moment,
     pub(super) claims: Claims,
     pub(super) called: Arc<Flag>,
 }
@@ -55,6 +78,10 @@ pub(super) struct Waiting {
 pub(super) struct Desk {
     pub(super) book: Book,
     pub(super) windows: Vec<Id>,
+    /// The last one to be started.
+    driver: Option<DriverId>,
+    /// Whether it has been called.
+    driver_called: Arc<Flag>,
 }
 
 impl Desk {
@@ -63,7 +90,12 @@ impl Desk {
         let quotas = quotas.into_iter();
         let windows = quotas.map(|quotas| book.open(at(0), &quotas.into()));
         let windows = windows.collect();
-        Self { book, windows }
+        Self {
+            book,
+            windows,
+            driver: None,
+            driver_called: Arc::default(),
+        }
     }
 
     /// What a request wants: costs, by the number of the window.
@@ -112,18 +144,22 @@ impl Desk {
                 &mut claims,
                 lane,
                 patience,
-                &mut Some(waker),
+                &mut caller(waker),
                 wakes,
             )
         })?;
         Ok(match joined {
             Joined::Admitted => None,
-            Joined::Waits { ticket, alarm } => Some(Waiting {
-                ticket,
-                alarm,
-                claims,
-                called,
-            }),
+            Joined::Waits { ticket, driven } => {
+                let event = self.book.agenda.next();
+                self.start(now, driven);
+                Some(Waiting {
+                    ticket,
+                    event,
+                    claims,
+                    called,
+                })
+            }
         })
     }
 
@@ -133,10 +169,45 @@ impl Desk {
         joined.expect("it may wait").expect("it must wait")
     }
 
-    pub(super) fn look(&mut self, now: u64, waiting: &Waiting) -> Look {
-        let mut waker = Some(Waker::from(Arc::clone(&waiting.called)));
-        let mut claims = waiting.claims.clone();
-        self.act(|book, wakes| book.look(at(now), waiting.ticket, &mut claims, &mut waker, wakes))
+    pub(super) fn look(&mut self, now: u64, waiting: &Waiting) -> Seen {
+        let mut caller = caller(Waker::from(Arc::clone(&waiting.called)));
+        let (ticket, mut claims) = (waiting.ticket, waiting.claims.clone());
+        let look =
+            self.act(|book, wakes| book.look(at(now), ticket, &mut claims, &mut caller, wakes));
+        match look {
+            Look::Admitted => Seen::Admitted,
+            Look::Never(most) => Seen::Never(most),
+            Look::OutOfPatience => Seen::OutOfPatience,
+            Look::Waits(driven) => {
+                self.start(now, driven);
+                Seen::Until(self.book.agenda.next())
+            }
+        }
+    }
+
+    /// Starts the driver that is to be started, which looks at once.
+    fn start(&mut self, now: u64, driven: Driven) {
+        if let Driven::By(driver) = driven {
+            self.driver = Some(driver);
+            self.drive(now);
+        }
+    }
+
+    /// Has the driver look. Says when it looks again; `None` if it ends.
+    pub(super) fn drive(&mut self, now: u64) -> Option<Moment> {
+        let driver = self.driver.expect("somebody has waited");
+        let mut waker = Some(Waker::from(Arc::clone(&self.driver_called)));
+        let drive = self.act(|book, wakes| book.drive(at(now), driver, false, &mut waker, wakes));
+        match drive {
+            Drive::At(next) => Some(next),
+            Drive::Over => None,
+            Drive::Soon => panic!("it is not patient"),
+        }
+    }
+
+    /// Whether the driver has been called since this was last asked.
+    pub(super) fn driver_is_called(&self) -> bool {
+        self.driver_called.take()
     }
 
     pub(super) fn leave(&mut self, now: u64, waiting: &Waiting) {

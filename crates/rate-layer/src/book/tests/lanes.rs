@@ -1,7 +1,7 @@
 //! Who goes first, and how far.
 
-use super::desk::{Desk, FOREVER, at};
-use crate::book::outcome::{Look, Patience};
+use super::desk::{Desk, FOREVER, Seen, at};
+use crate::book::outcome::Patience;
 use crate::lane::Lane::{First, Rest};
 use crate::quota::{Quota, SECOND};
 use crate::server::Stated;
@@ -20,11 +20,11 @@ fn the_first_of_the_rest_goes_before_all_when_the_rest_hold_nothing_and_then_onl
     assert_eq!(held.len(), 2);
     let first = [(); 3].map(|()| desk.join(200, First, &[(0, 1)]));
     let rest = [(); 2].map(|()| desk.join(200, Rest, &[(0, 1)]));
-    assert!(matches!(desk.look(1_010, &first[0]), Look::Until(_)));
-    assert_eq!(desk.look(1_010, &rest[0]), Look::Admitted);
+    assert!(matches!(desk.look(1_010, &first[0]), Seen::Until(_)));
+    assert_eq!(desk.look(1_010, &rest[0]), Seen::Admitted);
     // Now the rest hold one: the next goes to who goes first.
-    assert!(matches!(desk.look(1_110, &rest[1]), Look::Until(_)));
-    assert_eq!(desk.look(1_110, &first[0]), Look::Admitted);
+    assert!(matches!(desk.look(1_110, &rest[1]), Seen::Until(_)));
+    assert_eq!(desk.look(1_110, &first[0]), Seen::Admitted);
 }
 
 #[test]
@@ -34,8 +34,8 @@ fn nobody_overtakes_who_waits_where_there_is_nobody_to_go_first() {
     let waits = [(); 2].map(|()| desk.join(0, Rest, &[(0, 1)]));
     let id = desk.windows[0];
     desk.act(|book, wakes| book.set_limit(at(0), id, None, 3, wakes));
-    assert_eq!(desk.look(0, &waits[0]), Look::Admitted);
-    assert!(matches!(desk.look(0, &waits[1]), Look::Until(_)));
+    assert_eq!(desk.look(0, &waits[0]), Seen::Admitted);
+    assert!(matches!(desk.look(0, &waits[1]), Seen::Until(_)));
 }
 
 #[test]
@@ -53,13 +53,13 @@ fn of_several_limits_the_rest_must_hold_nothing_in_all_to_go_before_all() {
     );
     // Its place in the longer window frees: now the rest hold nothing anywhere.
     let look = desk.look(10_010, &rest);
-    assert_eq!(look, Look::Admitted);
+    assert_eq!(look, Seen::Admitted);
     let again = desk.join(10_010, Rest, &[(0, 1)]);
     let place = desk.claims(&[(0, 1)]);
     desk.end(10_010, Rest, &place, Ending::Answered);
     // In the shorter one the rest hold nothing any more, in the longer one they do.
-    assert!(matches!(desk.look(12_010, &again), Look::Until(_)));
-    assert_eq!(desk.look(12_010, &first), Look::Admitted);
+    assert!(matches!(desk.look(12_010, &again), Seen::Until(_)));
+    assert_eq!(desk.look(12_010, &first), Seen::Admitted);
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_newcomer_of_the_rest_that_would_be_next_is_not_refused_for_those_who_go_fir
             .is_err()
     );
     assert!(desk.try_join(200, Rest, &[(0, 1)], patience(2_020)).is_ok());
-    assert_eq!(desk.look(1_010, &next), Look::Admitted);
+    assert_eq!(desk.look(1_010, &next), Seen::Admitted);
 }
 
 #[test]
@@ -123,9 +123,9 @@ fn who_goes_first_overtakes_the_rest_but_for_one_of_them() {
     let first = desk.join(0, First, &[(0, 1)]);
     desk.end(1, Rest, &held, Ending::NeverLeft);
     assert!(first.called.take(), "the rest hold one place still");
-    assert_eq!(desk.look(1, &first), Look::Admitted);
+    assert_eq!(desk.look(1, &first), Seen::Admitted);
     desk.end(2, Rest, &other, Ending::NeverLeft);
-    assert_eq!(desk.look(2, &rest[0]), Look::Admitted);
+    assert_eq!(desk.look(2, &rest[0]), Seen::Admitted);
 }
 
 #[test]
@@ -142,9 +142,9 @@ fn places_that_others_have_taken_are_not_the_rests() {
         desk.join(600, First, &[(0, 1)]),
         desk.join(600, Rest, &[(0, 1)]),
     );
-    assert_eq!(rest.alarm, at(1_010));
-    assert!(matches!(desk.look(1_010, &goes_first), Look::Until(_)));
-    assert_eq!(desk.look(1_010, &rest), Look::Admitted);
+    assert_eq!(rest.event, at(1_010));
+    assert!(matches!(desk.look(1_010, &goes_first), Seen::Until(_)));
+    assert_eq!(desk.look(1_010, &rest), Seen::Admitted);
 }
 
 #[test]

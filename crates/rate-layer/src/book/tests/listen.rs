@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::desk::{Desk, at};
+use super::desk::{Desk, Seen, at};
 use crate::book::outcome::Denied;
 use crate::book::waiter::Claims;
 use crate::lane::Lane::Rest;
@@ -130,7 +130,7 @@ fn a_lowered_limit_tells_those_who_ask_for_more() {
     let waits = desk.join(0, Rest, &[(0, 10)]);
     desk.answer(5, &first, &[Stated::new().limit(4)], true, 1);
     assert!(waits.called.take());
-    assert_eq!(desk.look(5, &waits), crate::book::outcome::Look::Never(4));
+    assert_eq!(desk.look(5, &waits), Seen::Never(4));
     assert_eq!(desk.try_admit(5, Rest, &[(0, 5)]), Err(Denied::Never(4)));
 }
 

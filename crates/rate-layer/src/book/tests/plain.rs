@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::desk::{Desk, at};
-use crate::book::outcome::{Denied, Look};
+use super::desk::{Desk, Seen, at};
+use crate::book::outcome::Denied;
 use crate::book::waiter::Claim;
 use crate::book::{Book, Holding};
 use crate::lane::Lane;
@@ -152,7 +152,7 @@ fn a_place_that_is_answered_now_may_free_before_one_that_is_abandoned() {
     let _in_flight = desk.admit(0, Lane::Rest, &[(0, 1)]);
     desk.end(0, Lane::Rest, &given_up, Ending::Abandoned);
     let waits = desk.join(0, Lane::Rest, &[(0, 1)]);
-    assert_eq!(waits.alarm, at(1_010));
+    assert_eq!(waits.event, at(1_010));
 }
 
 #[test]
@@ -163,10 +163,10 @@ fn one_that_missed_its_offer_and_costs_too_much_by_now_is_told_when_it_looks() {
     let next = desk.join(0, Lane::Rest, &[(0, 1)]);
     desk.end(0, Lane::Rest, &held, Ending::NeverLeft);
     // Its offer lapses, and the next one has a place.
-    assert_eq!(desk.look(60, &next), Look::Admitted);
+    assert_eq!(desk.look(60, &next), Seen::Admitted);
     let id = desk.windows[0];
     desk.act(|book, wakes| book.set_limit(at(60), id, None, 1, wakes));
-    assert_eq!(desk.look(61, &sleeper), Look::Never(1));
+    assert_eq!(desk.look(61, &sleeper), Seen::Never(1));
 }
 
 #[test]
@@ -179,11 +179,11 @@ fn an_answer_serves_those_who_sleep() {
     // Its place has freed, and nobody has looked.
     desk.end(1_500, Lane::Rest, &second, Ending::Answered);
     assert!(sleeper.called.take());
-    assert_eq!(desk.look(1_500, &sleeper), Look::Admitted);
+    assert_eq!(desk.look(1_500, &sleeper), Seen::Admitted);
 }
 
 #[test]
-fn one_behind_another_that_wants_more_looks_when_that_one_has_had_its_turn() {
+fn one_behind_another_that_wants_more_is_not_looked_after_before_that_one() {
     let mut desk = Desk::new([Quota::rolling(4, SECOND)]);
     for now in 0..4 {
         let held = desk.admit(now, Lane::Rest, &[(0, 1)]);
@@ -191,6 +191,6 @@ fn one_behind_another_that_wants_more_looks_when_that_one_has_had_its_turn() {
     }
     let wants_more = desk.join(3, Lane::Rest, &[(0, 3)]);
     let waits = desk.join(3, Lane::Rest, &[(0, 1)]);
-    assert_eq!(wants_more.alarm, at(1_012));
-    assert_eq!(waits.alarm, at(1_012 + 12));
+    assert_eq!(wants_more.event, at(1_012));
+    assert_eq!(waits.event, at(1_012));
 }

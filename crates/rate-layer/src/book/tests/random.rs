@@ -50,10 +50,12 @@ fn plans(windows: usize, together: usize, lanes: bool) -> impl Strategy<Value = 
         prop::option::weighted(0.1, 0_u64..6_000),
         prop::bool::weighted(0.1),
         prop::bool::weighted(if lanes { 0.5 } else { 0.0 }),
+        prop::option::weighted(0.15, 1_u64..3_000),
+        0_u64..3,
     );
     let plan = (times, wants, [1_u32..4, 1..4, 1..4], ending, rest).prop_map(
         |((arrives, lingers, latency), wants, costs, ending, rest)| {
-            let (corrected, cancelled, restless, first) = rest;
+            let (corrected, cancelled, restless, first, patience, runtime) = rest;
             Plan {
                 wants: wants.into_iter().zip(costs).collect(),
                 lane: if first { Lane::First } else { Lane::Rest },
@@ -63,11 +65,18 @@ fn plans(windows: usize, together: usize, lanes: bool) -> impl Strategy<Value = 
                 costs: corrected,
                 cancelled,
                 restless,
+                patience,
+                runtime,
                 ..Plan::at(arrives)
             }
         },
     );
     prop::collection::vec(plan, 1..40)
+}
+
+/// Runtimes that go, of three, and when.
+fn ends() -> impl Strategy<Value = Vec<(u64, u64)>> {
+    prop::collection::vec((0_u64..8_000, 1_u64..3), 0..3)
 }
 
 /// Changes to so many windows, each of which ends.
@@ -105,8 +114,11 @@ proptest! {
         quotas in quotas(),
         plans in plans(1, 1, true),
         changes in changes(1),
+        (ends, drivers_last) in (ends(), any::<bool>()),
     ) {
-        let mut world = World::new([quotas], plans).changing(changes).run();
+        let mut world = World::new([quotas], plans).changing(changes);
+        (world.ends, world.drivers_last) = (ends, drivers_last);
+        let mut world = world.run();
         world.assert_in_order();
         world.assert_all_served();
         prop_assert_eq!(world.idle, 0);
@@ -116,13 +128,15 @@ proptest! {
     fn of_several_windows_all_are_taken_or_none_and_nobody_waits_longer_than_the_order_allows(
         quotas in prop::collection::vec(quotas(), 2..4),
         mut plans in plans(3, 3, false),
+        (ends, drivers_last) in (ends(), any::<bool>()),
     ) {
         for plan in &mut plans {
+            plan.patience = None;
             plan.wants.retain(|want| want.0 < quotas.len());
         }
         plans.retain(|plan| !plan.wants.is_empty());
         let mut world = World::new(quotas, plans);
-        world.bounded = true;
+        (world.ends, world.drivers_last, world.bounded) = (ends, drivers_last, true);
         let mut world = world.run();
         world.assert_in_order();
         world.assert_all_served();
@@ -134,29 +148,36 @@ proptest! {
         quotas in prop::collection::vec(quotas(), 2..4),
         mut plans in plans(3, 3, true),
         changes in changes(2),
+        (ends, drivers_last) in (ends(), any::<bool>()),
     ) {
         for plan in &mut plans {
             plan.wants.retain(|want| want.0 < quotas.len());
         }
         plans.retain(|plan| !plan.wants.is_empty());
-        let mut world = World::new(quotas, plans).changing(changes).run();
+        let mut world = World::new(quotas, plans).changing(changes);
+        (world.ends, world.drivers_last) = (ends, drivers_last);
+        let mut world = world.run();
         world.assert_all_served();
         prop_assert_eq!(world.idle, 0);
     }
 
     #[test]
-    fn those_who_sleep_keep_nobody_from_being_served(
+    fn those_who_sleep_keep_nobody_from_being_served_nor_does_a_runtime_that_nobody_drives(
         quotas in prop::collection::vec(quotas(), 1..4),
         mut plans in plans(3, 3, true),
         changes in changes(1),
         sleepers in prop::collection::vec(any::<bool>(), 40),
+        parked in prop::sample::subsequence(vec![0_u64, 1, 2], 0..=2),
+        drivers_last in any::<bool>(),
     ) {
         for (plan, sleeps) in plans.iter_mut().zip(sleepers) {
             plan.wants.retain(|want| want.0 < quotas.len());
-            plan.sleeps = sleeps;
+            plan.sleeps = sleeps || parked.contains(&plan.runtime);
         }
         plans.retain(|plan| !plan.wants.is_empty());
-        let mut world = World::new(quotas, plans).changing(changes).run();
+        let mut world = World::new(quotas, plans).changing(changes);
+        (world.parked, world.drivers_last) = (parked, drivers_last);
+        let mut world = world.run();
         world.assert_all_served();
     }
 }

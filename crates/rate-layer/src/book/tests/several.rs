@@ -1,7 +1,6 @@
 //! Requests that take places in several windows.
 
-use super::desk::{Desk, at};
-use crate::book::outcome::Look;
+use super::desk::{Desk, Seen, at};
 use crate::book::waiter::Claim;
 use crate::lane::Lane::{First, Rest};
 use crate::quota::{Quota, SECOND};
@@ -20,16 +19,16 @@ fn what_is_set_aside_for_one_that_goes_first_is_not_charged_to_the_rest() {
     desk.act(|book, wakes| book.throttled(at(0), id, Some(at(2_000)), wakes));
     let aged = desk.join(0, First, &[(0, 5), (1, 1)]);
     // Comes to the front of the second window while the first is full, and of the first while the second is silent.
-    assert!(matches!(desk.look(2_000, &aged), Look::Until(_)));
+    assert!(matches!(desk.look(2_000, &aged), Seen::Until(_)));
     desk.act(|book, wakes| book.throttled(at(2_001), id, Some(at(3_000)), wakes));
     desk.end(2_002, First, &other, Ending::NeverLeft);
-    assert!(matches!(desk.look(2_002, &aged), Look::Until(_)));
+    assert!(matches!(desk.look(2_002, &aged), Seen::Until(_)));
     let waits = desk.join(2_002, Rest, &[(0, 1)]);
     desk.end(2_003, Rest, &taken, Ending::NeverLeft);
     assert!(waits.called.take(), "of nine places five are set aside");
-    assert_eq!(desk.look(2_003, &waits), Look::Admitted);
+    assert_eq!(desk.look(2_003, &waits), Seen::Admitted);
     assert!(desk.try_admit(2_004, First, &[(0, 5)]).is_err());
-    assert_eq!(desk.look(3_000, &aged), Look::Admitted);
+    assert_eq!(desk.look(3_000, &aged), Seen::Admitted);
 }
 
 #[test]
@@ -43,14 +42,15 @@ fn when_one_that_stood_in_two_lines_is_served_both_of_them_know_who_is_first() {
     let both = desk.join(400, Rest, &[(0, 1), (1, 1)]);
     let single = desk.join(400, Rest, &[(0, 1)]);
     // Passed over in the first window, which the other one has instead.
-    assert_eq!(desk.look(1_010, &both), Look::Until(at(1_200)));
-    assert_eq!(desk.look(1_010, &single), Look::Admitted);
+    assert_eq!(desk.look(1_010, &both), Seen::Until(at(1_200)));
+    assert_eq!(desk.look(1_010, &single), Seen::Admitted);
     let next = desk.join(1_010, Rest, &[(0, 1)]);
-    assert_eq!(next.alarm, at(1_400));
+    let first_window = desk.windows[0].index;
+    assert_eq!(desk.book.next_event(at(1_010), first_window), at(1_400));
     // At the front of the second, and kept waiting by the first: it has aged.
-    assert_eq!(desk.look(1_200, &both), Look::Until(at(1_400)));
-    assert_eq!(desk.look(1_400, &both), Look::Admitted);
-    assert!(matches!(desk.look(1_400, &next), Look::Until(_)));
+    assert_eq!(desk.look(1_200, &both), Seen::Until(at(1_400)));
+    assert_eq!(desk.look(1_400, &both), Seen::Admitted);
+    assert!(matches!(desk.look(1_400, &next), Seen::Until(_)));
 }
 
 #[test]
@@ -64,10 +64,10 @@ fn places_given_back_in_one_window_by_a_lapse_in_another_are_passed_on() {
     assert!(sleeper.called.take(), "offered both");
     let waiting = [0, 1].map(|window| desk.join(1, Rest, &[(window, 1)]));
     // Whoever looks at one of them passes both on.
-    assert_eq!(desk.look(50, &waiting[0]), Look::Admitted);
+    assert_eq!(desk.look(50, &waiting[0]), Seen::Admitted);
     assert!(waiting[1].called.take());
-    assert_eq!(desk.look(50, &waiting[1]), Look::Admitted);
-    assert!(matches!(desk.look(50, &sleeper), Look::Until(_)));
+    assert_eq!(desk.look(50, &waiting[1]), Seen::Admitted);
+    assert!(matches!(desk.look(50, &sleeper), Seen::Until(_)));
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn one_that_would_go_before_those_who_go_first_does_not_change_lines_for_ever() 
     }
     // Of several windows none can say that it goes before all: its ticket does, among those who go first.
     let waits = desk.join(2, Rest, &[(0, 1), (1, 1)]);
-    assert!(matches!(desk.look(2, &waits), Look::Until(_)));
+    assert!(matches!(desk.look(2, &waits), Seen::Until(_)));
 }
 
 #[test]
@@ -130,11 +130,11 @@ fn one_that_wants_a_third_window_which_is_always_free_ages_all_the_same() {
         let Ok(next) = desk.try_admit(round, Rest, &[(window, 1)]) else {
             assert!(round > 2, "it is passed over once in each");
             desk.end(round, Rest, &held, Ending::NeverLeft);
-            assert_eq!(desk.look(round, &waits), Look::Admitted);
+            assert_eq!(desk.look(round, &waits), Seen::Admitted);
             return;
         };
         desk.end(round, Rest, &held, Ending::NeverLeft);
-        assert!(matches!(desk.look(round, &waits), Look::Until(_)));
+        assert!(matches!(desk.look(round, &waits), Seen::Until(_)));
         (held, window) = (next, 1 - window);
     }
     panic!("it is passed over for ever");
@@ -149,14 +149,14 @@ fn what_was_set_aside_for_one_that_is_told_it_asks_too_much_goes_to_the_next() {
     let asks = desk.join(0, Rest, &[(0, 1), (1, 2)]);
     // Passed over in the second window, and in the first while that is silent: it has aged.
     desk.end(1, Rest, &second, Ending::NeverLeft);
-    assert!(matches!(desk.look(1, &asks), Look::Until(_)));
+    assert!(matches!(desk.look(1, &asks), Seen::Until(_)));
     desk.act(|book, wakes| book.throttled(at(2), id, Some(at(500)), wakes));
     desk.end(3, Rest, &first, Ending::NeverLeft);
-    assert!(matches!(desk.look(3, &asks), Look::Until(_)));
+    assert!(matches!(desk.look(3, &asks), Seen::Until(_)));
     desk.act(|book, wakes| book.throttled(at(500), id, Some(at(900)), wakes));
     let next = desk.join(500, Rest, &[(0, 1)]);
     desk.act(|book, wakes| book.set_limit(at(900), id, None, 1, wakes));
-    assert_eq!(desk.look(900, &asks), Look::Never(1));
+    assert_eq!(desk.look(900, &asks), Seen::Never(1));
     assert!(next.called.take());
-    assert_eq!(desk.look(900, &next), Look::Admitted);
+    assert_eq!(desk.look(900, &next), Seen::Admitted);
 }

@@ -2,6 +2,7 @@
 
 use std::task::Waker;
 
+use super::desk::caller;
 use crate::book::limiters::Id;
 use crate::book::outcome::{Denied, Joined, Leaving, Look, Patience, Reading};
 use crate::book::waiter::{Claim, Claims, Ticket, Wakes};
@@ -58,7 +59,7 @@ impl Solo {
             &mut claims,
             Lane::Rest,
             patience,
-            &mut Some(waker),
+            &mut caller(waker),
             wakes,
         )
     }
@@ -72,7 +73,7 @@ impl Solo {
     ) -> Look {
         let mut claims = self.claims(1);
         self.book
-            .look(now, ticket, &mut claims, &mut Some(waker), wakes)
+            .look(now, ticket, &mut claims, &mut caller(waker), wakes)
     }
 
     pub(super) fn leave(

@@ -1,20 +1,22 @@
 //! Requests, their callers and their server, in virtual milliseconds.
 //!
-//! Nobody looks but when its own alarm sounds or somebody calls it. A [`Naive`] list of everything that has happened says
-//! what should be.
+//! Nobody looks but the drivers, when their alarms sound or somebody calls them, and those who wait, when somebody calls them. A
+//! [`Naive`] list of everything that has happened says what should be.
 
 use std::sync::Arc;
 use std::task::Waker;
 
-use super::desk::{FOREVER, Flag, at};
+use super::desk::{Flag, at};
 use super::naive::Naive;
+use crate::book::drivers::DriverId;
 use crate::book::limiters::Id;
-use crate::book::outcome::{Denied, Joined, Leaving, Look};
+use crate::book::outcome::{Caller, Denied, Drive, Driven, Joined, Leaving, Look, Patience};
 use crate::book::waiter::{Claim, Claims, Standing, Ticket, Wakes};
 use crate::book::{Book, Holding};
 use crate::lane::Lane;
 use crate::moment::Moment;
 use crate::quota::Quotas;
+use crate::runtime::Runtime;
 use crate::shape::rolling::{Correction, Ending};
 
 /// What one request will do.
@@ -36,6 +38,10 @@ pub(super) struct Plan {
     pub(super) cancelled: Option<u64>,
     /// Whether it looks whenever anything happens, for no reason, as one of several futures in a task does.
     pub(super) restless: bool,
+    /// For how many milliseconds it waits at most.
+    pub(super) patience: Option<u64>,
+    /// On which runtime it is polled.
+    pub(super) runtime: u64,
 }
 
 impl Plan {
@@ -51,6 +57,8 @@ impl Plan {
             costs: None,
             cancelled: None,
             restless: false,
+            patience: None,
+            runtime: 0,
         }
     }
 
@@ -59,6 +67,11 @@ impl Plan {
             sleeps: true,
             ..self
         }
+    }
+
+    fn until(&self) -> Moment {
+        let patience = self.patience;
+        patience.map_or(Moment::NEVER, |patience| at(self.arrives + patience))
     }
 
     fn wants_one_thing(&self, window: usize) -> bool {
@@ -82,7 +95,6 @@ pub(super) enum Stage {
     Ahead,
     Waits {
         ticket: Ticket,
-        alarm: Moment,
         since: u64,
         /// Since when it stands in all its lines.
         aged: Option<u64>,
@@ -111,6 +123,16 @@ pub(super) struct Call {
     called: Arc<Flag>,
 }
 
+/// A driver, as its runtime keeps it.
+#[derive(Debug)]
+struct Driver {
+    id: DriverId,
+    runtime: u64,
+    alarm: Moment,
+    called: Arc<Flag>,
+    has_yielded: bool,
+}
+
 pub(super) struct World {
     book: Book,
     ids: Vec<Id>,
@@ -118,6 +140,15 @@ pub(super) struct World {
     now: u64,
     pub(super) calls: Vec<Call>,
     changes: Vec<(u64, usize, Change)>,
+    drivers: Vec<Driver>,
+    /// Runtimes that nobody drives. Whoever waits there sleeps.
+    pub(super) parked: Vec<u64>,
+    /// When a runtime goes, driver and all, and whoever waits there is polled on the first one from then on.
+    pub(super) ends: Vec<(u64, u64)>,
+    /// Whether drivers look before those who wait, within a millisecond, or after them.
+    pub(super) drivers_last: bool,
+    /// How often drivers have looked.
+    pub(super) looks: usize,
     /// Whether those who look for no reason may.
     stir: bool,
     /// For how long a place was free, or offered in vain, that somebody awake was to have who wanted nothing else.
@@ -165,6 +196,11 @@ impl World {
             naive,
             now: 0,
             changes: Vec::new(),
+            drivers: Vec::new(),
+            parked: Vec::new(),
+            ends: Vec::new(),
+            drivers_last: false,
+            looks: 0,
             stir: false,
             idle: 0,
             polls: 0,
@@ -189,15 +225,23 @@ impl World {
                 let (_, window, change) = self.changes.pop().expect("there is one");
                 self.change(window, change);
             }
+            self.end_runtimes();
             self.stir = true;
             // Each may wake others in the same millisecond.
             loop {
-                let acted = (0..self.calls.len()).filter(|&call| self.act(call)).count();
-                if acted == 0 {
+                let mut acted = false;
+                for drivers in [!self.drivers_last, self.drivers_last] {
+                    acted |= match drivers {
+                        true => self.drive(),
+                        false => (0..self.calls.len()).filter(|&call| self.act(call)).count() > 0,
+                    };
+                }
+                if !acted {
                     break;
                 }
                 self.stir = false;
             }
+            self.check_agenda();
             self.check_places();
             self.check_lanes();
             self.note_who_has_aged();
@@ -210,17 +254,134 @@ impl World {
     fn next(&self) -> Option<u64> {
         let due = self.calls.iter().filter_map(|call| match call.stage {
             Stage::Ahead => Some(call.plan.arrives),
-            Stage::Waits { .. } if call.plan.sleeps => call.plan.cancelled,
-            Stage::Waits { alarm, .. } => {
-                let both = [rounded(alarm), call.plan.cancelled];
-                both.into_iter().flatten().min()
-            }
+            Stage::Waits { .. } => call.plan.cancelled,
             Stage::Admitted { at } => Some(at + call.plan.lingers),
             Stage::Departed { ends, .. } => Some(ends),
             Stage::Over { .. } => None,
         });
         let due = due.chain(self.changes.last().map(|change| change.0));
+        let due = due.chain(self.ends.iter().map(|end| end.0));
+        let driven = self
+            .drivers
+            .iter()
+            .filter(|one| self.is_driven(one.runtime));
+        let due = due.chain(driven.filter_map(|driver| rounded(driver.alarm)));
         due.min().map(|due| due.max(self.now))
+    }
+
+    fn is_driven(&self, runtime: u64) -> bool {
+        !self.parked.contains(&runtime)
+    }
+
+    /// Keeps the driver that is to be started, as its runtime does.
+    fn start(&mut self, runtime: u64, driven: Driven) {
+        match driven {
+            Driven::By(id) => {
+                let called = Arc::<Flag>::default();
+                Waker::from(Arc::clone(&called)).wake();
+                self.drivers.push(Driver {
+                    id,
+                    runtime,
+                    alarm: Moment::NEVER,
+                    called,
+                    has_yielded: false,
+                });
+            }
+            Driven::Already => {
+                assert!(self.drivers.iter().any(|driver| driver.runtime == runtime));
+            }
+            Driven::Nowhere => panic!("there is a runtime"),
+        }
+    }
+
+    /// Has the drivers look whose alarms sound, or that have been called. Says whether there were some.
+    fn drive(&mut self) -> bool {
+        let now = self.now;
+        let mut all = std::mem::take(&mut self.drivers);
+        let mut acted = false;
+        all.retain_mut(|driver| {
+            let is_due = rounded(driver.alarm).is_some_and(|alarm| alarm <= now);
+            if !self.is_driven(driver.runtime) || !(driver.called.take() || is_due) {
+                return true;
+            }
+            acted = true;
+            self.looks += 1;
+            assert!(self.looks < 40_000, "they look again and again at {now}");
+            let mut waker = Some(Waker::from(Arc::clone(&driver.called)));
+            let mut wakes = Wakes::default();
+            let is_patient = !std::mem::take(&mut driver.has_yielded);
+            let drive = self
+                .book
+                .drive(at(now), driver.id, is_patient, &mut waker, &mut wakes);
+            wakes.fire();
+            match drive {
+                Drive::At(next) => {
+                    assert!(
+                        next > at(now),
+                        "an alarm that is due never stops: {:?}",
+                        self.book
+                    );
+                    driver.alarm = next;
+                }
+                Drive::Soon => {
+                    driver.has_yielded = true;
+                    waker.expect("it is not kept").wake();
+                }
+                Drive::Over => {}
+            }
+            drive != Drive::Over
+        });
+        self.drivers = all;
+        acted
+    }
+
+    /// Runtimes that go take their drivers with them.
+    fn end_runtimes(&mut self) {
+        let now = self.now;
+        let ended = self.ends.extract_if(.., |end| end.0 <= now);
+        for (_, runtime) in ended.collect::<Vec<_>>() {
+            let mut wakes = Wakes::default();
+            let gone = self
+                .drivers
+                .extract_if(.., |driver| driver.runtime == runtime);
+            for driver in gone.collect::<Vec<_>>() {
+                self.book.dismiss_driver(driver.id, &mut wakes);
+            }
+            wakes.fire();
+            for call in self
+                .calls
+                .iter_mut()
+                .filter(|call| call.plan.runtime == runtime)
+            {
+                call.plan.runtime = 0;
+                Waker::from(Arc::clone(&call.called)).wake();
+            }
+        }
+    }
+
+    /// Each line is looked after when something may happen in it, and by all drivers that are there.
+    fn check_agenda(&mut self) {
+        for id in &self.ids {
+            let event = self.book.next_event(at(self.now), id.index);
+            let line = self.book.limiters[id.index].line.as_ref();
+            let due = line.map_or(Moment::NEVER, |line| line.due());
+            assert!(
+                due <= event,
+                "{id:?} at {}: {due:?}, not {event:?}",
+                self.now
+            );
+        }
+        let next = self.book.next();
+        self.book.drivers.assert_in_time(next);
+        let late = |call: &&Call| {
+            let until = rounded(call.plan.until()).unwrap_or(u64::MAX);
+            matches!(call.stage, Stage::Waits { .. }) && !call.plan.sleeps && until < self.now
+        };
+        assert!(
+            !self.calls.iter().any(|call| late(&call)),
+            "at {}",
+            self.now
+        );
     }
 
     fn change(&mut self, window: usize, change: Change) {
@@ -255,24 +416,42 @@ impl World {
         let now = self.now;
         let mut wakes = Wakes::default();
         let call = &mut self.calls[number];
-        let waker = Waker::from(Arc::clone(&call.called));
+        let runtime = call.plan.runtime;
+        let mut caller = Caller {
+            waker: Some(Waker::from(Arc::clone(&call.called))),
+            runtime: &|| Some(Runtime(runtime)),
+        };
+        let mut driven = None;
         let (plan, claims) = (&call.plan, &mut call.claims);
         let lane = plan.lane;
         let next = match call.stage {
             Stage::Ahead if plan.arrives <= now => {
                 self.polls += 1;
+                let patience = Patience {
+                    until: plan.until(),
+                    queue: usize::MAX,
+                };
                 let joined =
                     self.book
-                        .join(at(now), claims, lane, FOREVER, &mut Some(waker), &mut wakes);
+                        .join(at(now), claims, lane, patience, &mut caller, &mut wakes);
                 match joined {
                     Ok(Joined::Admitted) => Stage::Admitted { at: now },
-                    Ok(Joined::Waits { ticket, alarm }) => Stage::Waits {
-                        ticket,
-                        alarm,
-                        since: now,
-                        aged: None,
-                        bounds: [u64::MAX; 2],
-                    },
+                    Ok(Joined::Waits { ticket, driven: by }) => {
+                        driven = Some(by);
+                        Stage::Waits {
+                            ticket,
+                            since: now,
+                            aged: None,
+                            bounds: [u64::MAX; 2],
+                        }
+                    }
+                    Err(Denied::TooLate(turn)) => {
+                        assert!(turn > plan.until());
+                        Stage::Over {
+                            admitted: None,
+                            refused: false,
+                        }
+                    }
                     Err(Denied::Never(most)) => {
                         let lacks = |&&(window, cost): &&(usize, u32)| {
                             cost > self.naive.windows[window].most(lane)
@@ -296,20 +475,15 @@ impl World {
             }
             Stage::Waits {
                 ticket,
-                alarm,
                 since,
                 aged,
                 bounds,
-            } if !plan.sleeps
-                && (call.called.take()
-                    || rounded(alarm).is_some_and(|alarm| alarm <= now)
-                    || self.stir && plan.restless) =>
-            {
+            } if !plan.sleeps && (call.called.take() || self.stir && plan.restless) => {
                 self.polls += 1;
                 assert!(self.polls < 20_000, "they look again and again at {now}");
                 match self
                     .book
-                    .look(at(now), ticket, claims, &mut Some(waker), &mut wakes)
+                    .look(at(now), ticket, claims, &mut caller, &mut wakes)
                 {
                     Look::Admitted => {
                         self.waited.push(number);
@@ -325,15 +499,19 @@ impl World {
                         admitted: None,
                         refused: true,
                     },
-                    Look::Until(alarm) => {
-                        assert!(
-                            alarm > at(now),
-                            "an alarm that is due never stops: {number}, {:?}",
-                            self.book.waiters
-                        );
+                    Look::OutOfPatience => {
+                        assert_eq!(rounded(plan.until()), Some(now), "{number} leaves");
+                        self.book
+                            .leave(at(now), ticket, Leaving::OutOfPatience, &mut wakes);
+                        Stage::Over {
+                            admitted: None,
+                            refused: false,
+                        }
+                    }
+                    Look::Waits(by) => {
+                        driven = Some(by);
                         Stage::Waits {
                             ticket,
-                            alarm,
                             since,
                             aged,
                             bounds,
@@ -402,6 +580,9 @@ impl World {
         }
         self.calls[number].stage = next;
         wakes.fire();
+        if let Some(driven) = driven {
+            self.start(runtime, driven);
+        }
         true
     }
 
@@ -597,7 +778,8 @@ impl World {
     /// Everybody awake was admitted, told that it never will be, or has gone; and no trace is left of any.
     pub(super) fn assert_all_served(&mut self) {
         for (number, call) in self.calls.iter().enumerate() {
-            let gone = call.plan.cancelled.is_some() || call.plan.sleeps;
+            let plan = &call.plan;
+            let gone = plan.cancelled.is_some() || plan.patience.is_some() || plan.sleeps;
             let over = |stage: &Stage| matches!(stage, Stage::Over { admitted, refused } if admitted.is_some() || *refused);
             assert!(
                 over(&call.stage) || gone,
@@ -613,6 +795,14 @@ impl World {
             };
             self.calls.iter().filter(waits).count()
         };
+        // Whoever is driven has looked, and has gone if nobody waits.
+        let nobody_waits = self.book.waiters.len() == 0;
+        let alive = self
+            .drivers
+            .iter()
+            .filter(|one| self.is_driven(one.runtime));
+        assert!(!nobody_waits || alive.count() == 0, "{:?}", self.drivers);
+        assert_eq!(self.book.drivers.len(), self.drivers.len());
         for window in 0..self.ids.len() {
             let limiter = &self.book.limiters[self.ids[window].index];
             assert_eq!(limiter.members(), asleep(window));
