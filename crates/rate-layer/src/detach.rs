@@ -10,7 +10,7 @@ use call_context::BoxError;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tokio::runtime::Handle;
-use tokio::time::sleep;
+use tokio::time::{Sleep, sleep};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -19,7 +19,7 @@ use crate::prepare::Prepare;
 use crate::response::settle;
 use crate::seat::Seat;
 use crate::settings::Settings;
-use crate::timer::{self, Timer};
+use crate::timer;
 
 /// A [`RateLayer`](crate::RateLayer) whose calls finish behind callers that drop them; made by
 /// [`RateLayer::detach`](crate::RateLayer::detach).
@@ -93,7 +93,8 @@ pin_project! {
     ///
     /// Where it has to wait outside of a tokio runtime with time enabled.
     pub struct DetachedResponseFuture<S, B, R> {
-        timer: Timer,
+        #[pin]
+        timer: Option<Sleep>,
         stage: Stage<S, B, R>,
         // Until the departure.
         seat: Seat,
@@ -161,10 +162,10 @@ where
     let mut seat = seat;
     let within = seat.settings().answer_within;
     let mut future = pin!(future);
-    let mut timer = None;
+    let mut timer = pin!(None);
     let answered = poll_fn(|cx| match future.as_mut().poll(cx) {
         Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-        Poll::Pending => timer::poll(&mut timer, || sleep(within), cx).map(|()| None),
+        Poll::Pending => timer::poll(timer.as_mut(), || sleep(within), cx).map(|()| None),
     });
     match answered.await {
         Some(outcome) => {
@@ -186,12 +187,12 @@ where
     type Output = Result<Response<R>, BoxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
+        let mut this = self.project();
         loop {
             let outcome = match this.stage {
                 Stage::Over => panic!("polled after it was over"),
                 Stage::Prepares { prepare } => {
-                    match ready!(prepare.poll(this.seat, this.timer, cx)) {
+                    match ready!(prepare.poll(this.seat, this.timer.as_mut(), cx)) {
                         Ok(()) => {
                             let (mut inner, request) = prepare.take();
                             let future = this.seat.depart_by(|| inner.call(request));

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use call_context::BoxError;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
-use tokio::time::sleep;
+use tokio::time::{Sleep, sleep};
 use tower_service::Service;
 
 use crate::error::RateError;
@@ -16,7 +16,7 @@ use crate::prepare::Prepare;
 use crate::response::settle;
 use crate::seat::Seat;
 use crate::settings::Settings;
-use crate::timer::{self, Timer};
+use crate::timer;
 
 pin_project! {
     /// The future of a [`RateLimit`](crate::RateLimit)ed request.
@@ -29,7 +29,9 @@ pin_project! {
         S: Service<Request<B>>,
     {
         // What all stages need stays where it is, so that moving from one to the next moves little.
-        timer: Timer,
+        // In here and not in a box: almost every request has one in the end, as it waits for its answer.
+        #[pin]
+        timer: Option<Sleep>,
         #[pin]
         stage: Stage<S, B, S::Future>,
         // Behind the stage: the inner future goes before the place, which is then given up.
@@ -81,12 +83,12 @@ where
             let error = match this.stage.as_mut().project() {
                 StageProj::Over => panic!("polled after it was over"),
                 StageProj::Prepares { prepare } => {
-                    match ready!(prepare.poll(this.seat, this.timer, cx)) {
+                    match ready!(prepare.poll(this.seat, this.timer.as_mut(), cx)) {
                         Ok(()) => {
                             let (mut inner, request) = prepare.take();
                             let future = this.seat.depart_by(|| inner.call(request));
                             this.stage.set(Stage::Departed { future });
-                            *this.timer = None;
+                            timer::clear(this.timer.as_mut());
                             continue;
                         }
                         Err(error) => error,
@@ -102,7 +104,7 @@ where
                     }
                     Poll::Pending => {
                         let within = this.seat.settings().answer_within;
-                        ready!(timer::poll(this.timer, || sleep(within), cx));
+                        ready!(timer::poll(this.timer.as_mut(), || sleep(within), cx));
                         RateError::answer_timeout(within).into()
                     }
                 },

@@ -1,17 +1,18 @@
 //! What comes before departure: a place, and a service that is ready.
 
+use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use call_context::{BoxError, CallContext, Guard, NeverLeft, Refusal};
 use http::Request;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 use tower_service::Service;
 
 use crate::error::RateError;
 use crate::head::RequestHead;
 use crate::seat::Seat;
 use crate::settings::Settings;
-use crate::timer::{self, Timer};
+use crate::timer;
 use crate::turn::{self, Entry, Waiter};
 use crate::wants::Wants;
 
@@ -55,7 +56,7 @@ impl<S, B> Prepare<S, B> {
     pub(crate) fn poll(
         &mut self,
         seat: &mut Seat,
-        timer: &mut Timer,
+        timer: Pin<&mut Option<Sleep>>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), BoxError>>
     where
@@ -155,7 +156,7 @@ fn turned_away(error: RateError) -> RateError {
 fn poll_patience<B>(
     request: &Request<B>,
     settings: &Settings,
-    timer: &mut Timer,
+    timer: Pin<&mut Option<Sleep>>,
     cx: &mut Context<'_>,
 ) -> Poll<RateError> {
     let within = settings.ready_within;

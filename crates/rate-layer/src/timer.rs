@@ -5,19 +5,25 @@ use std::task::{Context, Poll};
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// A timer where one has begun; in a box, since most requests pass or wait without one, and are moved about.
-pub(crate) type Timer = Option<Pin<Box<Sleep>>>;
-
 /// Polls a timer that begins when it is first polled.
 pub(crate) fn poll(
-    timer: &mut Timer,
+    mut timer: Pin<&mut Option<Sleep>>,
     begin: impl FnOnce() -> Sleep,
     cx: &mut Context<'_>,
 ) -> Poll<()> {
+    if timer.is_none() {
+        timer.set(Some(begin()));
+    }
     timer
-        .get_or_insert_with(|| Box::pin(begin()))
-        .as_mut()
-        .poll(cx)
+        .as_pin_mut()
+        .map_or(Poll::Pending, |timer| timer.poll(cx))
+}
+
+/// Takes a timer away, where there is one: a look is cheaper than a move.
+pub(crate) fn clear(mut timer: Pin<&mut Option<Sleep>>) {
+    if timer.is_some() {
+        timer.set(None);
+    }
 }
 
 /// A timeout that ends at `deadline` at the latest.

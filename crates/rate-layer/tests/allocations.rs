@@ -71,6 +71,33 @@ async fn requests_that_pass_at_once_cost_no_allocation() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn requests_that_wait_for_their_answers_cost_no_allocation() {
+    let service = service_fn(|_: Request<()>| async {
+        tokio::task::yield_now().await;
+        Ok::<_, Infallible>(Response::new(()))
+    });
+    let mut client = RateLayer::new(QUOTA).layer(service);
+    let mut send = || {
+        let request = request();
+        let info = measure(|| {
+            let mut call = pin!(client.call(request));
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(call.as_mut().poll(&mut context).is_pending());
+            assert!(call.as_mut().poll(&mut context).is_ready());
+        });
+        info.count_total
+    };
+    for _ in 0..100 {
+        send();
+    }
+    advance(LATER).await;
+    // What `yield_now` and tokio's timer make for themselves is made once.
+    for number in 0..100 {
+        assert_eq!(send(), 0, "request {number}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn requests_that_pass_uncounted_cost_no_allocation() {
     let mut client = RateLayer::by_slot()
         .without_slot(Limit::Unlimited)
