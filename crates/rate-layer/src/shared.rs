@@ -28,8 +28,18 @@ impl Shared {
     #[inline]
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Book, &mut Wakes) -> T) -> T {
         let mut wakes = Wakes::default();
-        let result = act(&mut lock(&self.0), &mut wakes);
+        let result = self.with_later(&mut wakes, act);
         wakes.fire();
         result
+    }
+
+    /// Does something to the book, and leaves it to the caller to wake whom it has called: one who holds a lock of its own.
+    #[inline]
+    pub(crate) fn with_later<T>(
+        &self,
+        wakes: &mut Wakes,
+        act: impl FnOnce(&mut Book, &mut Wakes) -> T,
+    ) -> T {
+        act(&mut lock(&self.0), wakes)
     }
 }
