@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use rate_layer::{
-    Charge, MINUTE, Quota, RateLayer, ResponseHead, SECOND, Start, Stated, Statements, Window, Windows,
+    Charge, MINUTE, Quota, RateLayer, ResponseHead, SECOND, Start, Stated, Statements, Window,
+    Windows,
 };
 use support::{MS, Server, request};
 use tokio::time::{Instant, sleep};
