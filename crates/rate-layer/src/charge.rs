@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use smallvec::{SmallVec, smallvec};
 
-use crate::book::waiter::{Claim, Claims};
+use crate::book::waiter::{Claim, Claims, Wakes};
 use crate::domain::Domain;
 use crate::lane::Lane;
 use crate::moment::Moment;
@@ -100,9 +100,12 @@ impl Charge {
 
     /// States what the request has cost by the rules that `of` names.
     pub(crate) fn set_for(&mut self, of: impl Fn(u8) -> bool, cost: u32) {
+        let mut wakes = Wakes::default();
         for part in &self.parts {
-            part.set_for(&of, cost);
+            part.set_for(&of, cost, &mut wakes);
         }
+        // Once all is set, and without a lock: who is woken may look at this very charge, or panic.
+        wakes.fire();
     }
 
     /// What the request is taken to have cost, in the first of the windows that count it.
@@ -123,7 +126,7 @@ impl Charge {
 }
 
 impl Part {
-    fn set_for(&self, of: impl Fn(u8) -> bool, cost: u32) {
+    fn set_for(&self, of: impl Fn(u8) -> bool, cost: u32, wakes: &mut Wakes) {
         let now = self.domain.clock.now();
         let mut claims = self.claims.lock();
         let claims = claims.iter_mut();
@@ -139,7 +142,7 @@ impl Part {
             claim.cost = self
                 .domain
                 .book
-                .with(|book, wakes| book.correct(now, corrected, by, wakes));
+                .with_later(wakes, |book, wakes| book.correct(now, corrected, by, wakes));
         }
     }
 

@@ -65,23 +65,27 @@ impl Shared {
     #[inline]
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Book, &mut Wakes) -> T) -> T {
         let mut wakes = Wakes::default();
-        let result = {
-            let mut book = self.open();
-            self.settle_all(&mut book);
-            act(&mut book, &mut wakes)
-        };
+        let result = self.with_later(&mut wakes, act);
         wakes.fire();
         result
+    }
+
+    /// Does something to the book, and leaves it to the caller to wake whom it has called: one who holds a lock of its own.
+    #[inline]
+    pub(crate) fn with_later<T>(
+        &self,
+        wakes: &mut Wakes,
+        act: impl FnOnce(&mut Book, &mut Wakes) -> T,
+    ) -> T {
+        let mut book = self.open();
+        self.settle_all(&mut book);
+        act(&mut book, wakes)
     }
 
     /// The same for somebody who acts on behalf of others: a waker that panics is its owner's affair.
     pub(crate) fn with_calmly<T>(&self, act: impl FnOnce(&mut Book, &mut Wakes) -> T) -> T {
         let mut wakes = Wakes::default();
-        let result = {
-            let mut book = self.open();
-            self.settle_all(&mut book);
-            act(&mut book, &mut wakes)
-        };
+        let result = self.with_later(&mut wakes, act);
         // Whoever set a panic hook has been told.
         drop(catch_unwind(AssertUnwindSafe(|| wakes.fire())));
         result

@@ -5,13 +5,14 @@ mod support;
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use rate_layer::{
-    MINUTE, Quota, RateLayer, ResponseHead, SECOND, Start, Stated, Statements, Window, Windows,
+    Charge, MINUTE, Quota, RateLayer, ResponseHead, SECOND, Start, Stated, Statements, Window,
+    Windows,
 };
 use support::{MS, Server, request};
 use tokio::time::{Instant, sleep};
@@ -79,6 +80,67 @@ async fn a_waker_that_panics_keeps_nobody_else_asleep() {
     assert_eq!(start.elapsed(), Duration::ZERO);
     // It has been offered a place all the same.
     assert!(bad.now_or_never().is_some());
+}
+
+/// Looks at a charge whenever it is woken: from another thread, which a lock would keep waiting.
+struct LooksAt {
+    charge: Charge,
+    seen: Mutex<Vec<Option<u32>>>,
+}
+
+impl Wake for LooksAt {
+    fn wake(self: Arc<Self>) {
+        let charge = self.charge.clone();
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || tell.send(charge.cost()));
+        let seen = told.recv_timeout(5 * SECOND).ok();
+        self.seen.lock().expect("not poisoned").push(seen);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_woken_by_a_charge_may_look_at_it() {
+    let window = Window::new(Quota::rolling(5, MINUTE));
+    let five = NonZeroU32::new(5).expect("not zero");
+    let mut charge = window.try_admit(five).expect("room").charged();
+    let mut client = RateLayer::new(window.clone()).layer(prompt());
+    let looks = Arc::new(LooksAt {
+        charge: charge.clone(),
+        seen: Mutex::default(),
+    });
+    let mut waits = Box::pin(client.call(request()));
+    let waker = Waker::from(Arc::clone(&looks));
+    assert!(
+        waits
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    charge.set(2);
+    assert_eq!(*looks.seen.lock().expect("not poisoned"), [Some(2)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_charge_that_wakes_one_who_panics_is_set_once() {
+    let window = Window::new(Quota::rolling(10, MINUTE));
+    let five = NonZeroU32::new(5).expect("not zero");
+    window.try_admit(five).expect("room").answered();
+    let mut charge = window.try_admit(five).expect("room").charged();
+    let mut client = RateLayer::new(window.clone()).layer(prompt());
+    let mut waits = Box::pin(client.call(request()));
+    let waker = Waker::from(Arc::new(Panics));
+    assert!(
+        waits
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    let set = catch_unwind(AssertUnwindSafe(|| charge.set(0)));
+    assert!(set.is_err(), "it is told who caused it");
+    assert_eq!(charge.cost(), 0);
+    // The places of the other request are not its own.
+    charge.set(0);
+    assert_eq!(window.snapshot().used, 5);
 }
 
 #[tokio::test(start_paused = true)]

@@ -147,7 +147,8 @@
 //!
 //! One layer retries a call: a second one below passes its calls through, and says so once in the log. Of its settings the
 //! [deadline](RetryLayer::deadline) alone counts: it runs from the moment in which the first attempt comes there, and where it is
-//! earlier than the first layer's, that one keeps to it. Clients that repeat on their own know nothing of it: no layer counts what they repeat, a budget does not bound it, and reqwest believes a
+//! earlier than the first layer's, that one keeps to it; so it is with a layer of [one attempt](RetryLayer::attempts), which is no
+//! timeout of an attempt. Clients that repeat on their own know nothing of it: no layer counts what they repeat, a budget does not bound it, and reqwest believes a
 //! server's refusal of an HTTP/2 stream, which is [no proof](RetryLayer::trust_refusals). Switch them off.
 //!
 //! hyper-util's client repeats requests that it could not hand to a connection:

@@ -126,9 +126,13 @@ impl<S> Retry<S> {
     fn enter<B>(&self, request: &mut Request<B>) -> Entrance {
         let settings = &self.shared.settings;
         let context = CallContext::of(request.extensions_mut());
-        let is_stacked = settings.repeats() && !context.enter(Guard::Retry);
+        let is_stacked = match settings.repeats() {
+            true => !context.enter(Guard::Retry),
+            // It has a deadline alone, which is no other one for each attempt of a layer above.
+            false => context.inside(Guard::Retry),
+        };
         if is_stacked {
-            if !self.shared.state.stacked.swap(true, Relaxed) {
+            if settings.repeats() && !self.shared.state.stacked.swap(true, Relaxed) {
                 tracing::warn!(
                     "a retry layer is below another one, and passes its calls through; only its deadline counts"
                 );

@@ -8,13 +8,16 @@ use call_context::SlotName;
 use http::Request;
 use parking_lot::Mutex;
 
-use super::known::{Bounds, Full, Known};
+use super::known::{Bounds, Entry, Full, Known};
 use super::{Tenant, Tenants};
 use crate::TokenSlot;
 use crate::clock::Clock;
 use crate::events::Hub;
 use crate::secret::Scheme;
 use crate::token::Timing;
+
+/// How often room is looked for that others take before it is used.
+const TRIES: usize = 8;
 
 /// The tenants of one slot, and what their tokens are made with.
 pub(crate) struct Table {
@@ -74,34 +77,49 @@ impl Table {
     /// Sources are the user's: they are made, asked and dropped without the lock, so that they may come back to this table, and
     /// panic.
     pub(crate) fn slot(&self, tenant: Tenant) -> Result<TokenSlot, Full> {
+        let mut made = None;
+        let mut forgotten = Vec::new();
+        let mut slot = Ok(None);
+        for _ in 0..TRIES {
+            slot = self.find_or_add(&tenant, &mut made, &mut forgotten);
+            if !matches!(slot, Ok(None)) {
+                break;
+            }
+        }
+        drop(made);
+        // Others' sources: a panic of theirs is not this request's.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(forgotten)));
+        slot?.ok_or(Full)
+    }
+
+    /// The slot of `tenant`, found, or `made` and added; `Ok(None)` where others have taken the room for it meanwhile.
+    fn find_or_add(
+        &self,
+        tenant: &Tenant,
+        made: &mut Option<TokenSlot>,
+        forgotten: &mut Vec<Entry>,
+    ) -> Result<Option<TokenSlot>, Full> {
         let now = self.clock.now().mono;
+        let bounds = self.bounds();
         let looked = {
             let mut known = self.known.lock();
-            if let Some(slot) = known.get(&tenant, now) {
-                return Ok(slot);
+            if let Some(slot) = known.get(tenant, now) {
+                return Ok(Some(slot));
             }
-            known.look(now, &self.bounds())
+            known.look(now, &bounds)
         };
         let room = looked.ask();
         if room.is_full {
             return Err(Full);
         }
         // Two who meet a tenant at once may both make its source; the first one's is used.
-        let made = self.make(&tenant);
-        let mut forgotten = Vec::new();
+        let made = made.get_or_insert_with(|| self.make(tenant));
         let mut known = self.known.lock();
-        let slot = match known.get(&tenant, now) {
-            Some(slot) => Ok(slot),
-            None => {
-                known.make_room(room, now, self.bounds().most, &mut forgotten);
-                known.add(tenant, &made, now, self.bounds().most)
-            }
-        };
-        drop(known);
-        drop(made);
-        // Others' sources: a panic of theirs is not this request's.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(forgotten)));
-        slot
+        if let Some(slot) = known.get(tenant, now) {
+            return Ok(Some(slot));
+        }
+        known.make_room(room, now, bounds.most, forgotten);
+        Ok(known.add(tenant.clone(), made, now, bounds.most).ok())
     }
 
     fn bounds(&self) -> Bounds {

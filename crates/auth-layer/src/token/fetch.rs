@@ -64,10 +64,17 @@ impl TokenSlot {
 
 async fn run(landing: Landing) {
     let shared = Arc::clone(&landing.slot.shared);
-    let fetch = Fetch {
-        slot: shared.name.clone(),
-        teller: Teller::new(&shared.hub, &shared.name),
-        refresh_token: shared.book.lock().refresh_token.get().cloned(),
+    let fetch = {
+        let book = shared.book.lock();
+        if book.life.is_fenced(landing.epoch) {
+            // The slot was logged out before this task ran: what the source has by now is the next login's.
+            return;
+        }
+        Fetch {
+            slot: shared.name.clone(),
+            teller: Teller::new(&shared.hub, &shared.name),
+            refresh_token: book.refresh_token.get().cloned(),
+        }
     };
     // From before the request: the server may have begun to count at any time since.
     let born = shared.clock.now();

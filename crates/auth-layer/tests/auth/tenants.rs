@@ -555,3 +555,46 @@ async fn a_tenant_that_is_met_while_its_source_is_made_has_one_slot() {
     assert_eq!(fetches.load(Ordering::SeqCst), 1);
     assert_eq!(auth.tenant_count("customers"), Some(1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_whose_room_is_taken_while_its_source_is_made_has_that_of_the_next() {
+    let inner = Arc::new(Mutex::new(None::<crate::support::Client>));
+    let made = Arc::new(AtomicU64::new(0));
+    let tenants = Tenants::new({
+        let (inner, made) = (Arc::clone(&inner), Arc::clone(&made));
+        move |tenant: &Tenant| {
+            if tenant.as_str() == "e" {
+                made.fetch_add(1, Ordering::SeqCst);
+                // Another new tenant is met before this one is done.
+                let client = inner.lock().expect("not poisoned").clone();
+                let call = client.expect("set at the start").oneshot(of("f"));
+                let mut call = Box::pin(call);
+                assert!((&mut call).now_or_never().is_none(), "it waits for a token");
+            }
+            let token = format!("{tenant}-0");
+            source_fn(move |_| {
+                let token = token.clone();
+                async {
+                    sleep(SECOND).await;
+                    Ok(Grant::new(token).expires_in(1000))
+                }
+            })
+        }
+    });
+    // The table is full, or has one place left, for which both come.
+    for known in [&["a", "b", "c", "d"][..], &["a", "b", "c"]] {
+        made.store(0, Ordering::SeqCst);
+        let auth = auth(tenants.clone().most(most(4)));
+        let client = Server::default().behind(auth.layer());
+        *inner.lock().expect("not poisoned") = Some(client.clone());
+        for tenant in known {
+            send(&client, tenant).await.expect("a token");
+        }
+        sleep(SECOND).await;
+        let seen = send(&client, "e").await.expect("others may go");
+        assert_eq!(seen, "Bearer e-0");
+        assert_eq!(made.load(Ordering::SeqCst), 1);
+        assert!(auth.tenant("customers", "f").is_some());
+        assert_eq!(auth.tenant_count("customers"), Some(4));
+    }
+}

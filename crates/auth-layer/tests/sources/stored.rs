@@ -1,12 +1,13 @@
 //! A refresh token behind a store, against a server that rotates.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use auth_layer::oauth::OAuthClient;
 use auth_layer::store::{MemoryStore, StoreState, Stored};
 use auth_layer::{EventKind, Grant, Slot};
 use bytes::Bytes;
 use call_context::BoxError;
+use futures_util::FutureExt;
 use http::{Request, Response};
 use http_body_util::Full;
 use tokio::time::sleep;
@@ -249,5 +250,50 @@ async fn a_log_in_that_is_adopted_right_after_a_log_out_that_nobody_waits_for_st
         slot.changed();
         assert_eq!(send(&client).await.expect("an answer"), "Bearer n2");
         assert_eq!(given(&server), ["s1", "n1"], "stored: {stored}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fetch_that_a_log_out_has_ended_before_it_ran_leaves_the_next_log_in_alone() {
+    for is_stored in [false, true] {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&asked);
+        let server = tower::service_fn(move |request: Request<Full<Bytes>>| {
+            let path = request.uri().path().to_owned();
+            seen.lock().expect("not poisoned").push(path);
+            async { Ok::<_, BoxError>(Response::new(Full::new(Bytes::new()))) }
+        });
+        let oauth = OAuthClient::new("https://id.example.com/token", "my program", server);
+        let oauth = oauth.expect("an https URL");
+        let oauth = oauth.revocation_url("https://id.example.com/revoke");
+        let source = oauth.expect("an https URL").refresh_token();
+        let stored = Stored::new(source.clone(), MemoryStore::new());
+        let kept = stored.grant();
+        let slot = match is_stored {
+            true => Slot::token("person", stored),
+            false => Slot::token("person", source.clone()),
+        };
+        let (auth, _, client) = client(slot.origin(origin()));
+        let slot = auth.token("person").expect("a slot");
+        // The fetch is a task that has not run yet.
+        let mut first = Box::pin(send(&client));
+        assert!((&mut first).now_or_never().is_none());
+        drop(slot.log_out());
+        let login = Grant::new("n1").expires_in(3600).refresh_token("s1");
+        if is_stored {
+            let mut putting = Box::pin(kept.put(login));
+            assert!((&mut putting).now_or_never().is_none());
+            slot.changed();
+            putting.await.expect("kept");
+        } else {
+            source.adopt(login);
+            slot.changed();
+        }
+        sleep(SECOND).await;
+        let credential = first.await.expect("an answer");
+        assert_eq!(credential, "Bearer n1", "stored: {is_stored}");
+        sleep(SECOND).await;
+        let asked = asked.lock().expect("not poisoned");
+        assert!(asked.is_empty(), "stored: {is_stored}: {asked:?}");
     }
 }

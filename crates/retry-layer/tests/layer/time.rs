@@ -449,6 +449,21 @@ async fn the_deadline_of_a_stacked_layer_runs_from_the_first_attempt_and_over_al
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_deadline_of_a_layer_that_repeats_nothing_holds_over_all_attempts_of_the_one_above() {
+    let (outer, inner) = (prompt(), prompt().attempts(1).deadline(2 * SECOND));
+    let script = Script::slow([(SECOND, status(503)), (20 * SECOND, status(200))]);
+    let stack = outer.layer(inner.layer(script.clone()));
+    let start = Instant::now();
+    let outcome = stack.oneshot(get()).await.expect("the first answer");
+    assert_eq!(outcome.status(), 503);
+    assert_eq!(start.elapsed(), 2 * SECOND);
+    for seen in script.seen() {
+        assert_eq!(seen.deadline, Some(start + 2 * SECOND));
+    }
+    assert_eq!(outer.counters().stopped(Stop::Deadline), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_pause_is_begun_that_ends_after_the_deadline_of_a_stacked_layer() {
     let (outer, inner) = (prompt(), prompt().deadline(2 * SECOND));
     let script = Script::slow([(SECOND, with_header(503, "retry-after", "1"))]);

@@ -64,7 +64,8 @@ impl RefreshToken {
         self
     }
 
-    /// Takes over the grant of a log-in: the next fetch hands it to the slot, whatever the slot had before.
+    /// Takes over the grant of a log-in: the next fetch hands it to the slot, whatever the slot had before. Where it has no refresh token,
+    /// none is spent after it: what the slot had before may be another person's.
     ///
     /// Behind a store, give it to [`StoredGrant::put`](crate::store::StoredGrant::put) instead, which is where the next renewal looks.
     /// A grant that is adopted here arrives too: the next fetch that asks this source hands it out, and the store keeps it. Until then

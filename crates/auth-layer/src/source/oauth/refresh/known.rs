@@ -11,6 +11,8 @@ pub(super) struct Known {
     first: Option<Secret>,
     login: Option<Login>,
     replaced: Option<Replaced>,
+    /// The slot's of the log-in before one that has none: the slot keeps it, since nothing takes its place.
+    ended: Option<Secret>,
     /// How often a log-in or a log-out has begun anew. What a request of an earlier era brings is nothing to this one.
     era: u64,
 }
@@ -66,6 +68,8 @@ impl Known {
     pub(super) fn adopt(&mut self, grant: Grant, now: Instant) {
         self.era += 1;
         self.replaced = None;
+        let ended = self.ended.take();
+        self.ended = ended.filter(|ended| !same(Some(ended), grant.refresh_token.as_ref()));
         self.login = Some(Login {
             grant,
             since: now,
@@ -77,6 +81,7 @@ impl Known {
     pub(super) fn next(&mut self, slots: Option<&Secret>, now: Instant) -> Step {
         if let Some(mut login) = self.login.take() {
             let token = login.grant.refresh_token.clone();
+            let token_is_missing = token.is_none();
             if !login.is_adopted(slots) {
                 let left = left(&login, now);
                 match (left, token) {
@@ -91,6 +96,11 @@ impl Known {
                     }
                     (None, None) => {}
                 }
+            }
+            if token_is_missing {
+                // What there was before is another log-in's.
+                self.first = None;
+                self.ended = login.handed.unwrap_or_else(|| slots.cloned());
             }
         }
         match self.newest(slots) {
@@ -108,7 +118,11 @@ impl Known {
             {
                 Some(replaced.newest.clone())
             }
-            _ => slots.or(self.first.as_ref()).cloned(),
+            _ => {
+                let has_ended = self.ended.is_some() && same(slots, self.ended.as_ref());
+                let slots = slots.filter(|_| !has_ended);
+                slots.or(self.first.as_ref()).cloned()
+            }
         }
     }
 
@@ -150,7 +164,7 @@ impl Known {
     /// What is to be given back of what was [left](Self::leave): the newest refresh token, which may be the slot's own, `slots`, and the
     /// grant of a log-in that the slot has not taken.
     pub(super) fn end(self, slots: Option<&Secret>) -> (Option<Secret>, Option<Grant>) {
-        let newest = self.newest(slots);
+        let newest = self.newest(slots).or_else(|| slots.cloned());
         let login = self.login.filter(|login| !login.is_adopted(slots));
         (newest, login.map(|login| login.grant))
     }
@@ -289,6 +303,32 @@ mod tests {
         known.adopt(Grant::new("a"), now);
         assert_eq!(next(&mut known, None, now), "hand a None");
         assert_eq!(next(&mut known, None, now), "nothing");
+    }
+
+    #[test]
+    fn after_a_log_in_without_a_refresh_token_that_of_the_one_before_is_given_back_and_not_spent() {
+        let now = Instant::now();
+        let mut known = Known::default();
+        known.start_with("r0".into());
+        assert_eq!(next(&mut known, Some("r1"), now), "ask r1");
+        known.adopt(Grant::new("a"), now);
+        assert_eq!(next(&mut known, Some("r1"), now), "hand a None");
+        // The slot has kept what it had, since nothing took its place.
+        assert_eq!(next(&mut known, Some("r1"), now), "nothing");
+        assert_eq!(next(&mut known, None, now), "nothing");
+        assert_eq!(next(&mut known, Some("r2"), now), "ask r2");
+        // Its time is over before the slot has it.
+        known.adopt(Grant::new("a").expires_in(60), now);
+        assert_eq!(next(&mut known, Some("r2"), now + SECOND * 61), "nothing");
+        // Somebody has found it again.
+        known.adopt(Grant::refresh_only("r2"), now);
+        assert_eq!(next(&mut known, Some("r2"), now), "ask r2");
+        known.adopt(Grant::new("a"), now);
+        assert_eq!(next(&mut known, Some("r1"), now), "hand a None");
+        assert_eq!(next(&mut known, Some("r1"), now), "nothing");
+        let (newest, login) = known.leave().end(Some(&"r1".into()));
+        assert_eq!(newest.as_ref().map(Secret::expose), Some("r1"));
+        assert!(login.is_none());
     }
 
     #[test]
