@@ -39,8 +39,8 @@ impl Hands {
     fn join(&self) -> bool {
         let joined = self.shared.with(|book, wakes| {
             let mut claims = Claims::from_buf([Claim::new(self.id, 1)]);
-            let waker = &mut Some(Waker::noop().clone());
-            book.join(at(0), &mut claims, Lane::Rest, FOREVER, waker, wakes)
+            let caller = &mut caller(Waker::noop().clone());
+            book.join(at(0), &mut claims, Lane::Rest, FOREVER, caller, wakes)
         });
         joined == Ok(Joined::Admitted)
     }
