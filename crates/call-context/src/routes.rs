@@ -68,6 +68,9 @@ impl Routes {
         if pattern.contains('%') {
             return Err(RoutesError::escaped(&method, pattern));
         }
+        if pattern.contains("/:") {
+            return Err(RoutesError::colon(&method, pattern));
+        }
         // Braces mark parameters; the rest must be a path that requests can have. Doubled, they stand for themselves, and
         // those no canonical path has.
         if let Some(at) = pattern.find("{{").or_else(|| pattern.find("}}")) {
@@ -343,6 +346,18 @@ mod tests {
             assert!(!error.is_conflict(), "{pattern}");
             assert!(error.to_string().contains(pattern), "{error}");
         }
+    }
+
+    #[test]
+    fn a_parameter_in_the_old_spelling_is_an_error_and_a_colon_elsewhere_is_none() {
+        let built = |pattern| Routes::new([Route::new(Method::GET, pattern, "a")]);
+        for pattern in ["/feed/:id", "/:tenant/feed"] {
+            let error = built(pattern).expect_err(pattern).to_string();
+            assert!(error.contains("written `{id}`, not `:id`"), "{error}");
+        }
+        let routes = built("/orders:batch").expect("a colon within a segment");
+        let class = routes.classify(&request(Method::GET, "/orders:batch"));
+        assert!(class.is_ok_and(|class| class.is_some()));
     }
 
     #[test]

@@ -20,6 +20,9 @@ impl TokenSlot {
     /// What is handed to a store or to the source from then on, the grant of the next login, is not touched by it, whether the future has
     /// been waited for or not.
     ///
+    /// A request that has passed the gate and waits below it, for its place in a rate limit say, learns of it at the attacher, and is refused
+    /// there.
+    ///
     /// # Errors
     ///
     /// Where the server could not be told, or outside of a tokio runtime. The slot is logged out all the same; tokens that the

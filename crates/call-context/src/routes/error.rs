@@ -20,6 +20,7 @@ pub struct RoutesError {
 enum Kind {
     Ambiguous(PathError),
     Escaped,
+    Colon,
     Pattern(matchit::InsertError),
 }
 
@@ -37,6 +38,14 @@ impl RoutesError {
             method: method.clone(),
             pattern,
             kind: Kind::Escaped,
+        }
+    }
+
+    pub(super) fn colon(method: &Method, pattern: String) -> Self {
+        Self {
+            method: method.clone(),
+            pattern,
+            kind: Kind::Colon,
         }
     }
 
@@ -70,6 +79,9 @@ impl fmt::Display for RoutesError {
             Kind::Escaped => {
                 f.write_str("is percent-encoded; write what must be encoded as a parameter")
             }
+            Kind::Colon => f.write_str(
+                "has a segment that begins with a colon; a parameter is written `{id}`, not `:id`, and matches a colon too",
+            ),
             Kind::Pattern(matchit::InsertError::Conflict { with }) => {
                 write!(f, "matches the same requests as {with}")
             }
@@ -82,7 +94,9 @@ impl Error for RoutesError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.kind {
             Kind::Ambiguous(error) => Some(error),
-            Kind::Escaped | Kind::Pattern(matchit::InsertError::Conflict { .. }) => None,
+            Kind::Escaped | Kind::Colon | Kind::Pattern(matchit::InsertError::Conflict { .. }) => {
+                None
+            }
             Kind::Pattern(error) => Some(error),
         }
     }

@@ -8,7 +8,7 @@ use crate::Class;
 ///
 /// Patterns are those of `matchit`: `/users/{id}` matches one segment, `/files/{*rest}` all that follows (at least one
 /// character, so it misses `/files` and `/files/`). They are written without percent-encoding: what must be encoded is
-/// matched by a parameter.
+/// matched by a parameter. A segment that begins with a colon is refused: it is most likely meant for a parameter.
 #[derive(Clone, Debug)]
 pub struct Route {
     pub(super) method: Method,
