@@ -112,34 +112,77 @@
 //! | [`DeadlineExceeded`] | the call's deadline has passed, and there was no response to return | yes, unless [`NeverLeft`] is found as well |
 //! | the client's own error | no connection, or one that broke | ask [`NeverLeft::find`] |
 //!
-//! [`NeverLeft::find`] answers the one question that matters for money: whether the call can have had an effect. A deadline that
-//! passes while a call waits for a token or a place is an `AuthError` or `RateError`; one that passes while it is under way is a
-//! `DeadlineExceeded`.
+//! [`NeverLeft::find`] answers the one question that matters for money: whether the call can have had an effect. Ask it first; the
+//! kinds are details. A deadline that passes while a call waits for a token or a place is an `AuthError` or `RateError`; one that
+//! passes while it is under way is a `DeadlineExceeded`.
 //!
 //! ```
 //! use tollgate::{AuthError, DeadlineExceeded, NeverLeft, RateError, find};
 //!
 //! fn what_now(error: &(dyn std::error::Error + 'static)) -> String {
-//!     if let Some(refused) = find::<RateError>(error) {
-//!         format!("no place: {:?}, try again in {:?}", refused.kind(), refused.retry_in())
-//!     } else if let Some(refused) = find::<AuthError>(error) {
-//!         format!("no credential: {:?} of {:?}", refused.reason(), refused.slot())
-//!     } else if NeverLeft::find(error).is_some() {
-//!         "it never left: safe to send again".to_owned()
-//!     } else if find::<DeadlineExceeded>(error).is_some() {
-//!         "too late, and perhaps processed: look before you send it again".to_owned()
-//!     } else {
-//!         "perhaps processed: look before you send it again".to_owned()
+//!     let rate = find::<RateError>(error);
+//!     if NeverLeft::find(error).is_some() {
+//!         let why = if let Some(refused) = rate {
+//!             format!("no place: {:?}, to be had in {:?}", refused.kind(), refused.retry_in())
+//!         } else if let Some(refused) = find::<AuthError>(error) {
+//!             format!("no credential: {:?} of {:?}", refused.reason(), refused.slot())
+//!         } else {
+//!             "no connection".to_owned()
+//!         };
+//!         return format!("it never left, and does no harm if it is sent again: {why}");
 //!     }
+//!     let what = match rate {
+//!         // The only kind that may have been executed is `AnswerTimeout`.
+//!         Some(late) => format!("no answer came: {:?}", late.kind()),
+//!         None if find::<DeadlineExceeded>(error).is_some() => "no answer by the deadline".to_owned(),
+//!         None => "the connection broke".to_owned(),
+//!     };
+//!     format!("perhaps executed, so look before you send it again: {what}")
 //! }
-//! # let stack = tollgate::Stack::new("https://a.example".parse().unwrap()).key("k").build().unwrap();
-//! # let never = tower::service_fn(|_: http::Request<String>| async { Ok::<_, std::io::Error>(http::Response::new(String::new())) });
-//! # let elsewhere = http::Request::get("https://b.example/").body(String::new()).unwrap();
-//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-//! # use tower::{Layer, ServiceExt};
-//! # let error = runtime.block_on(stack.layer(never).oneshot(elsewhere)).unwrap_err();
-//! # assert!(what_now(&*error).starts_with("no credential: Elsewhere"));
+//! # use std::time::Duration;
+//! # use http::{Request, Response};
+//! # use tollgate::{CallContext, MINUTE, Quota, RateLayer, Stack};
+//! # use tower::{Layer, ServiceExt, service_fn};
+//! # let stack = |rate: RateLayer| Stack::new("https://a.example".parse().unwrap()).key("k").rate(rate).build().unwrap();
+//! # let rate = || RateLayer::new(Quota::rolling(1, MINUTE));
+//! # let trade = |origin: &str| Request::post(format!("{origin}/trades")).body(String::new()).unwrap();
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+//! # runtime.block_on(async {
+//! #     let prompt = service_fn(|_: Request<String>| async { Ok::<_, std::io::Error>(Response::new(String::new())) });
+//! #     let silent = service_fn(|_: Request<String>| std::future::pending::<std::io::Result<Response<String>>>());
+//! #     let broken = service_fn(|_: Request<String>| async { Err::<Response<String>, _>(std::io::Error::other("broken")) });
+//! #     let unsent = "it never left, and does no harm if it is sent again: ";
+//! #     let unknown = "perhaps executed, so look before you send it again: ";
+//! #
+//! #     let elsewhere = stack(rate()).layer(prompt).oneshot(trade("https://b.example")).await.unwrap_err();
+//! #     assert!(what_now(&*elsewhere).starts_with(&format!("{unsent}no credential: Elsewhere")));
+//! #
+//! #     let full = stack(rate().refuse()).layer(prompt);
+//! #     full.clone().oneshot(trade("https://a.example")).await.unwrap();
+//! #     let full = full.oneshot(trade("https://a.example")).await.unwrap_err();
+//! #     assert!(what_now(&*full).starts_with(&format!("{unsent}no place: WouldWait")));
+//! #
+//! #     let timeout = stack(rate().answer_within(Duration::from_secs(5))).layer(silent);
+//! #     let timeout = timeout.oneshot(trade("https://a.example")).await.unwrap_err();
+//! #     assert_eq!(what_now(&*timeout), format!("{unknown}no answer came: AnswerTimeout"));
+//! #
+//! #     let mut late = trade("https://a.example");
+//! #     let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+//! #     CallContext::of(late.extensions_mut()).limit_deadline(deadline.into_std());
+//! #     let late = stack(rate()).layer(silent).oneshot(late).await.unwrap_err();
+//! #     assert_eq!(what_now(&*late), format!("{unknown}no answer by the deadline"));
+//! #
+//! #     let broken = stack(rate()).layer(broken).oneshot(trade("https://a.example")).await.unwrap_err();
+//! #     assert_eq!(what_now(&*broken), format!("{unknown}the connection broke"));
+//! # });
 //! ```
+//!
+//! A *response* may be just as unknown as an error: a 502 or 504 for a trade comes from something in between, and says nothing of
+//! whether the server behind it has executed the trade; nor does a 500 say so. Treat them like an error without [`NeverLeft`].
+//!
+//! Whoever wants to ask the server later what became of a trade, by its idempotency key, must know the key: set it on the request
+//! yourself, and write it down before you send. A stack's [`IdempotencyKeyLayer`] leaves a key that is there as it is, and tells nobody the
+//! ones that it makes.
 //!
 //! An error's `Display` shows one link of the chain. All of it, as for a log:
 //!
