@@ -30,6 +30,7 @@
 //! | retry below rate | refused likewise: replays would not be counted, and draw 429s |
 //! | attach, or both halves in one, above rate | refused likewise: tokens would go stale in the queue |
 //! | no gate | the attacher refuses while no token is there: nobody waits for one |
+//! | no attach | not seen: requests go out without a credential, and come back as 401. A gate needs its `attach`, of the same [`Auth`]; a [`Stack`] has both |
 //! | redirects followed between the layers | not seen: the first server has seen the request, and a refusal of the next hop looks as if it had never left. Follow redirects above all layers, or not at all |
 //! | a client below that follows redirects or repeats | not seen: requests leave uncounted, credentials reach other hosts, and a failed connection proves nothing |
 //!
@@ -248,6 +249,28 @@
 //!   `Request<ReplayBody<_>>`.
 //! - The client below must be `Clone`, as each replay needs one of its own. One that is not goes into a `Buffer`.
 //! - Its response must be an `http::Response`, and its error must turn into a box (`Into<BoxError>`).
+//!
+//! "Implementation of `From` is not general enough", at `tokio::spawn`, comes of a client below whose error is a `BoxError` already: put
+//! the whole stack into a box, `BoxCloneService::new(..)` of `tower::util`, and call that in the task.
+//!
+//! ```
+//! use http::{Request, Response};
+//! use tollgate::{BoxError, Stack};
+//! use tower::util::BoxCloneService;
+//! use tower::{Layer, ServiceExt, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let client = service_fn(|_: Request<String>| async { Ok::<_, BoxError>(Response::new(String::new())) });
+//! let stack = Stack::new("https://api.example.com".parse()?).key("sk_live_1").build()?;
+//! let api = BoxCloneService::new(stack.layer(client));
+//!
+//! let request = Request::get("https://api.example.com/feed").body(String::new())?;
+//! let status = tokio::spawn(async move { api.oneshot(request).await.map(|response| response.status()) });
+//! assert_eq!(status.await??, 200);
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Features
 //!
