@@ -49,12 +49,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A stack whose trades carry a key, and are repeated since the server honours it:
+//! A stack whose trades carry a key, and are repeated since the server honours it. They and their replays go before polling, which
+//! leaves them 20 places; without [`first`](rate_layer::RateLayer::first) a replay goes to the end of the line, behind all that polls:
 //!
 //! ```
 //! use http::Method;
 //! use tollgate::context::Origin;
-//! use tollgate::{IdempotencyKeyLayer, RetryLayer, Route, Stack};
+//! use tollgate::{IdempotencyKeyLayer, MINUTE, Quota, RateLayer, RetryLayer, Route, Stack};
 //!
 //! let origin: Origin = "https://api.example.com".parse()?;
 //! let stack = Stack::new(origin.clone())
@@ -63,6 +64,7 @@
 //!     .route(Route::new(Method::POST, "/trades", "execute"))
 //!     .class("read", "key")
 //!     .class("execute", "key")
+//!     .rate(RateLayer::new(Quota::rolling(100, MINUTE).reserve(20)).first("execute"))
 //!     .idempotency_keys(IdempotencyKeyLayer::new().class("execute"))
 //!     .retry(RetryLayer::new().keys_honoured_by([origin]).keyed_class("execute"))
 //!     .build()?;
@@ -220,6 +222,15 @@
 //! [`Window::snapshot`](rate_layer::Window::snapshot): keep a clone of the `Window` that you give to the stack.
 //! To credentials: [`Auth::subscribe`](auth_layer::Auth::subscribe).
 //!
+//! # What else there is
+//!
+//! | wanted | said |
+//! | --- | --- |
+//! | several windows: 10 a second and 100 a minute | [`Quota::and`](rate_layer::Quota::and), and the result to [`limit`](StackBuilder::limit) |
+//! | trades before polling, their replays too | [`RateLayer::first`](rate_layer::RateLayer::first) with [`Quota::reserve`](rate_layer::Quota::reserve) |
+//! | to stop and go on, and to see how full it is | [`Window::pause`](rate_layer::Window::pause), [`resume`](rate_layer::Window::resume), [`snapshot`](rate_layer::Window::snapshot) |
+//! | to log out | [`TokenSlot::log_out`](auth_layer::TokenSlot::log_out), of [`Auth::token`](auth_layer::Auth::token) |
+//!
 //! # Defaults
 //!
 //! | what | default | set at |
@@ -250,8 +261,9 @@
 //! - The client below must be `Clone`, as each replay needs one of its own. One that is not goes into a `Buffer`.
 //! - Its response must be an `http::Response`, and its error must turn into a box (`Into<BoxError>`).
 //!
-//! "Implementation of `From` is not general enough", at `tokio::spawn`, comes of a client below whose error is a `BoxError` already: put
-//! the whole stack into a box, `BoxCloneService::new(..)` of `tower::util`, and call that in the task.
+//! "Implementation of `From` is not general enough", at `tokio::spawn` of an async block, comes of a client below whose future is an async
+//! block as well, such as a `service_fn`, and whose error is a `BoxError`: put the whole stack into a box,
+//! `BoxCloneService::new(..)` of `tower::util`, and call that in the task.
 //!
 //! ```
 //! use http::{Request, Response};

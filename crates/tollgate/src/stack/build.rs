@@ -85,6 +85,8 @@ impl StackBuilder {
     }
 
     /// Limits all requests together. Short for [`rate`](Self::rate) with a layer of one rule.
+    ///
+    /// Several windows that hold together are one rule too: `Quota::rolling(10, SECOND).and(Quota::rolling(100, MINUTE))`.
     #[must_use]
     pub fn limit(self, rule: impl Into<Rule>) -> Self {
         self.rate(RateLayer::new(rule))
