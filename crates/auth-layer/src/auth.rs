@@ -138,6 +138,11 @@ impl Auth {
         self.shared.slots.iter().map(|slot| &slot.name)
     }
 
+    /// The origins that the slots are bound to, one after the other; one that several slots are bound to comes several times.
+    pub fn origins(&self) -> impl Iterator<Item = &Origin> {
+        self.shared.slots.iter().flat_map(|slot| &slot.origins)
+    }
+
     /// Listens to what happens to the credentials from now on: see [`EventKind`](crate::EventKind).
     ///
     /// ```

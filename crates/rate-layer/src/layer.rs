@@ -163,6 +163,18 @@ impl RateLayer {
         self.set(|settings| settings.first.push(class.into()))
     }
 
+    /// The classes that [`first`](Self::first) has named.
+    ///
+    /// ```
+    /// use rate_layer::{MINUTE, Quota, RateLayer};
+    ///
+    /// let layer = RateLayer::new(Quota::rolling(100, MINUTE).reserve(20)).first("order");
+    /// assert!(layer.first_classes().map(|class| class.as_str()).eq(["order"]));
+    /// ```
+    pub fn first_classes(&self) -> impl Iterator<Item = &Class> {
+        self.settings.first.iter()
+    }
+
     /// Lets requests go first for which `choose` says so, besides those of the classes that [`first`](Self::first) names.
     ///
     /// ```

@@ -220,6 +220,9 @@ impl Quota {
     ///
     /// It holds for every request that departed and brought no headers: dropped, failed or timed out. A busy server was
     /// seen to read a request 14 s after its sender had given up.
+    ///
+    /// With a window of seconds the grace is most of what an abandoned request costs: 10 s more than a window of one second. Where the
+    /// server is known to be quick, or a 429 now and then does little harm, lower it, to a second or so.
     #[must_use]
     pub const fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;

@@ -94,8 +94,11 @@ impl Window {
     /// let window = Window::new(Quota::rolling(10, SECOND).and(Quota::rolling(100, MINUTE)));
     /// window.try_admit(NonZeroU32::MIN)?.answered();
     /// for seen in window.snapshot_of_each() {
-    ///     println!("{:?}: {} of {}", seen.tier, seen.used + seen.in_flight, seen.limit);
+    ///     println!("{}: {} of {}", seen.tier, seen.used + seen.in_flight, seen.limit);
     /// }
+    /// // 10 per 1s: 1 of 10
+    /// // 100 per 60s: 1 of 100
+    /// # assert_eq!(window.snapshot_of_each()[0].tier.to_string(), "10 per 1s");
     /// # assert_eq!(window.snapshot_of_each()[1].limit, 100);
     /// # Ok::<(), rate_layer::RateError>(())
     /// ```

@@ -228,6 +228,42 @@ impl RetryLayer {
         self.shared.settings.classes()
     }
 
+    /// The classes that [`idempotent_class`](Self::idempotent_class) or [`ClassSettings::idempotent`] has named.
+    pub fn idempotent_classes(&self) -> impl Iterator<Item = &Class> {
+        self.shared.settings.classes_where(|own| own.idempotent)
+    }
+
+    /// The classes that [`keyed_class`](Self::keyed_class) or [`ClassSettings::keyed`] has named.
+    ///
+    /// ```
+    /// use retry_layer::RetryLayer;
+    ///
+    /// let retry = RetryLayer::new().idempotent_class("read").keyed_class("execute");
+    /// assert!(retry.idempotent_classes().map(|class| class.as_str()).eq(["read"]));
+    /// assert!(retry.keyed_classes().map(|class| class.as_str()).eq(["execute"]));
+    /// ```
+    pub fn keyed_classes(&self) -> impl Iterator<Item = &Class> {
+        self.shared.settings.classes_where(|own| own.keyed)
+    }
+
+    /// The origins that [`keys_honoured_by`](Self::keys_honoured_by) has named.
+    pub fn key_origins(&self) -> impl Iterator<Item = &Origin> {
+        self.shared.settings.keys_honoured_by.iter()
+    }
+
+    /// Whether the layer repeats requests, of some class at least: whether there is more than one [attempt](Self::attempts).
+    ///
+    /// ```
+    /// use retry_layer::{ClassSettings, RetryLayer};
+    ///
+    /// let off = RetryLayer::new().attempts(1);
+    /// assert!(!off.repeats());
+    /// assert!(off.class("read", ClassSettings::new().attempts(3)).repeats());
+    /// ```
+    pub fn repeats(&self) -> bool {
+        self.shared.settings.repeats()
+    }
+
     /// How many retries the budget holds now, or the part of it that the origins share where it is kept [by
     /// origin](Budget::per_origin).
     pub fn balance(&self) -> f64 {

@@ -61,6 +61,15 @@ impl Settings {
         self.classes.iter().map(|(class, _)| class)
     }
 
+    /// The classes of which `is` holds.
+    pub(crate) fn classes_where(
+        &self,
+        is: impl Fn(&ClassSettings) -> bool,
+    ) -> impl Iterator<Item = &Class> {
+        let classes = self.classes.iter();
+        classes.filter_map(move |(class, own)| is(own).then_some(class))
+    }
+
     /// Whether the layer has anything to do at all.
     pub(crate) fn is_off(&self) -> bool {
         !self.repeats() && !self.has_deadline()

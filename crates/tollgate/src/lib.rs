@@ -30,6 +30,7 @@
 //! | retry below rate | refused likewise: replays would not be counted, and draw 429s |
 //! | attach, or both halves in one, above rate | refused likewise: tokens would go stale in the queue |
 //! | no gate | the attacher refuses while no token is there: nobody waits for one |
+//! | no attach | not seen: requests go out without a credential, and come back as 401. A gate needs its `attach`, of the same [`Auth`]; a [`Stack`] has both |
 //! | redirects followed between the layers | not seen: the first server has seen the request, and a refusal of the next hop looks as if it had never left. Follow redirects above all layers, or not at all |
 //! | a client below that follows redirects or repeats | not seen: requests leave uncounted, credentials reach other hosts, and a failed connection proves nothing |
 //!
@@ -48,12 +49,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A stack whose trades carry a key, and are repeated since the server honours it:
+//! A stack whose trades carry a key, and are repeated since the server honours it. They and their replays go before polling, which
+//! leaves them 20 places; without [`first`](rate_layer::RateLayer::first) a replay goes to the end of the line, behind all that polls:
 //!
 //! ```
 //! use http::Method;
 //! use tollgate::context::Origin;
-//! use tollgate::{IdempotencyKeyLayer, RetryLayer, Route, Stack};
+//! use tollgate::{IdempotencyKeyLayer, MINUTE, Quota, RateLayer, RetryLayer, Route, Stack};
 //!
 //! let origin: Origin = "https://api.example.com".parse()?;
 //! let stack = Stack::new(origin.clone())
@@ -62,6 +64,7 @@
 //!     .route(Route::new(Method::POST, "/trades", "execute"))
 //!     .class("read", "key")
 //!     .class("execute", "key")
+//!     .rate(RateLayer::new(Quota::rolling(100, MINUTE).reserve(20)).first("execute"))
 //!     .idempotency_keys(IdempotencyKeyLayer::new().class("execute"))
 //!     .retry(RetryLayer::new().keys_honoured_by([origin]).keyed_class("execute"))
 //!     .build()?;
@@ -112,34 +115,77 @@
 //! | [`DeadlineExceeded`] | the call's deadline has passed, and there was no response to return | yes, unless [`NeverLeft`] is found as well |
 //! | the client's own error | no connection, or one that broke | ask [`NeverLeft::find`] |
 //!
-//! [`NeverLeft::find`] answers the one question that matters for money: whether the call can have had an effect. A deadline that
-//! passes while a call waits for a token or a place is an `AuthError` or `RateError`; one that passes while it is under way is a
-//! `DeadlineExceeded`.
+//! [`NeverLeft::find`] answers the one question that matters for money: whether the call can have had an effect. Ask it first; the
+//! kinds are details. A deadline that passes while a call waits for a token or a place is an `AuthError` or `RateError`; one that
+//! passes while it is under way is a `DeadlineExceeded`.
 //!
 //! ```
 //! use tollgate::{AuthError, DeadlineExceeded, NeverLeft, RateError, find};
 //!
 //! fn what_now(error: &(dyn std::error::Error + 'static)) -> String {
-//!     if let Some(refused) = find::<RateError>(error) {
-//!         format!("no place: {:?}, try again in {:?}", refused.kind(), refused.retry_in())
-//!     } else if let Some(refused) = find::<AuthError>(error) {
-//!         format!("no credential: {:?} of {:?}", refused.reason(), refused.slot())
-//!     } else if NeverLeft::find(error).is_some() {
-//!         "it never left: safe to send again".to_owned()
-//!     } else if find::<DeadlineExceeded>(error).is_some() {
-//!         "too late, and perhaps processed: look before you send it again".to_owned()
-//!     } else {
-//!         "perhaps processed: look before you send it again".to_owned()
+//!     let rate = find::<RateError>(error);
+//!     if NeverLeft::find(error).is_some() {
+//!         let why = if let Some(refused) = rate {
+//!             format!("no place: {:?}, to be had in {:?}", refused.kind(), refused.retry_in())
+//!         } else if let Some(refused) = find::<AuthError>(error) {
+//!             format!("no credential: {:?} of {:?}", refused.reason(), refused.slot())
+//!         } else {
+//!             "no connection".to_owned()
+//!         };
+//!         return format!("it never left, and does no harm if it is sent again: {why}");
 //!     }
+//!     let what = match rate {
+//!         // The only kind that may have been executed is `AnswerTimeout`.
+//!         Some(late) => format!("no answer came: {:?}", late.kind()),
+//!         None if find::<DeadlineExceeded>(error).is_some() => "no answer by the deadline".to_owned(),
+//!         None => "the connection broke".to_owned(),
+//!     };
+//!     format!("perhaps executed, so look before you send it again: {what}")
 //! }
-//! # let stack = tollgate::Stack::new("https://a.example".parse().unwrap()).key("k").build().unwrap();
-//! # let never = tower::service_fn(|_: http::Request<String>| async { Ok::<_, std::io::Error>(http::Response::new(String::new())) });
-//! # let elsewhere = http::Request::get("https://b.example/").body(String::new()).unwrap();
-//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-//! # use tower::{Layer, ServiceExt};
-//! # let error = runtime.block_on(stack.layer(never).oneshot(elsewhere)).unwrap_err();
-//! # assert!(what_now(&*error).starts_with("no credential: Elsewhere"));
+//! # use std::time::Duration;
+//! # use http::{Request, Response};
+//! # use tollgate::{CallContext, MINUTE, Quota, RateLayer, Stack};
+//! # use tower::{Layer, ServiceExt, service_fn};
+//! # let stack = |rate: RateLayer| Stack::new("https://a.example".parse().unwrap()).key("k").rate(rate).build().unwrap();
+//! # let rate = || RateLayer::new(Quota::rolling(1, MINUTE));
+//! # let trade = |origin: &str| Request::post(format!("{origin}/trades")).body(String::new()).unwrap();
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+//! # runtime.block_on(async {
+//! #     let prompt = service_fn(|_: Request<String>| async { Ok::<_, std::io::Error>(Response::new(String::new())) });
+//! #     let silent = service_fn(|_: Request<String>| std::future::pending::<std::io::Result<Response<String>>>());
+//! #     let broken = service_fn(|_: Request<String>| async { Err::<Response<String>, _>(std::io::Error::other("broken")) });
+//! #     let unsent = "it never left, and does no harm if it is sent again: ";
+//! #     let unknown = "perhaps executed, so look before you send it again: ";
+//! #
+//! #     let elsewhere = stack(rate()).layer(prompt).oneshot(trade("https://b.example")).await.unwrap_err();
+//! #     assert!(what_now(&*elsewhere).starts_with(&format!("{unsent}no credential: Elsewhere")));
+//! #
+//! #     let full = stack(rate().refuse()).layer(prompt);
+//! #     full.clone().oneshot(trade("https://a.example")).await.unwrap();
+//! #     let full = full.oneshot(trade("https://a.example")).await.unwrap_err();
+//! #     assert!(what_now(&*full).starts_with(&format!("{unsent}no place: WouldWait")));
+//! #
+//! #     let timeout = stack(rate().answer_within(Duration::from_secs(5))).layer(silent);
+//! #     let timeout = timeout.oneshot(trade("https://a.example")).await.unwrap_err();
+//! #     assert_eq!(what_now(&*timeout), format!("{unknown}no answer came: AnswerTimeout"));
+//! #
+//! #     let mut late = trade("https://a.example");
+//! #     let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+//! #     CallContext::of(late.extensions_mut()).limit_deadline(deadline.into_std());
+//! #     let late = stack(rate()).layer(silent).oneshot(late).await.unwrap_err();
+//! #     assert_eq!(what_now(&*late), format!("{unknown}no answer by the deadline"));
+//! #
+//! #     let broken = stack(rate()).layer(broken).oneshot(trade("https://a.example")).await.unwrap_err();
+//! #     assert_eq!(what_now(&*broken), format!("{unknown}the connection broke"));
+//! # });
 //! ```
+//!
+//! A *response* may be just as unknown as an error: a 502 or 504 for a trade comes from something in between, and says nothing of
+//! whether the server behind it has executed the trade; nor does a 500 say so. Treat them like an error without [`NeverLeft`].
+//!
+//! Whoever wants to ask the server later what became of a trade, by its idempotency key, must know the key: set it on the request
+//! yourself, and write it down before you send. A stack's [`IdempotencyKeyLayer`] leaves a key that is there as it is, and tells nobody the
+//! ones that it makes.
 //!
 //! An error's `Display` shows one link of the chain. All of it, as for a log:
 //!
@@ -176,6 +222,15 @@
 //! [`Window::snapshot`](rate_layer::Window::snapshot): keep a clone of the `Window` that you give to the stack.
 //! To credentials: [`Auth::subscribe`](auth_layer::Auth::subscribe).
 //!
+//! # What else there is
+//!
+//! | wanted | said |
+//! | --- | --- |
+//! | several windows: 10 a second and 100 a minute | [`Quota::and`](rate_layer::Quota::and), and the result to [`limit`](StackBuilder::limit) |
+//! | trades before polling, their replays too | [`RateLayer::first`](rate_layer::RateLayer::first) with [`Quota::reserve`](rate_layer::Quota::reserve) |
+//! | to stop and go on, and to see how full it is | [`Window::pause`](rate_layer::Window::pause), [`resume`](rate_layer::Window::resume), [`snapshot`](rate_layer::Window::snapshot) |
+//! | to log out | [`TokenSlot::log_out`](auth_layer::TokenSlot::log_out), of [`Auth::token`](auth_layer::Auth::token) |
+//!
 //! # Defaults
 //!
 //! | what | default | set at |
@@ -205,6 +260,29 @@
 //!   `Request<ReplayBody<_>>`.
 //! - The client below must be `Clone`, as each replay needs one of its own. One that is not goes into a `Buffer`.
 //! - Its response must be an `http::Response`, and its error must turn into a box (`Into<BoxError>`).
+//!
+//! "Implementation of `From` is not general enough", at `tokio::spawn` of an async block, comes of a client below whose future is an async
+//! block as well, such as a `service_fn`, and whose error is a `BoxError`: put the whole stack into a box,
+//! `BoxCloneService::new(..)` of `tower::util`, and call that in the task.
+//!
+//! ```
+//! use http::{Request, Response};
+//! use tollgate::{BoxError, Stack};
+//! use tower::util::BoxCloneService;
+//! use tower::{Layer, ServiceExt, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let client = service_fn(|_: Request<String>| async { Ok::<_, BoxError>(Response::new(String::new())) });
+//! let stack = Stack::new("https://api.example.com".parse()?).key("sk_live_1").build()?;
+//! let api = BoxCloneService::new(stack.layer(client));
+//!
+//! let request = Request::get("https://api.example.com/feed").body(String::new())?;
+//! let status = tokio::spawn(async move { api.oneshot(request).await.map(|response| response.status()) });
+//! assert_eq!(status.await??, 200);
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Features
 //!

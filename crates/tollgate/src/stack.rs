@@ -2,6 +2,7 @@
 
 mod build;
 mod error;
+mod keys;
 
 use auth_layer::{Attach, Auth, Gate};
 use rate_layer::{RateLayer, RateLimit};

@@ -4,7 +4,8 @@ use std::error::Error;
 use std::sync::{Arc, Mutex};
 
 use http::{HeaderName, Method, Request, Response};
-use tollgate::auth::{Grant, Slot, Tenants, source_fn};
+use tollgate::auth::{Elsewhere, Grant, Slot, Tenants, source_fn};
+use tollgate::context::Origin;
 use tollgate::rate::{Keyed, Limit, key};
 use tollgate::{
     IdempotencyKeyLayer, MINUTE, Quota, RateLayer, RetryLayer, Route, Stack, StackBuilder,
@@ -44,7 +45,8 @@ fn mistakes_are_caught_when_a_stack_is_built() {
         ),
         (
             stack().key("a").limit(minute()).limit(minute()),
-            "the stack has two limits, and one would be lost; give `limit` or `rate`, once",
+            "the stack has two limits, and one would be lost; give `limit` or `rate` once, with all that hold together, as in \
+             `.limit(Quota::rolling(10, SECOND).and(Quota::rolling(100, MINUTE)))`",
         ),
         (
             stack().key("a").limit(minute().adopt_up_to(500)),
@@ -123,8 +125,126 @@ fn mistakes_are_caught_when_a_stack_is_built() {
 }
 
 #[test]
+fn a_class_that_goes_first_is_one_that_requests_have() {
+    let first = |class: &'static str| RateLayer::new(minute().reserve(20)).first(class);
+    let routed = |rate| {
+        let route = Route::new(Method::POST, "/trades", "execute");
+        stack()
+            .key("a")
+            .route(route)
+            .class("execute", "key")
+            .rate(rate)
+    };
+    assert_eq!(
+        refusal(routed(first("execute").first("exeucte"))),
+        "the rate layer names the class `exeucte`, which no route has; is it misspelt?"
+    );
+    assert_eq!(
+        refusal(stack().key("a").rate(first("execute"))),
+        "the rate layer lets the class `execute` go first, and the stack has no routes to tell a class; add each `route`, or choose by \
+         `first_if`, which also sees a class that the caller has set"
+    );
+    routed(first("execute")).build().expect("a stack");
+    let chosen = RateLayer::new(minute().reserve(20)).first_if(|head| head.class().is_some());
+    stack().key("a").rate(chosen).build().expect("a stack");
+}
+
+#[test]
+fn keys_that_would_have_no_effect_are_refused_with_what_to_add() {
+    let routed = |retry| {
+        let route = Route::new(Method::POST, "/trades", "execute");
+        stack()
+            .key("a")
+            .route(route)
+            .class("execute", "key")
+            .retry(retry)
+    };
+    let origin = |text: &str| text.parse::<Origin>().expect("an origin");
+    let honoured = |by: &[&str]| RetryLayer::new().keys_honoured_by(by.iter().map(|by| origin(by)));
+    let keys = IdempotencyKeyLayer::new;
+    let search = RetryLayer::new().idempotent_class("search");
+    let for_nobody = "the stack gives idempotency keys, and repeats nothing for them, since the retry layer is not told who honours \
+                      them; say `.retry(RetryLayer::new().keys_honoured_by([origin]))`, or, where a server asks for keys and does not \
+                      honour them, put the layer of keys above the stack";
+    let elsewhere = "the retry layer takes keys to be honoured by http://api.example.com, https://api.example.org alone, where the \
+                     stack sends nothing; name one of its own origins in `keys_honoured_by`, such as https://api.example.com";
+    let theirs = || honoured(&["http://api.example.com", "https://api.example.org"]);
+    let without_origin = "the retry layer takes keys to be honoured on the routes of the class `execute`, and is not told by which \
+                          servers; add `keys_honoured_by([origin])`";
+    for (builder, expected) in [
+        (stack().key("a").idempotency_keys(keys()), for_nobody),
+        (
+            routed(RetryLayer::new()).idempotency_keys(keys().class("execute")),
+            for_nobody,
+        ),
+        // Some of what has a key would not be repeated.
+        (
+            stack()
+                .key("a")
+                .retry(search.clone())
+                .idempotency_keys(keys().class("search").class("execute")),
+            for_nobody,
+        ),
+        (
+            stack()
+                .key("a")
+                .retry(search.clone())
+                .idempotency_keys(keys()),
+            for_nobody,
+        ),
+        (
+            routed(RetryLayer::new().keyed_class("execute")),
+            without_origin,
+        ),
+        (
+            routed(RetryLayer::new().keyed_class("execute"))
+                .idempotency_keys(keys().class("execute")),
+            without_origin,
+        ),
+        (stack().key("a").retry(theirs()), elsewhere),
+        (
+            routed(theirs().keyed_class("execute")).idempotency_keys(keys()),
+            elsewhere,
+        ),
+    ] {
+        assert_eq!(refusal(builder), expected);
+    }
+    let own = Slot::key("a", "key").origin(origin("https://api.example.org"));
+    for builder in [
+        // For the server alone, on purpose.
+        routed(RetryLayer::new().attempts(1)).idempotency_keys(keys()),
+        stack()
+            .key("a")
+            .retry(search)
+            .idempotency_keys(keys().class("search")),
+        // For keys that callers set.
+        stack()
+            .key("a")
+            .retry(honoured(&["https://api.example.com"])),
+        // Where some of the requests go.
+        stack()
+            .key("a")
+            .retry(honoured(&[
+                "https://a.example",
+                "https://API.example.com:443",
+            ]))
+            .idempotency_keys(keys()),
+        stack().slot(own).retry(theirs()).idempotency_keys(keys()),
+        stack()
+            .key("a")
+            .elsewhere(Elsewhere::PassBare)
+            .retry(theirs())
+            .idempotency_keys(keys()),
+    ] {
+        builder.build().expect("a stack");
+    }
+}
+
+#[test]
 fn without_routes_callers_may_set_any_class_themselves() {
+    let origin = "https://api.example.com".parse().expect("an origin");
     let retry = RetryLayer::new().idempotent_class("search");
+    let retry = retry.keys_honoured_by([origin]);
     let keys = IdempotencyKeyLayer::new().class("execute");
     let built = stack().key("a").retry(retry).idempotency_keys(keys).build();
     built.expect("a stack");

@@ -212,7 +212,8 @@ fn a_table_with_a_mistake_is_not_built() {
         ),
         (
             Auth::builder().slot(Slot::key("business", "k1")),
-            "credential slot `business`: a credential must be bound to the origins that it is meant for",
+            "credential slot `business`: a credential must be bound to the origins that it is meant for; name them by `Slot::origin`, or \
+             one for all slots by `AuthBuilder::origin`",
         ),
         (
             Auth::builder().slot(Slot::key("business", "k1").origin(remote())),

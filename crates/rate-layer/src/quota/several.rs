@@ -1,5 +1,6 @@
 //! Several limits that hold for the same requests.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::pace::Pace;
@@ -19,6 +20,37 @@ pub enum Tier {
     Window(Quota),
     /// So far apart.
     Pace(Pace),
+}
+
+/// As people say it: `20 per 5s`; of a pace, `1 per 600ms`, and with a burst `1 per 6s, 10 at once`.
+///
+/// ```
+/// use rate_layer::{MINUTE, Pace, Quota, SECOND};
+///
+/// let quotas = Quota::rolling(20, 5 * SECOND).and(Quota::aligned(100, MINUTE)).and(Pace::every(6 * SECOND).burst(10));
+/// let said: Vec<String> = quotas.tiers().iter().map(ToString::to_string).collect();
+/// assert_eq!(said, ["20 per 5s", "100 per 60s of the clock", "1 per 6s, 10 at once"]);
+/// ```
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Window(quota) => {
+                write!(f, "{} per {:?}", quota.limit(), quota.window())?;
+                f.write_str(if quota.is_aligned() {
+                    " of the clock"
+                } else {
+                    ""
+                })
+            }
+            Self::Pace(pace) => {
+                write!(f, "1 per {:?}", pace.period())?;
+                match pace.at_once() {
+                    1 => Ok(()),
+                    burst => write!(f, ", {burst} at once"),
+                }
+            }
+        }
+    }
 }
 
 impl Quotas {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use auth_layer::{Auth, AuthBuilder, Elsewhere, Secret, Slot, Source};
 use call_context::{Class, Origin, Route, Routes, SlotName};
-use http::HeaderName;
 use rate_layer::{Limit, RateLayer, Rule};
 use retry_layer::{IdempotencyKeyLayer, RetryLayer};
 
 use super::Stack;
 use super::error::{Fault, StackError};
+use super::keys;
 use crate::PeekLayer;
 
 /// Collects what a [`Stack`] is to know.
@@ -17,6 +17,7 @@ use crate::PeekLayer;
 pub struct StackBuilder {
     auth: AuthBuilder,
     slots: usize,
+    passes_bare: bool,
     routes: Vec<Route>,
     rate: Option<RateLayer>,
     limits: usize,
@@ -30,6 +31,7 @@ impl StackBuilder {
         Self {
             auth: Auth::builder().origin(origin),
             slots: 0,
+            passes_bare: false,
             routes: Vec::new(),
             rate: None,
             limits: 0,
@@ -78,10 +80,13 @@ impl StackBuilder {
     #[must_use]
     pub fn elsewhere(mut self, rule: Elsewhere) -> Self {
         self.auth = self.auth.elsewhere(rule);
+        self.passes_bare = rule == Elsewhere::PassBare;
         self
     }
 
     /// Limits all requests together. Short for [`rate`](Self::rate) with a layer of one rule.
+    ///
+    /// Several windows that hold together are one rule too: `Quota::rolling(10, SECOND).and(Quota::rolling(100, MINUTE))`.
     #[must_use]
     pub fn limit(self, rule: impl Into<Rule>) -> Self {
         self.rate(RateLayer::new(rule))
@@ -106,8 +111,12 @@ impl StackBuilder {
     /// routes. Without it no keys are given.
     ///
     /// A key makes a request repeatable only where the [retry layer](Self::retry) knows that the server
-    /// [honours it](RetryLayer::keys_honoured_by). It reads keys where this layer [writes](IdempotencyKeyLayer::header) them: the
-    /// header need not be named twice.
+    /// [honours it](RetryLayer::keys_honoured_by); so a stack that is not told of any such server is not built. It reads keys where
+    /// this layer [writes](IdempotencyKeyLayer::header) them: the header need not be named twice.
+    ///
+    /// Keys that are for the server alone, since it asks for them or something on the way repeats requests, are welcome where nothing is
+    /// repeated for the lack of them: where retries are off ([`attempts(1)`](RetryLayer::attempts)), or all classes that have
+    /// keys are [idempotent](RetryLayer::idempotent_class). Elsewhere put the layer of keys above the stack, with its own routes.
     #[must_use]
     pub fn idempotency_keys(mut self, layer: IdempotencyKeyLayer) -> Self {
         self.keys = Some(layer);
@@ -125,11 +134,14 @@ impl StackBuilder {
     ///
     /// # Errors
     ///
-    /// Where two routes match the same requests; slots, classes and routes do not fit together ([`AuthBuilder::build`]);
-    /// two limits are given, of which one would be lost, or a rate layer that [contradicts itself](RateLayer::contradiction);
-    /// there are routes, and the layers of retries or idempotency keys name a class that none of them has; these two were told of different headers; or a rate layer by slot names a slot that
-    /// the stack does not have, leaves out one that it has, or names a slot of [tenants](Slot::tenants), [whose requests have
-    /// others](crate#tenants).
+    /// - Two routes match the same requests, or slots, classes and routes do not fit together ([`AuthBuilder::build`]).
+    /// - Two limits are given, of which one would be lost, or a rate layer that [contradicts itself](RateLayer::contradiction).
+    /// - There are routes, and the layers of limits, retries or idempotency keys name a class that none of them has; or there are
+    ///   none, and requests of a class are to [go first](RateLayer::first).
+    /// - Idempotency keys are in another header than the retry layer was told, or would have no effect: nobody is named who
+    ///   [honours them](RetryLayer::keys_honoured_by), or only origins to which the stack sends nothing.
+    /// - A rate layer by slot names a slot that the stack does not have, leaves out one that it has, or names a slot of
+    ///   [tenants](Slot::tenants), [whose requests have others](crate#tenants).
     pub fn build(self) -> Result<Stack, StackError> {
         if self.slots == 0 {
             return Err(Fault::NoCredential.into());
@@ -147,9 +159,11 @@ impl StackBuilder {
             mut keys,
             ..
         } = self;
+        let rate = self.rate.unwrap_or_else(unlimited);
         if !routes.is_empty() {
             let routes = Arc::new(Routes::new(routes).map_err(Fault::Routes)?);
             auth = auth.routes(Arc::clone(&routes));
+            are_known(rate.first_classes(), &routes, "rate layer")?;
             are_known(retry.classes(), &routes, "retry layer")?;
             are_known(
                 keys.iter().flat_map(|keys| keys.classes()),
@@ -158,12 +172,14 @@ impl StackBuilder {
             )?;
             keys = keys.map(|keys| keys.routes(Arc::clone(&routes)));
             retry = retry.routes(routes);
+        } else if let Some(class) = rate.first_classes().next() {
+            return Err(Fault::FirstWithoutRoutes(class.clone()).into());
         }
         if let Some(keys) = &keys {
-            retry = reading(retry, keys.header_name())?;
+            retry = keys::reading(retry, keys.header_name())?;
         }
         let auth = auth.build().map_err(Fault::Auth)?;
-        let rate = self.rate.unwrap_or_else(unlimited);
+        keys::have_effect(keys.as_ref(), &retry, &auth, self.passes_bare)?;
         if let Some(contradiction) = rate.contradiction() {
             return Err(Fault::Limits(contradiction).into());
         }
@@ -180,17 +196,6 @@ impl StackBuilder {
 
 fn unlimited() -> RateLayer {
     RateLayer::by_slot().otherwise(Limit::Unlimited)
-}
-
-/// The retry layer, told that keys are in the header `written`.
-fn reading(retry: RetryLayer, written: &HeaderName) -> Result<RetryLayer, Fault> {
-    match retry.idempotency_header_name() {
-        Some(read) if read != written => Err(Fault::KeyHeaders {
-            written: written.clone(),
-            read: read.clone(),
-        }),
-        _ => Ok(retry.idempotency_header(written.clone())),
-    }
 }
 
 /// What is said of a class that no route has would hold for nobody.

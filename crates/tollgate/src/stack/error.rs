@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use auth_layer::BuildError;
-use call_context::{Class, RoutesError, SlotName};
+use call_context::{Class, Origin, RoutesError, SlotName};
 use http::HeaderName;
 
 /// Why a stack cannot be built. Says what to change.
@@ -24,6 +24,14 @@ pub(super) enum Fault {
     TenantsWithoutLimit(SlotName),
     /// Which layer names it.
     ClassWithoutRoute(&'static str, Class),
+    FirstWithoutRoutes(Class),
+    KeysForNobody,
+    KeyedWithoutOrigin(Class),
+    /// Who honours keys, and whom the stack sends requests, or the first of them.
+    KeysElsewhere {
+        honoured: Vec<Origin>,
+        bound: Option<Origin>,
+    },
     /// Where the layer of keys puts a key, and where the retry layer looks for one.
     KeyHeaders {
         written: HeaderName,
@@ -53,7 +61,8 @@ impl fmt::Display for StackError {
                 "the stack has several credentials and nothing to choose by; add each `route`, and the slot of each `class`",
             ),
             Fault::TwoLimits => f.write_str(
-                "the stack has two limits, and one would be lost; give `limit` or `rate`, once",
+                "the stack has two limits, and one would be lost; give `limit` or `rate` once, with all that hold together, as in \
+                 `.limit(Quota::rolling(10, SECOND).and(Quota::rolling(100, MINUTE)))`",
             ),
             Fault::Limits(contradiction) => f.write_str(contradiction),
             Fault::LimitWithoutSlot(slot) => write!(
@@ -78,6 +87,33 @@ impl fmt::Display for StackError {
                 f,
                 "the {layer} names the class `{class}`, which no route has; is it misspelt?"
             ),
+            Fault::FirstWithoutRoutes(class) => write!(
+                f,
+                "the rate layer lets the class `{class}` go first, and the stack has no routes to tell a class; add each `route`, or \
+                 choose by `first_if`, which also sees a class that the caller has set"
+            ),
+            Fault::KeysForNobody => f.write_str(
+                "the stack gives idempotency keys, and repeats nothing for them, since the retry layer is not told who honours them; say \
+                 `.retry(RetryLayer::new().keys_honoured_by([origin]))`, or, where a server asks for keys and does not honour them, \
+                 put the layer of keys above the stack",
+            ),
+            Fault::KeyedWithoutOrigin(class) => write!(
+                f,
+                "the retry layer takes keys to be honoured on the routes of the class `{class}`, and is not told by which servers; \
+                 add `keys_honoured_by([origin])`"
+            ),
+            Fault::KeysElsewhere { honoured, bound } => {
+                f.write_str("the retry layer takes keys to be honoured by ")?;
+                for (number, origin) in honoured.iter().enumerate() {
+                    let comma = if number == 0 { "" } else { ", " };
+                    write!(f, "{comma}{origin}")?;
+                }
+                f.write_str(" alone, where the stack sends nothing; name one of its own origins in `keys_honoured_by`")?;
+                match bound {
+                    Some(origin) => write!(f, ", such as {origin}"),
+                    None => Ok(()),
+                }
+            }
             Fault::KeyHeaders { written, read } => write!(
                 f,
                 "the layer of idempotency keys writes `{written}`, and the retry layer was told of `{read}`; name the header at the \

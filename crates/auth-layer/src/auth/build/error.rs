@@ -87,9 +87,10 @@ impl fmt::Display for BuildError {
             Mistake::UnknownSlot(class) => {
                 write!(f, "the class `{class}` asks for it, but there is no such slot")
             }
-            Mistake::NoOrigin => {
-                f.write_str("a credential must be bound to the origins that it is meant for")
-            }
+            Mistake::NoOrigin => f.write_str(
+                "a credential must be bound to the origins that it is meant for; name them by `Slot::origin`, or one for all slots by \
+                 `AuthBuilder::origin`",
+            ),
             Mistake::PlainHttp(origin) => write!(
                 f,
                 "{origin} is plain http to another machine; use https, or declare it with `plain_http`"
