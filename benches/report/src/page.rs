@@ -31,7 +31,7 @@ compares. What each bench does, and how its peers are set up, stands at the top 
 const COMMANDS: &str = "
 ```sh
 cargo bench -p benches                                                        # all of criterion's, into target/criterion
-cargo bench -p benches --bench waiters -- --json > target/waiters.json            # a minute, in real time
+cargo bench -p benches --bench waiters -- --json --rounds 3 > target/waiters.json  # three minutes, in real time
 cargo bench -p benches --bench callers -- --json > target/callers.json            # two seconds, in real time
 cargo bench -p benches --bench instructions -- --json > target/instructions.json  # needs valgrind
 cargo run -p benchmarks                                                       # this page
