@@ -111,7 +111,11 @@ impl Shared {
         let result = {
             let mut book = self.open();
             let mut claim = claim;
-            self.settle_for(&mut book, own, claim.id);
+            match lane {
+                Lane::Rest => self.settle_for(&mut book, own, claim.id),
+                // With it the window is no plain one any more, and only such a one can be settled.
+                Lane::First => self.settle_all(&mut book),
+            };
             let is_admitted = book.admit_one_unseen(&mut claim, lane)
                 || (self.settle_all(&mut book) && book.admit_one_unseen(&mut claim, lane));
             if is_admitted {

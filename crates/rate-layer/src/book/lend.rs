@@ -54,7 +54,12 @@ impl Book {
             let group = &mut self.groups[limiter.group as usize];
             group.tally.admitted += u64::from(purse.taken);
             self.admissions += u64::from(purse.taken);
-            if let Some((terms, window)) = limiter.tiers.plain_mut(&group.terms) {
+            let plain = limiter.tiers.plain_mut(&group.terms);
+            debug_assert!(
+                plain.is_some(),
+                "settled before it was no plain window any more"
+            );
+            if let Some((terms, window)) = plain {
                 window.put_back_plainly(purse.free);
                 for at in purse.answered() {
                     window.answered_earlier(terms, *at);

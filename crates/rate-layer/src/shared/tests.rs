@@ -308,3 +308,18 @@ fn until_a_place_frees_who_cannot_wait_is_turned_away_without_the_lock_and_count
     assert_eq!(side.reading(at(30)).tally.refused, 2);
     side.admit(1, at(1020)).expect("a place");
 }
+
+#[test]
+fn one_that_goes_first_finds_nothing_in_hand_and_nothing_is_lost_to_it() {
+    let side = Side::new(100, true);
+    side.admit(0, at(0)).expect("a place");
+    side.answer(0, at(10));
+    side.admit(0, at(20)).expect("a place that was in hand");
+    // From then on the window is not a plain one.
+    let refused = |_: &mut Book, _, _: &mut _| Err::<Granted, ()>(());
+    let claim = Claim::new(side.id, 1);
+    let first = side.shared.admit_one(1, claim, Lane::First, refused);
+    assert!(first.is_ok());
+    let reading = side.reading(at(30));
+    assert_eq!((reading.in_flight, reading.closing), (2, 1));
+}
