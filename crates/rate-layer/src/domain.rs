@@ -46,8 +46,24 @@ impl Domain {
     }
 
     /// The same for one claim; which admission it was is not told where nobody needs to know.
+    ///
+    /// What most need is inlined. What asks the book is not, nor in [`answer_one`](Self::answer_one): it would have the others save
+    /// registers that they have no use for.
     #[inline]
     pub(crate) fn admit_one_unseen(
+        &self,
+        claim: Claim,
+        lane: Lane,
+        is_numbered: bool,
+    ) -> Option<Granted> {
+        if !is_numbered && self.take_in_hand(claim, lane) {
+            return Some(Granted::IN_HAND);
+        }
+        self.admit_one_by_the_book(claim, lane, is_numbered)
+    }
+
+    #[inline(never)]
+    fn admit_one_by_the_book(
         &self,
         mut claim: Claim,
         lane: Lane,
@@ -59,18 +75,13 @@ impl Domain {
                 is_taken.then(|| Granted::of(&claim, book))
             });
         }
-        if self.take_in_hand(claim, lane) {
-            return Some(Granted::IN_HAND);
-        }
         let own = purse::own();
         let admitted = self.book.admit_one(own, claim, lane, |_, _, _| Err(()));
         admitted.ok()
     }
 
     /// Ends a place that was answered, and of which it makes no difference when it departed.
-    ///
-    /// In parts, for the reason that [`admit_one`](Self::admit_one) has.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn answer_one(&self, id: Id, cost: u32, lane: Lane) {
         let now = self.clock.now();
         self.book.answer_one(purse::own(), now, id, cost, lane);

@@ -32,15 +32,24 @@ fn failed(seat: &mut Seat, error: &(dyn Error + 'static)) {
     }
 }
 
+#[inline]
 fn answered<R>(seat: &mut Seat, response: &mut Response<R>) {
-    if let Throttle::Ours { retry_after } = seat.settings().throttle(response) {
-        tracing::warn!(pause = ?retry_after, "the server says that the limit is exceeded");
-        seat.throttled(retry_after);
+    if seat.settings().may_throttle(response.status()) {
+        heed(seat, &ResponseHead::of(response));
     }
     if seat.settings().reads_responses {
         read(seat, response);
     } else {
         seat.answered();
+    }
+}
+
+/// Pauses the windows, where that is what the response asks for.
+#[inline(never)]
+fn heed(seat: &mut Seat, head: &ResponseHead<'_>) {
+    if let Throttle::Ours { retry_after } = seat.settings().throttle(head) {
+        tracing::warn!(pause = ?retry_after, "the server says that the limit is exceeded");
+        seat.throttled(retry_after);
     }
 }
 
@@ -54,6 +63,7 @@ fn charge_in(extensions: &mut Extensions, charge: Charge) {
 }
 
 /// Ends the place, and heeds what the response says.
+#[inline(never)]
 fn read<R>(seat: &mut Seat, response: &mut Response<R>) {
     let head = ResponseHead::of(response);
     let mut stated = SmallVec::<[(u8, Statements); 1]>::new();

@@ -49,6 +49,7 @@ impl Seat {
     }
 
     /// Takes a place of the window that counts all requests, where there is just that and no clock is needed for it.
+    #[inline]
     pub(crate) fn take_only(&mut self) -> bool {
         let Some(window) = &self.settings.only else {
             return false;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use call_context::{Class, SlotName};
-use http::Response;
+use http::StatusCode;
 
 use crate::contradictions;
 use crate::domain::Domain;
@@ -193,12 +193,18 @@ impl Settings {
         }
     }
 
-    /// What `response` says about the limit, with a pause no longer than is believed.
-    pub(crate) fn throttle<B>(&self, response: &Response<B>) -> Throttle {
-        let head = ResponseHead::of(response);
+    /// Whether a response with this status may speak of the limit: most do not, and need not be looked at.
+    #[inline]
+    pub(crate) fn may_throttle(&self, status: StatusCode) -> bool {
+        self.classifier.is_some() || Throttle::is_one(status)
+    }
+
+    /// What `head` says about the limit, with a pause no longer than is believed.
+    #[inline(never)]
+    pub(crate) fn throttle(&self, head: &ResponseHead<'_>) -> Throttle {
         let throttle = match &self.classifier {
-            Some(classifier) => classifier(&head),
-            None => Throttle::by_status(&head),
+            Some(classifier) => classifier(head),
+            None => Throttle::by_status(head),
         };
         match throttle {
             Throttle::Ours { retry_after } => Throttle::Ours {

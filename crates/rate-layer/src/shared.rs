@@ -13,7 +13,9 @@ use crate::lane::Lane;
 use crate::moment::Moment;
 use crate::purse::{PURSES, Purse};
 use crate::shape::rolling::Ending;
-use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, lock};
+use crate::sync::{
+    AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, Spinlock, lock, spin, try_spin,
+};
 
 /// A book that many threads use.
 ///
@@ -34,7 +36,7 @@ pub(crate) struct Shared {
     full: AtomicU64,
     /// How many were turned away by that, of whom the book does not know.
     refused: AtomicU64,
-    purses: Box<[Apart<Mutex<Purse>>]>,
+    purses: Box<[Apart<Spinlock<Purse>>]>,
     book: Apart<Mutex<Book>>,
 }
 
@@ -51,7 +53,7 @@ impl fmt::Debug for Shared {
 
 impl Shared {
     pub(crate) fn new(book: Book) -> Self {
-        let purse = |_| Apart(Mutex::new(Purse::default()));
+        let purse = |_| Apart(Spinlock::new(Purse::default()));
         Self {
             lends: AtomicBool::new(false),
             full: AtomicU64::new(0),
@@ -94,7 +96,9 @@ impl Shared {
     /// Takes one place out of the purse of this number, which is the thread's, if there is one in it that `claim` may have.
     #[inline]
     pub(crate) fn take_in_hand(&self, own: usize, claim: Claim, lane: Lane) -> bool {
-        self.may_be_in_hand(claim.id, claim.cost, lane) && lock(&self.purses[own].0).take()
+        // Where it is not to be had at once, the book is.
+        self.may_be_in_hand(claim.id, claim.cost, lane)
+            && try_spin(&self.purses[own].0).is_some_and(|mut purse| purse.take())
     }
 
     /// Takes what `claim` wants where no clock is needed for it, by the book, which fills the purse of this number besides. Else does
@@ -133,9 +137,16 @@ impl Shared {
     /// which is the thread's, or by the book.
     #[inline]
     pub(crate) fn answer_one(&self, own: usize, now: Moment, id: Id, cost: u32, lane: Lane) {
-        if self.may_be_in_hand(id, cost, lane) && lock(&self.purses[own].0).answer(now) {
+        if self.may_be_in_hand(id, cost, lane)
+            && try_spin(&self.purses[own].0).is_some_and(|mut purse| purse.answer(now))
+        {
             return;
         }
+        self.answer_one_by_the_book(own, now, id, cost, lane);
+    }
+
+    #[inline(never)]
+    fn answer_one_by_the_book(&self, own: usize, now: Moment, id: Id, cost: u32, lane: Lane) {
         let claim = Claim::new(id, cost);
         let mut wakes = Wakes::default();
         {
@@ -211,7 +222,7 @@ impl Shared {
             let places = book.lend();
             if places > 0 {
                 book.lent |= 1 << own;
-                lock(&self.purses[own].0).fill(places);
+                spin(&self.purses[own].0).fill(places);
                 if !self.lends.load(Ordering::Relaxed) {
                     self.lends.store(true, Ordering::Relaxed);
                 }
@@ -231,7 +242,7 @@ impl Shared {
         let was_open = book.lent & (1 << own) != 0;
         if was_open {
             book.lent &= !(1 << own);
-            book.settle(&mut lock(&self.purses[own].0));
+            book.settle(&mut spin(&self.purses[own].0));
         }
         was_open
     }

@@ -37,13 +37,19 @@ impl Throttle {
     ///
     /// What a [`RateLayer`](crate::RateLayer) does unless it is given another classifier.
     pub fn by_status(head: &ResponseHead<'_>) -> Self {
-        if head.status == StatusCode::TOO_MANY_REQUESTS {
+        if Self::is_one(head.status) {
             Self::Ours {
                 retry_after: head.retry_after(),
             }
         } else {
             Self::No
         }
+    }
+
+    /// Whether the status alone says that a limit is exceeded.
+    #[inline]
+    pub(crate) fn is_one(status: StatusCode) -> bool {
+        status == StatusCode::TOO_MANY_REQUESTS
     }
 }
 

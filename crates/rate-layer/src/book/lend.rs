@@ -61,9 +61,7 @@ impl Book {
             );
             if let Some((terms, window)) = plain {
                 window.put_back_plainly(purse.free);
-                for at in purse.answered() {
-                    window.answered_earlier(terms, *at);
-                }
+                window.answered_earlier(terms, purse.answered());
             }
         }
         purse.clear();

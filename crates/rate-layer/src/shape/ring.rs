@@ -51,6 +51,19 @@ impl Tick {
     /// The first tick that is not before `moment`.
     #[inline]
     fn not_before(self, moment: Moment) -> u64 {
+        let (ticks, rest) = self.split(moment);
+        ticks + u64::from(rest > 0)
+    }
+
+    /// The last tick that is not after `moment`.
+    #[inline]
+    fn not_after(self, moment: Moment) -> u64 {
+        self.split(moment).0
+    }
+
+    /// How many ticks lie before `moment`, and how many nanoseconds are left.
+    #[inline]
+    fn split(self, moment: Moment) -> (u64, u64) {
         let nanos = moment.as_nanos();
         let product = u128::from(nanos) * u128::from(self.reciprocal);
         // Too low by a little, for what the reciprocal was rounded by.
@@ -60,7 +73,7 @@ impl Tick {
             rest -= self.nanos;
             ticks += 1;
         }
-        ticks + u64::from(rest > 0)
+        (ticks, rest)
     }
 
     #[inline]
@@ -189,20 +202,34 @@ impl Ring {
 
     /// The same where the first is due.
     fn expire_some(&mut self, now: Moment, tick: Tick) -> u32 {
-        let before = self.total;
-        loop {
-            self.total -= match &mut self.places {
-                None => 1,
-                Some(counts) => counts.pop_front().unwrap_or(1),
-            };
-            self.ticks.pop_front();
-            let Some(next) = self.get(0) else { break };
+        let due = self.due(tick.not_after(now) - self.first);
+        if let Some(next) = self.get(due) {
             self.first = next;
-            if tick.moment(next) > now {
-                break;
-            }
         }
-        before - self.total
+        if due == 1 {
+            self.ticks.pop_front();
+        } else {
+            self.ticks.drain(..due);
+        }
+        let freed = match &mut self.places {
+            None => due as u32,
+            Some(counts) => counts.drain(..due).sum(),
+        };
+        self.total -= freed;
+        freed
+    }
+
+    /// How many entries lie at most this many ticks behind the first.
+    fn due(&self, distance: u64) -> usize {
+        // A distance that no entry has all entries have.
+        let distance = distance.min(MASK) as u32;
+        let first = self.first as u32;
+        let is_due = |entry: &&[u8; 3]| {
+            let [low, middle, high] = **entry;
+            let bits = u32::from_le_bytes([low, middle, high, 0]);
+            bits.wrapping_sub(first) & (MASK as u32) <= distance
+        };
+        self.ticks.iter().take_while(is_due).count()
     }
 
     /// When the place behind the `n` that free first frees.

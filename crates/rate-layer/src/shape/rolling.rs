@@ -178,19 +178,27 @@ impl Rolling {
         self.rest.in_flight -= places;
     }
 
-    /// The same as [`answered_plainly`](Self::answered_plainly) of one place, where the window may have seen later times since: it
-    /// frees when it would have freed if the window had been told at once.
-    pub(crate) fn answered_earlier(&mut self, terms: &Terms, at: Moment) {
-        if at >= self.seen {
-            return self.answered_plainly(terms, at, 1);
+    /// The same as [`answered_plainly`](Self::answered_plainly) of one place at each of these times, where the window may have seen
+    /// later ones since: each frees when it would have freed if the window had been told at once.
+    pub(crate) fn answered_earlier(&mut self, terms: &Terms, times: &[Moment]) {
+        debug_assert!(self.is_plain());
+        let Some(latest) = times.iter().max() else {
+            return;
+        };
+        if *latest > self.seen {
+            self.seen = *latest;
+            let freed = self.rest.closing.expire(self.seen, terms.tick);
+            self.freed = self.freed.wrapping_add(freed);
         }
-        self.rest.in_flight -= 1;
-        let free_at = terms.answered_plainly(at);
-        if free_at <= self.seen {
-            self.freed = self.freed.wrapping_add(1);
-        } else {
-            let limit = self.limit;
-            self.rest.closing.close(free_at, 1, terms.tick, limit);
+        self.rest.in_flight -= times.len() as u32;
+        for at in times {
+            let free_at = terms.answered_plainly(*at);
+            if free_at <= self.seen {
+                self.freed = self.freed.wrapping_add(1);
+            } else {
+                let limit = self.limit;
+                self.rest.closing.close(free_at, 1, terms.tick, limit);
+            }
         }
     }
 
