@@ -79,40 +79,32 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        loop {
-            let error = match this.stage.as_mut().project() {
-                StageProj::Over => panic!("polled after it was over"),
-                StageProj::Prepares { prepare } => {
-                    match ready!(prepare.poll(this.seat, this.timer.as_mut(), cx)) {
-                        Ok(()) => {
-                            let (mut inner, request) = prepare.take();
-                            let future = this.seat.depart_by(|| inner.call(request));
-                            this.stage.set(Stage::Departed { future });
-                            timer::clear(this.timer.as_mut());
-                            continue;
-                        }
-                        Err(error) => error,
-                    }
-                }
-                StageProj::Departed { future } => match future.poll(cx) {
-                    Poll::Ready(outcome) => {
-                        // Not moved any more than it must be.
-                        let mut outcome = outcome.map_err(Into::into);
-                        this.stage.set(Stage::Over);
-                        settle(this.seat, &mut outcome);
-                        return Poll::Ready(outcome);
-                    }
-                    Poll::Pending => {
-                        let within = this.seat.settings().answer_within;
-                        ready!(timer::poll(this.timer.as_mut(), || sleep(within), cx));
-                        RateError::answer_timeout(within).into()
-                    }
-                },
-            };
+        if let StageProj::Prepares { prepare } = this.stage.as_mut().project() {
+            if let Err(error) = ready!(prepare.poll(this.seat, this.timer.as_mut(), cx)) {
+                this.stage.set(Stage::Over);
+                this.seat.give_up();
+                return Poll::Ready(Err(error));
+            }
+            let (mut inner, request) = prepare.take();
+            let future = this.seat.depart_by(|| inner.call(request));
+            this.stage.set(Stage::Departed { future });
+            timer::clear(this.timer.as_mut());
+        }
+        let StageProj::Departed { future } = this.stage.as_mut().project() else {
+            panic!("polled after it was over");
+        };
+        let Poll::Ready(outcome) = future.poll(cx) else {
+            let within = this.seat.settings().answer_within;
+            ready!(timer::poll(this.timer.as_mut(), || sleep(within), cx));
             this.stage.set(Stage::Over);
             this.seat.give_up();
-            return Poll::Ready(Err(error));
-        }
+            return Poll::Ready(Err(RateError::answer_timeout(within).into()));
+        };
+        // Not moved any more than it must be.
+        let mut outcome = outcome.map_err(Into::into);
+        this.stage.set(Stage::Over);
+        settle(this.seat, &mut outcome);
+        Poll::Ready(outcome)
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) fn poll(
 }
 
 /// Takes a timer away, where there is one: a look is cheaper than a move.
+#[inline]
 pub(crate) fn clear(mut timer: Pin<&mut Option<Sleep>>) {
     if timer.is_some() {
         timer.set(None);
