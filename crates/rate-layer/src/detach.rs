@@ -10,7 +10,7 @@ use call_context::BoxError;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tokio::runtime::Handle;
-use tokio::time::{Sleep, sleep};
+use tokio::time::sleep;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -19,7 +19,7 @@ use crate::prepare::Prepare;
 use crate::response::settle;
 use crate::seat::Seat;
 use crate::settings::Settings;
-use crate::timer;
+use crate::wait::Wait;
 
 /// A [`RateLayer`](crate::RateLayer) whose calls finish behind callers that drop them; made by
 /// [`RateLayer::detach`](crate::RateLayer::detach).
@@ -77,11 +77,11 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         DetachedResponseFuture {
-            timer: None,
             stage: Stage::Prepares {
                 prepare: Prepare::new(self.inner.clone(), request),
             },
             seat: Seat::new(Arc::clone(&self.settings)),
+            wait: Wait::Not,
         }
     }
 }
@@ -94,7 +94,7 @@ pin_project! {
     /// Where it has to wait outside of a tokio runtime with time enabled.
     pub struct DetachedResponseFuture<S, B, R> {
         #[pin]
-        timer: Option<Sleep>,
+        wait: Wait,
         stage: Stage<S, B, R>,
         // Until the departure.
         seat: Seat,
@@ -162,10 +162,13 @@ where
     let mut seat = seat;
     let within = seat.settings().answer_within;
     let mut future = pin!(future);
-    let mut timer = pin!(None);
+    let mut wait = pin!(Wait::Not);
     let answered = poll_fn(|cx| match future.as_mut().poll(cx) {
         Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-        Poll::Pending => timer::poll(timer.as_mut(), || sleep(within), cx).map(|()| None),
+        Poll::Pending => wait
+            .as_mut()
+            .poll_timer(|| sleep(within), cx)
+            .map(|()| None),
     });
     match answered.await {
         Some(outcome) => {
@@ -192,7 +195,7 @@ where
             let outcome = match this.stage {
                 Stage::Over => panic!("polled after it was over"),
                 Stage::Prepares { prepare } => {
-                    match ready!(prepare.poll(this.seat, this.timer.as_mut(), cx)) {
+                    match ready!(prepare.poll(this.seat, this.wait.as_mut(), cx)) {
                         Ok(()) => {
                             let (mut inner, request) = prepare.take();
                             let future = this.seat.depart_by(|| inner.call(request));

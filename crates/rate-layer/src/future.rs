@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use call_context::BoxError;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
-use tokio::time::{Sleep, sleep};
+use tokio::time::sleep;
 use tower_service::Service;
 
 use crate::error::RateError;
@@ -16,7 +16,7 @@ use crate::prepare::Prepare;
 use crate::response::settle;
 use crate::seat::Seat;
 use crate::settings::Settings;
-use crate::timer;
+use crate::wait::Wait;
 
 pin_project! {
     /// The future of a [`RateLimit`](crate::RateLimit)ed request.
@@ -28,10 +28,9 @@ pin_project! {
     where
         S: Service<Request<B>>,
     {
-        // What all stages need stays where it is, so that moving from one to the next moves little.
-        // In here and not in a box: almost every request has one in the end, as it waits for its answer.
+        // Beside the stage, which is moved less so.
         #[pin]
-        timer: Option<Sleep>,
+        wait: Wait,
         #[pin]
         stage: Stage<S, B, S::Future>,
         // Behind the stage: the inner future goes before the place, which is then given up.
@@ -61,7 +60,7 @@ where
     #[inline]
     pub(crate) fn new(inner: S, request: Request<B>, settings: Arc<Settings>) -> Self {
         Self {
-            timer: None,
+            wait: Wait::Not,
             stage: Stage::Prepares {
                 prepare: Prepare::new(inner, request),
             },
@@ -80,7 +79,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         if let StageProj::Prepares { prepare } = this.stage.as_mut().project() {
-            if let Err(error) = ready!(prepare.poll(this.seat, this.timer.as_mut(), cx)) {
+            if let Err(error) = ready!(prepare.poll(this.seat, this.wait.as_mut(), cx)) {
                 this.stage.set(Stage::Over);
                 this.seat.give_up();
                 return Poll::Ready(Err(error));
@@ -88,14 +87,14 @@ where
             let (mut inner, request) = prepare.take();
             let future = this.seat.depart_by(|| inner.call(request));
             this.stage.set(Stage::Departed { future });
-            timer::clear(this.timer.as_mut());
+            this.wait.as_mut().end();
         }
         let StageProj::Departed { future } = this.stage.as_mut().project() else {
             panic!("polled after it was over");
         };
         let Poll::Ready(outcome) = future.poll(cx) else {
             let within = this.seat.settings().answer_within;
-            ready!(timer::poll(this.timer.as_mut(), || sleep(within), cx));
+            ready!(this.wait.as_mut().poll_timer(|| sleep(within), cx));
             this.stage.set(Stage::Over);
             this.seat.give_up();
             return Poll::Ready(Err(RateError::answer_timeout(within).into()));

@@ -129,9 +129,9 @@ mod tenure;
 #[cfg(not(loom))]
 mod throttle;
 #[cfg(not(loom))]
-mod timer;
-#[cfg(not(loom))]
 mod turn;
+#[cfg(not(loom))]
+mod wait;
 #[cfg(not(loom))]
 mod wants;
 #[cfg(not(loom))]

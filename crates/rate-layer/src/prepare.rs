@@ -5,32 +5,22 @@ use std::task::{Context, Poll, Waker, ready};
 
 use call_context::{BoxError, CallContext, Guard, NeverLeft, Refusal};
 use http::Request;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, sleep};
 use tower_service::Service;
 
 use crate::error::RateError;
 use crate::head::RequestHead;
 use crate::seat::Seat;
 use crate::settings::Settings;
-use crate::timer;
-use crate::turn::{self, Entry, Waiter};
+use crate::turn::{self, Entry};
+use crate::wait::{Wait, earlier_of};
 use crate::wants::Wants;
 
 /// A request before its departure. Its seat is where it holds what it has got.
 pub(crate) struct Prepare<S, B> {
     call: Option<(S, Request<B>)>,
-    progress: Progress,
-    /// There while it waits.
-    waiting: Option<Box<Waiter>>,
-}
-
-#[derive(Clone, Copy)]
-enum Progress {
-    /// Has asked for nothing yet.
-    Arrives,
-    Waits,
-    /// Has what it needs: places, or the knowledge that it needs none.
-    Holds,
+    /// Whether it has what it needs: places, or the knowledge that it needs none.
+    is_in: bool,
 }
 
 const HANDED_OUT_ONCE: &str = "handed out once";
@@ -40,8 +30,7 @@ impl<S, B> Prepare<S, B> {
     pub(crate) fn new(inner: S, request: Request<B>) -> Self {
         Self {
             call: Some((inner, request)),
-            progress: Progress::Arrives,
-            waiting: None,
+            is_in: false,
         }
     }
 
@@ -56,38 +45,35 @@ impl<S, B> Prepare<S, B> {
     pub(crate) fn poll(
         &mut self,
         seat: &mut Seat,
-        timer: Pin<&mut Option<Sleep>>,
+        mut wait: Pin<&mut Wait>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), BoxError>>
     where
         S: Service<Request<B>>,
         S::Error: Into<BoxError>,
     {
-        match self.progress {
-            Progress::Holds => {}
+        if !self.is_in {
             // Most get in at once, and are looked at then: that need not be waited for by the lock.
-            Progress::Arrives if seat.take_only() => {
-                let (_, request) = self.call.as_mut().expect(HANDED_OUT_ONCE);
-                if let Err(error) = mark(request, seat.settings()) {
+            let at_once = matches!(*wait, Wait::Not) && seat.take_only();
+            if !at_once {
+                ready!(self.poll_places(seat, wait.as_mut(), cx))?;
+            }
+            // Only now, since what it makes is not to lie about while the request waits.
+            let (_, request) = self.call.as_mut().expect(HANDED_OUT_ONCE);
+            if let Err(error) = mark(request, seat.settings()) {
+                if at_once {
                     seat.take_back();
-                    return Poll::Ready(Err(error.into()));
                 }
-                self.progress = Progress::Holds;
+                return Poll::Ready(Err(error.into()));
             }
-            Progress::Arrives | Progress::Waits => {
-                ready!(self.poll_places(seat, cx))?;
-                // Only now, since what it makes is not to lie about while the request waits.
-                let (_, request) = self.call.as_mut().expect(HANDED_OUT_ONCE);
-                mark(request, seat.settings())?;
-                self.progress = Progress::Holds;
-            }
+            self.is_in = true;
         }
         let (inner, request) = self.call.as_mut().expect(HANDED_OUT_ONCE);
         match inner.poll_ready(cx) {
             Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
             Poll::Ready(Err(error)) => Poll::Ready(Err(not_ready(error.into()))),
             Poll::Pending => {
-                let error = ready!(poll_patience(request, seat.settings(), timer, cx));
+                let error = ready!(poll_patience(request, seat.settings(), wait, cx));
                 Poll::Ready(Err(error.into()))
             }
         }
@@ -97,12 +83,13 @@ impl<S, B> Prepare<S, B> {
     fn poll_places(
         &mut self,
         seat: &mut Seat,
+        mut wait: Pin<&mut Wait>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), RateError>> {
-        if let Some(waiter) = &mut self.waiting {
+        if let Some(waiter) = wait.as_mut().waiter() {
             let held = ready!(waiter.poll(cx));
             let held = held.map(|tenure| seat.hold(waiter.domain(), tenure));
-            self.waiting = None;
+            wait.end();
             return Poll::Ready(held.map_err(turned_away));
         }
         let (_, request) = self.call.as_ref().expect(HANDED_OUT_ONCE);
@@ -111,8 +98,7 @@ impl<S, B> Prepare<S, B> {
             Ok(None) => {}
             Ok(Some(Entry::Place(place))) => seat.take(place),
             Ok(Some(Entry::Waiter(waiter))) => {
-                self.progress = Progress::Waits;
-                self.waiting = Some(waiter);
+                wait.set(Wait::InLine { waiter });
                 return Poll::Pending;
             }
             Err(error) => return Poll::Ready(Err(turned_away(error))),
@@ -156,12 +142,12 @@ fn turned_away(error: RateError) -> RateError {
 fn poll_patience<B>(
     request: &Request<B>,
     settings: &Settings,
-    timer: Pin<&mut Option<Sleep>>,
+    wait: Pin<&mut Wait>,
     cx: &mut Context<'_>,
 ) -> Poll<RateError> {
     let within = settings.ready_within;
-    let timeout = || timer::earlier_of(sleep(within), deadline_of(request));
-    ready!(timer::poll(timer, timeout, cx));
+    let timeout = || earlier_of(sleep(within), deadline_of(request));
+    ready!(wait.poll_timer(timeout, cx));
     let is_late = deadline_of(request).is_some_and(|deadline| deadline <= Instant::now());
     Poll::Ready(if is_late {
         RateError::not_ready_by_deadline()

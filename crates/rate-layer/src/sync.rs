@@ -92,7 +92,10 @@ fn spin_on<T>(spinlock: &Spinlock<T>) -> SpinlockGuard<'_, T> {
             yields += 1;
             thread::yield_now();
         } else {
-            #[expect(clippy::disallowed_methods, reason = "no clock goes by it, and there is nobody to wake")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "no clock goes by it, and there is nobody to wake"
+            )]
             thread::sleep(NAP);
         }
         if let Some(guard) = try_spin(spinlock) {

@@ -26,9 +26,7 @@ use crate::wants::Wants;
 pub(crate) enum Entry {
     Place(Place),
     /// Look again when woken.
-    ///
-    /// In a box: most need not wait, and are not to carry the room for one about.
-    Waiter(Box<Waiter>),
+    Waiter(Waiter),
 }
 
 /// One who stands in line. Leaves it without a trace when dropped.
@@ -93,7 +91,7 @@ pub(crate) fn enter(
         Ok((Joined::Waits { ticket, driven }, _)) => {
             let waiter = Waiter::new(Arc::clone(domain), lane, ticket, now, until);
             waiter.be_driven(driven);
-            Ok(Entry::Waiter(Box::new(waiter)))
+            Ok(Entry::Waiter(waiter))
         }
         Err(denied) if never_waits => Err(RateError::would_wait(denied, now, cost)),
         Err(denied) => {
