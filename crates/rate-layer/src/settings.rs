@@ -193,7 +193,13 @@ impl Settings {
         }
     }
 
-    /// Whether a response with this status may speak of the limit: most do not, and need not be looked at.
+    /// Whether a response with this status may say anything to a layer with these settings.
+    #[inline]
+    pub(crate) fn may_heed(&self, status: StatusCode) -> bool {
+        self.reads_responses || self.may_throttle(status)
+    }
+
+    /// Whether it may say that the limit is exceeded.
     #[inline]
     pub(crate) fn may_throttle(&self, status: StatusCode) -> bool {
         self.classifier.is_some() || Throttle::is_one(status)
