@@ -155,6 +155,18 @@ impl Book {
         limiter.turn_in_line(terms, now, lane, places, alone)
     }
 
+    /// A moment that [`newcomers_turn`](Self::newcomers_turn) is not after, where that is simple to say.
+    fn newcomers_turn_at_the_latest(
+        &self,
+        now: Moment,
+        claim: &Claim,
+        lane: Lane,
+    ) -> Option<Moment> {
+        let limiter = &self.limiters[claim.id.index];
+        let terms = &self.groups[limiter.group as usize].terms;
+        limiter.newcomers_turn_at_the_latest(terms, now, lane, claim.cost)
+    }
+
     /// When a request that comes now could be admitted, if all before it are served and nothing is given back.
     pub(crate) fn turn_of_newcomer(&self, now: Moment, claims: &[Claim], lane: Lane) -> Moment {
         let there = claims.iter().filter(|claim| self.limiters.has(claim.id));

@@ -10,6 +10,14 @@ use crate::moment::Moment;
 use crate::shape::rolling::Places;
 use crate::shape::sight::Turn;
 
+/// What came of a wish for places.
+pub(super) enum Taken {
+    All,
+    /// When there would be places, has to be found out.
+    Nothing,
+    NothingUntil(Turn),
+}
+
 impl Book {
     /// Admits where no clock is needed for it: there is room, and nobody stands in line.
     #[inline]
@@ -124,10 +132,26 @@ impl Book {
         lane: Lane,
         wakes: &mut Wakes,
     ) -> Result<Option<Turn>, Denied> {
+        let taken = self.take_if_free(now, claims, lane, wakes)?;
+        Ok(match taken {
+            Taken::All => None,
+            Taken::Nothing => Some(self.newcomers_turns(now, claims, lane)),
+            Taken::NothingUntil(turn) => Some(turn),
+        })
+    }
+
+    /// Takes all, or nothing.
+    pub(super) fn take_if_free(
+        &mut self,
+        now: Moment,
+        claims: &mut [Claim],
+        lane: Lane,
+        wakes: &mut Wakes,
+    ) -> Result<Taken, Denied> {
         if let [claim] = claims
             && let Some(outcome) = self.decide_alone(now, claim, lane)
         {
-            return outcome;
+            return outcome.map(|turn| turn.map_or(Taken::All, Taken::NothingUntil));
         }
         let lacks = |claim: &Claim| claim.cost > self.most(slice::from_ref(claim), lane);
         if let Some(claim) = claims.iter().find(|claim| lacks(claim)) {
@@ -139,12 +163,17 @@ impl Book {
         if claims.iter().all(free) {
             self.admitted(claims, lane);
             self.tell_the_overtaken(now, claims, wakes);
-            return Ok(None);
+            return Ok(Taken::All);
         }
+        Ok(Taken::Nothing)
+    }
+
+    /// When the turn comes in all windows of one that comes now.
+    pub(super) fn newcomers_turns(&self, now: Moment, claims: &[Claim], lane: Lane) -> Turn {
         let turns = claims
             .iter()
             .map(|claim| self.newcomers_turn(now, claim, lane));
-        Ok(Some(turns.fold(Turn::now(now), Turn::and)))
+        turns.fold(Turn::now(now), Turn::and)
     }
 
     /// The same for a request that wants one thing for which nobody waits, as most do: no line is to be looked at. `None` where

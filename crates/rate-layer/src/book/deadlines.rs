@@ -44,6 +44,14 @@ impl Deadlines {
         }
     }
 
+    /// Whether one is listed whose patience ends by `until`; it may wait no more.
+    #[inline]
+    pub(super) fn have_one_by(&self, until: Moment) -> bool {
+        self.in_order
+            .front()
+            .is_some_and(|(first, _)| *first <= until)
+    }
+
     /// When the patience of the next one ends.
     pub(super) fn next(&mut self, waits: impl Fn(&Ticket) -> bool) -> Moment {
         while self.in_order.front().is_some_and(|(_, one)| !waits(one)) {

@@ -3,6 +3,7 @@
 use std::mem;
 
 use crate::book::Book;
+use crate::book::admit::Taken;
 use crate::book::outcome::{Caller, Denied, Driven, Joined, Leaving, Look, Patience};
 use crate::book::waiter::{Claim, Claims, Standing, Ticket, Waiter, Wakes};
 use crate::lane::Lane;
@@ -19,22 +20,56 @@ impl Book {
         caller: &mut Caller<'_>,
         wakes: &mut Wakes,
     ) -> Result<Joined, Denied> {
-        let denied = match self.decide(now, claims, lane, wakes) {
-            Ok(None) => return Ok(Joined::Admitted),
-            Ok(Some(turn)) if turn.at <= patience.until => {
-                let members = |claim: &Claim| self.limiters[claim.id.index].members();
-                if claims.iter().all(|claim| members(claim) < patience.queue) {
+        let denied = match self.take_if_free(now, claims, lane, wakes) {
+            Ok(Taken::All) => return Ok(Joined::Admitted),
+            Ok(taken) => match self.turn_beyond(now, claims, lane, patience.until, &taken) {
+                Some(turn) => Denied::TooLate(turn),
+                None if self.queue_is_full(claims, patience.queue) => {
+                    Denied::Full(self.turn_after(now, claims, lane, &taken))
+                }
+                None => {
                     let ticket = self.stand_in_line(now, claims, lane, patience.until, wakes);
                     let driven = self.attend(ticket, caller);
                     return Ok(Joined::Waits { ticket, driven });
                 }
-                Denied::Full(turn.at)
-            }
-            Ok(Some(turn)) => Denied::TooLate(turn.at),
+            },
             Err(denied) => denied,
         };
         self.tally(claims, |tally| tally.refused += 1);
         Err(denied)
+    }
+
+    /// When the turn would come of a request that was not admitted, if that is after `until`.
+    fn turn_beyond(
+        &self,
+        now: Moment,
+        claims: &[Claim],
+        lane: Lane,
+        until: Moment,
+        taken: &Taken,
+    ) -> Option<Moment> {
+        // Most have patience enough, which is seen sooner than when their turn is.
+        if let (Taken::Nothing, [claim]) = (taken, claims)
+            && let Some(latest) = self.newcomers_turn_at_the_latest(now, claim, lane)
+            && latest <= until
+        {
+            debug_assert!(self.newcomers_turns(now, claims, lane).at <= latest);
+            return None;
+        }
+        Some(self.turn_after(now, claims, lane, taken)).filter(|&turn| turn > until)
+    }
+
+    fn turn_after(&self, now: Moment, claims: &[Claim], lane: Lane, taken: &Taken) -> Moment {
+        match taken {
+            Taken::NothingUntil(turn) => turn.at,
+            Taken::All | Taken::Nothing => self.newcomers_turns(now, claims, lane).at,
+        }
+    }
+
+    /// Whether so many wait for one of the windows that nobody may join them.
+    fn queue_is_full(&self, claims: &[Claim], queue: usize) -> bool {
+        let members = |claim: &Claim| self.limiters[claim.id.index].members();
+        claims.iter().any(|claim| members(claim) >= queue)
     }
 
     /// Puts a request in line that waits until then at the most.
@@ -84,6 +119,11 @@ impl Book {
     fn note_deadline(&mut self, until: Moment, ticket: Ticket, wakes: &mut Wakes) {
         let waiters = &self.waiters;
         let waits = |ticket: &Ticket| waiters.get(ticket).is_some();
+        if self.deadlines.have_one_by(until) {
+            // All drivers look then at the latest, whether that one waits still or not.
+            self.deadlines.put(until, ticket, waiters.len(), waits);
+            return;
+        }
         let before = self.deadlines.next(waits);
         self.deadlines.put(until, ticket, waiters.len(), waits);
         if until < before {

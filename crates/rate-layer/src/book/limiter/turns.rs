@@ -41,6 +41,22 @@ impl Limiter {
         }
     }
 
+    /// A moment that the turn of a newcomer is not after, if nothing keeps requests waiting but a plain window.
+    pub(crate) fn newcomers_turn_at_the_latest(
+        &self,
+        terms: &AllTerms,
+        now: Moment,
+        lane: Lane,
+        cost: u32,
+    ) -> Option<Moment> {
+        if self.is_held_back() || self.has_in_line(Lane::First) {
+            return None;
+        }
+        let (terms, window) = self.tiers.plain(terms)?;
+        let (places, _) = self.with_newcomer(lane, cost);
+        Some(window.turn_at_the_latest(terms, now, places))
+    }
+
     /// What is in line before a newcomer of `lane` that wants `cost` places, with itself: the places, and the requests of its lane.
     pub(crate) fn with_newcomer(&self, lane: Lane, cost: u32) -> (Places, u64) {
         match &self.line {

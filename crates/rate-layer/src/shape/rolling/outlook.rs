@@ -33,6 +33,17 @@ impl Rolling {
         turn.and(rest.turn(behind.of_lane))
     }
 
+    /// A moment that [`turn`](Self::turn) is not after, where nothing is reserved: without a look at what closes when.
+    ///
+    /// All that is taken by now frees within the longest time for which one is taken, and each place may be taken that long again by
+    /// each that had it before.
+    pub(crate) fn turn_at_the_latest(&self, terms: &Terms, now: Moment, behind: Places) -> Moment {
+        let rounds = behind.of_all / u64::from(self.limit.max(1));
+        let rounds = u32::try_from(rounds).unwrap_or(u32::MAX).saturating_add(2);
+        let from = now.max(self.seen);
+        from.after(terms.longest().saturating_mul(rounds))
+    }
+
     /// When the last of the next `requests` of the rest may go, if each goes before all others as soon as the rest hold
     /// nothing; the last one wants `cost` places. Never too late, as [`turn`](Self::turn) is.
     pub(crate) fn turn_of_rest(
