@@ -142,6 +142,12 @@ impl Book {
             .any(|claim| self.limiters.has(claim.id) && self.limiters[claim.id.index].is_held_up())
     }
 
+    /// Whether somebody waits for this window.
+    #[inline]
+    pub(crate) fn is_waited_for(&self, id: Id) -> bool {
+        self.waiters.len() > 0 && self.limiters.has(id) && self.limiters[id.index].members() > 0
+    }
+
     /// The number of the last admission.
     pub(crate) fn admissions(&self) -> u64 {
         self.admissions

@@ -59,6 +59,9 @@ impl Domain {
         if !is_numbered && self.take_in_hand(claim, lane) {
             return Some(Granted::IN_HAND);
         }
+        if self.book.is_waited_for(claim.id) {
+            return None;
+        }
         self.admit_one_by_the_book(claim, lane, is_numbered)
     }
 

@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     lends: AtomicBool,
     /// Until when all places of the first window are taken, in nanoseconds; 0 where the book is to be asked.
     full: AtomicU64,
+    /// Whether somebody waits for the first window. Only a hint, not to ask for a place in vain.
+    is_waited_for: AtomicBool,
     /// How many were turned away by that, of whom the book does not know.
     refused: AtomicU64,
     purses: Box<[Apart<Spinlock<Purse>>]>,
@@ -57,6 +59,7 @@ impl Shared {
         Self {
             lends: AtomicBool::new(false),
             full: AtomicU64::new(0),
+            is_waited_for: AtomicBool::new(false),
             refused: AtomicU64::new(0),
             purses: (0..PURSES).map(purse).collect(),
             book: Apart(Mutex::new(book)),
@@ -81,7 +84,18 @@ impl Shared {
     ) -> T {
         let mut book = self.open();
         self.settle_all(&mut book);
-        act(&mut book, wakes)
+        let result = act(&mut book, wakes);
+        let is_waited_for = book.is_waited_for(Id::FIRST);
+        if is_waited_for != self.is_waited_for.load(Ordering::Relaxed) {
+            self.is_waited_for.store(is_waited_for, Ordering::Relaxed);
+        }
+        result
+    }
+
+    /// Whether it is of no use to ask for a place of this window without standing in line.
+    #[inline]
+    pub(crate) fn is_waited_for(&self, id: Id) -> bool {
+        id == Id::FIRST && self.is_waited_for.load(Ordering::Relaxed)
     }
 
     /// The same for somebody who acts on behalf of others: a waker that panics is its owner's affair.
