@@ -5,8 +5,9 @@ use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::book::claims::{Claims, Share};
 use crate::book::limiters::Id;
-use crate::book::waiter::{Claim, Claims};
+use crate::book::waiter::Claim;
 use crate::book::{Answer, Holding};
 use crate::charge::Charge;
 use crate::domain::Domain;
@@ -44,20 +45,33 @@ enum Stage {
 enum Taken {
     One(Claim),
     Several(Box<[Claim]>),
+    /// Things of which one rule wants a part, and another one another.
+    Shared(Box<Claims>),
 }
 
 impl Taken {
     fn of(claims: Claims) -> Self {
-        match claims.as_slice() {
-            [claim] => Self::One(*claim),
-            _ => Self::Several(claims.into_boxed_slice()),
+        match claims.into_unshared() {
+            Ok(claims) => match claims.as_slice() {
+                [claim] => Self::One(*claim),
+                _ => Self::Several(claims.into_boxed_slice()),
+            },
+            Err(claims) => Self::Shared(Box::new(claims)),
         }
     }
 
     fn into_claims(self) -> Claims {
         match self {
-            Self::One(claim) => Claims::from_buf([claim]),
-            Self::Several(claims) => Claims::from_vec(claims.into_vec()),
+            Self::One(claim) => Claims::one(claim),
+            Self::Several(claims) => Claims::from(claims.into_vec()),
+            Self::Shared(claims) => *claims,
+        }
+    }
+
+    fn shares(&self) -> &[Share] {
+        match self {
+            Self::One(_) | Self::Several(_) => &[],
+            Self::Shared(claims) => claims.shares(),
         }
     }
 
@@ -67,6 +81,7 @@ impl Taken {
         match self {
             Self::One(claim) => claim.counts_departure,
             Self::Several(claims) => claims.iter().any(|claim| claim.counts_departure),
+            Self::Shared(claims) => claims.iter().any(|claim| claim.counts_departure),
         }
     }
 
@@ -79,6 +94,7 @@ impl Taken {
                 act(slice::from_ref(&claim))
             }
             Self::Several(claims) => act(claims),
+            Self::Shared(claims) => act(claims),
         }
     }
 }
@@ -182,10 +198,14 @@ impl Tenure {
     }
 
     /// Notes that the response headers have arrived, and what they say.
-    pub(crate) fn answered_with(&mut self, domain: &Arc<Domain>, mut answer: Answer<'_>) -> Charge {
+    pub(crate) fn answered_with(&mut self, domain: &Arc<Domain>, answer: Answer<'_>) -> Charge {
         self.depart(domain);
         let held = self.take();
-        answer.admission = held.admission;
+        let answer = Answer {
+            admission: held.admission,
+            shares: held.claims.shares(),
+            ..answer
+        };
         let (departed, lane) = (held.departed(), held.lane);
         let now = domain.clock.now();
         let answered = held.claims.with(|claims| {

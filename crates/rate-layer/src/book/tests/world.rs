@@ -8,10 +8,11 @@ use std::task::Waker;
 
 use super::desk::{Flag, at};
 use super::naive::Naive;
+use crate::book::claims::Claims;
 use crate::book::drivers::DriverId;
 use crate::book::limiters::Id;
 use crate::book::outcome::{Caller, Denied, Drive, Driven, Joined, Leaving, Look, Patience};
-use crate::book::waiter::{Claim, Claims, Standing, Ticket, Wakes};
+use crate::book::waiter::{Claim, Standing, Ticket, Wakes};
 use crate::book::{Book, Holding};
 use crate::lane::Lane;
 use crate::moment::Moment;
