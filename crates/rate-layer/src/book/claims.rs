@@ -198,3 +198,123 @@ impl FromIterator<Claim> for Claims {
         all
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::book::Book;
+    use crate::moment::Moment;
+    use crate::quota::{Quota, SECOND};
+
+    fn windows() -> [Id; 2] {
+        let mut book = Book::new(Moment::START);
+        let quotas = Quota::rolling(10, SECOND).into();
+        [(); 2].map(|()| book.open(Moment::START, &quotas))
+    }
+
+    /// Rules by their number, each of which wants something of a window.
+    fn of(wants: &[(Id, u32)]) -> Claims {
+        let wants = wants.iter().zip(0..);
+        let claims = wants.map(|(&(id, cost), rule)| Claim {
+            rule,
+            ..Claim::new(id, cost)
+        });
+        claims.collect()
+    }
+
+    fn costs(claims: &Claims) -> Vec<u32> {
+        claims.iter().map(|claim| claim.cost).collect()
+    }
+
+    fn by_rule(claims: &Claims) -> Vec<(u8, u32)> {
+        let mut all: Vec<_> = claims.by_rule().collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// Tells a rule's cost, and has the window count what follows.
+    fn tell(claims: &mut Claims, rule: u8, cost: u32) {
+        for number in 0..claims.len() {
+            let claim = claims[number];
+            if let Some(sum) = claims.restate(&claim, |other| (other == rule).then_some(cost)) {
+                claims[number].cost = sum;
+            }
+        }
+    }
+
+    #[test]
+    fn what_three_rules_want_of_two_windows_are_two_claims() {
+        let [a, b] = windows();
+        for (wants, sums) in [
+            ([(a, 1), (b, 20), (a, 300)], vec![301, 20]),
+            ([(a, 1), (a, 20), (b, 300)], vec![21, 300]),
+            ([(b, 1), (a, 20), (a, 300)], vec![1, 320]),
+            ([(a, 1), (a, 20), (a, 300)], vec![321]),
+        ] {
+            let mut claims = of(&wants);
+            assert_eq!(costs(&claims), sums);
+            assert_eq!(by_rule(&claims), [(0, 1), (1, 20), (2, 300)]);
+            let mut told = wants.map(|want| want.1);
+            for (rule, cost) in [(2, 0), (0, 50), (1, 21), (2, 299), (0, 0)] {
+                tell(&mut claims, rule, cost);
+                told[usize::from(rule)] = cost;
+                let of = |id: Id| wants.iter().zip(told).filter(move |(want, _)| want.0 == id);
+                for claim in claims.iter() {
+                    assert_eq!(claim.cost, of(claim.id).map(|(_, cost)| cost).sum::<u32>());
+                }
+                assert_eq!(by_rule(&claims), [(0, told[0]), (1, told[1]), (2, told[2])]);
+            }
+        }
+    }
+
+    #[test]
+    fn one_rule_for_each_window_leaves_nothing_to_be_kept_beside() {
+        let [a, b] = windows();
+        for wants in [&[(a, 1)][..], &[(a, 1), (b, 2)]] {
+            let claims = of(wants);
+            assert!(claims.shares().is_empty());
+            let each = claims.into_unshared().expect("nothing is shared");
+            assert_eq!(each.len(), wants.len());
+        }
+        let shared = of(&[(a, 1), (b, 2), (a, 3)]).into_unshared();
+        assert_eq!(costs(&shared.expect_err("two share a window")), [4, 2]);
+    }
+
+    #[test]
+    fn more_than_can_be_counted_is_set_right_to_what_it_is() {
+        let [a, _] = windows();
+        let mut claims = of(&[(a, u32::MAX), (a, 7)]);
+        assert_eq!(costs(&claims), [u32::MAX]);
+        tell(&mut claims, 1, 9);
+        assert_eq!(costs(&claims), [u32::MAX]);
+        tell(&mut claims, 0, 5);
+        assert_eq!(costs(&claims), [14]);
+    }
+
+    #[test]
+    fn a_rule_that_is_settled_is_told_nothing_and_counts_on() {
+        let [a, b] = windows();
+        let all = of(&[(a, 1), (b, 20), (a, 300)]);
+        for (kept, sums, rules) in [
+            (vec![2], vec![301], vec![(2, 300)]),
+            (vec![0], vec![301], vec![(0, 1)]),
+            (vec![1], vec![20], vec![(1, 20)]),
+            (vec![], vec![], vec![]),
+            (vec![0, 1], vec![301, 20], vec![(0, 1), (1, 20)]),
+        ] {
+            let mut claims = all.clone();
+            claims.settle(|rule| kept.contains(&rule));
+            assert_eq!(
+                (costs(&claims), by_rule(&claims)),
+                (sums, rules),
+                "{kept:?}"
+            );
+        }
+        let mut claims = all.clone();
+        claims.settle(|rule| rule == 2);
+        tell(&mut claims, 0, 1_000);
+        assert_eq!(costs(&claims), [301]);
+        tell(&mut claims, 2, 4);
+        assert_eq!(costs(&claims), [5]);
+    }
+}

@@ -83,7 +83,11 @@ impl World {
             claims: plan
                 .wants
                 .iter()
-                .map(|&(window, cost)| Claim::new(ids[window], cost))
+                .zip(0..)
+                .map(|(&(window, cost), rule)| Claim {
+                    rule,
+                    ..Claim::new(ids[window], cost)
+                })
                 .collect(),
             plan,
             stage: Stage::Ahead,

@@ -25,7 +25,7 @@ impl World {
         let mut older = 0;
         for number in self.waiting().collect::<Vec<_>>() {
             let call = &mut self.calls[number];
-            let turns = call.plan.wants.len() as u64 + 1;
+            let turns = call.plan.by_window().len() as u64 + 1;
             if let Stage::Waits {
                 ticket,
                 aged,

@@ -89,10 +89,10 @@ impl World {
                         }
                     }
                     Err(Denied::Never(most)) => {
-                        let lacks = |&&(window, cost): &&(usize, u32)| {
+                        let lacks = |(window, cost): (usize, u32)| {
                             cost > self.naive.windows[window].most(lane)
                         };
-                        assert!(plan.wants.iter().any(|want| lacks(&want)), "{most}");
+                        assert!(plan.by_window().into_iter().any(lacks), "{most}");
                         Stage::Over {
                             admitted: None,
                             refused: true,
@@ -177,9 +177,13 @@ impl World {
                 };
                 self.naive.ended(now, number, plan.ending);
                 self.book.end(at(now), holding, plan.ending, &mut wakes);
-                if let (Ending::Answered, Some(cost)) = (plan.ending, plan.costs) {
-                    self.naive.corrected(now, number, cost);
-                    for claim in claims.iter() {
+                if plan.ending == Ending::Answered {
+                    self.naive.corrected(now, number, &plan.costs);
+                    let told = |rule| *plan.costs.get(usize::from(rule))?;
+                    for claim in claims.clone().iter() {
+                        let Some(cost) = claims.restate(claim, told) else {
+                            continue;
+                        };
                         let by = Correction {
                             lane,
                             before: claim.cost,
@@ -206,10 +210,9 @@ impl World {
                 admitted: None,
                 refused: true,
             } => {
-                let wants = &self.calls[number].plan.wants;
-                let mut wants = wants.iter();
+                let mut wants = self.calls[number].plan.by_window().into_iter();
                 let lacks =
-                    |&(window, cost): &(usize, u32)| cost > self.naive.windows[window].most(lane);
+                    |(window, cost): (usize, u32)| cost > self.naive.windows[window].most(lane);
                 assert!(wants.any(lacks), "{number} could be served");
             }
             _ => {}

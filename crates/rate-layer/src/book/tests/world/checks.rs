@@ -62,7 +62,8 @@ impl World {
             if !just(call) {
                 break;
             }
-            let [(window, cost)] = call.plan.wants[..] else {
+            let wants = call.plan.by_window();
+            let Some((&window, &cost)) = wants.iter().next().filter(|_| wants.len() == 1) else {
                 continue;
             };
             let overtaken = self.waiting().any(|other| {
@@ -74,7 +75,8 @@ impl World {
             let since = |call: &Call| matches!(call.stage, Stage::Admitted { at } | Stage::Departed { at, .. } | Stage::Over { admitted: Some(at), .. } if at + 50 >= now);
             let others = self.calls.iter().any(|other| {
                 let here = other.plan.wants.iter().any(|want| want.0 == window);
-                other.plan.wants.len() > 1 && here && other.plan.lane == Lane::Rest && since(other)
+                let several = !other.plan.wants_one_thing(window);
+                several && here && other.plan.lane == Lane::Rest && since(other)
             });
             if call.plan.lane == Lane::First || !overtaken || others {
                 continue;

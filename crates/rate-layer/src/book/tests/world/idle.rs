@@ -50,8 +50,7 @@ impl World {
             return false;
         }
         for plan in &line {
-            let here = plan.wants.iter().find(|want| want.0 == window);
-            let cost = here.expect("it is in line").1;
+            let cost = plan.by_window()[&window];
             if cost > self.naive.windows[window].most(plan.lane) {
                 return false;
             }

@@ -1,5 +1,7 @@
 //! What requests will do, and what happens to the windows.
 
+use std::collections::BTreeMap;
+
 use super::super::desk::at;
 use crate::lane::Lane;
 use crate::moment::Moment;
@@ -9,7 +11,7 @@ use crate::shape::rolling::Ending;
 #[derive(Clone, Debug)]
 pub(in crate::book::tests) struct Plan {
     pub(in crate::book::tests) arrives: u64,
-    /// Windows, and what it costs there.
+    /// By rule: a window, and what it costs there. Several may be about the same one.
     pub(in crate::book::tests) wants: Vec<(usize, u32)>,
     pub(in crate::book::tests) lane: Lane,
     /// Whether it is never polled again once it waits.
@@ -18,8 +20,8 @@ pub(in crate::book::tests) struct Plan {
     pub(in crate::book::tests) lingers: u64,
     pub(in crate::book::tests) latency: u64,
     pub(in crate::book::tests) ending: Ending,
-    /// What it turns out to cost, if it is answered.
-    pub(in crate::book::tests) costs: Option<u32>,
+    /// What it turns out to cost by each rule of which that is said, if it is answered.
+    pub(in crate::book::tests) costs: Vec<Option<u32>>,
     /// When its caller drops it, if it still waits.
     pub(in crate::book::tests) cancelled: Option<u64>,
     /// Whether it looks whenever anything happens, for no reason, as one of several futures in a task does.
@@ -40,7 +42,7 @@ impl Plan {
             lingers: 0,
             latency: 0,
             ending: Ending::Answered,
-            costs: None,
+            costs: Vec::new(),
             cancelled: None,
             restless: false,
             patience: None,
@@ -61,7 +63,16 @@ impl Plan {
     }
 
     pub(super) fn wants_one_thing(&self, window: usize) -> bool {
-        self.wants.len() == 1 && self.wants[0].0 == window
+        self.wants.iter().all(|want| want.0 == window)
+    }
+
+    /// The windows that it wants something of, and what it costs there by all rules together.
+    pub(super) fn by_window(&self) -> BTreeMap<usize, u32> {
+        let mut costs = BTreeMap::new();
+        for &(window, cost) in &self.wants {
+            *costs.entry(window).or_default() += cost;
+        }
+        costs
     }
 }
 
