@@ -174,6 +174,28 @@ async fn a_rule_that_is_charged_later_goes_by_what_the_headers_said_until_then()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_rule_with_the_window_of_one_account_shares_it_with_a_rule_by_account() {
+    let windows = Windows::new(HUNDRED);
+    let audit = windows.window("audit").expect("there is room");
+    let named = || Rule::new(audit.clone()).cost(|_| 4).charged_later();
+    for rules in [
+        [named(), rule(&windows, 1).charged_later()],
+        [rule(&windows, 1).charged_later(), named()],
+    ] {
+        let before = audit.snapshot().used;
+        let request = costs(0, 5).told(None, 6).between("own", "audit");
+        let response = send(&layer(rules), request).await;
+        let charge = charge_of(response.expect("there is room"));
+        assert_eq!(audit.snapshot().used, before + 10);
+        let told = own_costs(&charge).into_iter().map(|cost| cost * 3);
+        for (mut one, cost) in charge.each().zip(told) {
+            one.set(cost);
+        }
+        assert_eq!(audit.snapshot().used, before + 30);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rule_by_which_a_request_costs_nothing_has_no_share_and_gets_none() {
     for none in [0, 1] {
         let windows = Windows::new(HUNDRED);
