@@ -25,6 +25,9 @@ use crate::shape::rolling::Correction;
 /// Where several ask for it, such as layers around each other, there is one charge for all of them: what is set holds for each, and
 /// [`each`](Self::each) tells them apart.
 ///
+/// Where two rules count a request in one window, since their keys are the same for once, each has its share there: what is set for
+/// one leaves the other's alone, and the window counts the sum.
+///
 /// ```
 /// use rate_layer::Charge;
 ///

@@ -174,6 +174,25 @@ async fn a_rule_that_is_charged_later_goes_by_what_the_headers_said_until_then()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_share_of_more_than_can_be_counted_is_what_can_until_it_is_set_right() {
+    let windows = Windows::new(HUNDRED);
+    let layer = layer(both(&windows).map(Rule::charged_later));
+    let before = costs(50, 0).within("own");
+    send(&layer, before).await.expect("there is room");
+    let response = send(&layer, costs(2, 5).within("own")).await;
+    let charge = charge_of(response.expect("there is room"));
+    let [mut sender, mut receiver] = [0, 1].map(|n| charge.each().nth(n).expect("there are two"));
+    sender.set(u32::MAX);
+    assert_eq!(used(&windows, "own"), u32::MAX);
+    assert_eq!(own_costs(&charge), [u32::MAX - 50, 5]);
+    receiver.set(4);
+    assert_eq!(used(&windows, "own"), u32::MAX);
+    sender.set(3);
+    assert_eq!(used(&windows, "own"), 57);
+    assert_eq!(own_costs(&charge), [3, 4]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rule_with_the_window_of_one_account_shares_it_with_a_rule_by_account() {
     let windows = Windows::new(HUNDRED);
     let audit = windows.window("audit").expect("there is room");
