@@ -44,6 +44,12 @@ enum Stage {
 #[derive(Debug)]
 enum Taken {
     One(Claim),
+    More(More),
+}
+
+/// Apart, so that it is two ways of which most take one.
+#[derive(Debug)]
+enum More {
     Several(Box<[Claim]>),
     /// Things of which one rule wants a part, and another one another.
     Shared(Box<Claims>),
@@ -54,24 +60,24 @@ impl Taken {
         match claims.into_unshared() {
             Ok(claims) => match claims.as_slice() {
                 [claim] => Self::One(*claim),
-                _ => Self::Several(claims.into_boxed_slice()),
+                _ => Self::More(More::Several(claims.into_boxed_slice())),
             },
-            Err(claims) => Self::Shared(Box::new(claims)),
+            Err(claims) => Self::More(More::Shared(Box::new(claims))),
         }
     }
 
     fn into_claims(self) -> Claims {
         match self {
             Self::One(claim) => Claims::one(claim),
-            Self::Several(claims) => Claims::from(claims.into_vec()),
-            Self::Shared(claims) => *claims,
+            Self::More(More::Several(claims)) => Claims::from(claims.into_vec()),
+            Self::More(More::Shared(claims)) => *claims,
         }
     }
 
     fn shares(&self) -> &[Share] {
         match self {
-            Self::One(_) | Self::Several(_) => &[],
-            Self::Shared(claims) => claims.shares(),
+            Self::More(More::Shared(claims)) => claims.shares(),
+            Self::One(_) | Self::More(_) => &[],
         }
     }
 
@@ -80,8 +86,7 @@ impl Taken {
     fn count_departure(&self) -> bool {
         match self {
             Self::One(claim) => claim.counts_departure,
-            Self::Several(claims) => claims.iter().any(|claim| claim.counts_departure),
-            Self::Shared(claims) => claims.iter().any(|claim| claim.counts_departure),
+            Self::More(more) => more.each().iter().any(|claim| claim.counts_departure),
         }
     }
 
@@ -93,8 +98,16 @@ impl Taken {
                 let claim = *claim;
                 act(slice::from_ref(&claim))
             }
-            Self::Several(claims) => act(claims),
-            Self::Shared(claims) => act(claims),
+            Self::More(more) => act(more.each()),
+        }
+    }
+}
+
+impl More {
+    fn each(&self) -> &[Claim] {
+        match self {
+            Self::Several(claims) => claims,
+            Self::Shared(claims) => claims,
         }
     }
 }
