@@ -5,7 +5,7 @@ use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::book::claims::{Claims, Share};
+use crate::book::claims::Claims;
 use crate::book::limiters::Id;
 use crate::book::waiter::Claim;
 use crate::book::{Answer, Holding};
@@ -44,40 +44,29 @@ enum Stage {
 #[derive(Debug)]
 enum Taken {
     One(Claim),
-    More(More),
-}
-
-/// Apart, so that it is two ways of which most take one.
-#[derive(Debug)]
-enum More {
-    Several(Box<[Claim]>),
-    /// Things of which one rule wants a part, and another one another.
-    Shared(Box<Claims>),
+    /// Several, and after them as many shares as rules have in them. In one piece, so that it is dropped in few words.
+    Several {
+        all: Box<[Claim]>,
+        shares: u8,
+    },
 }
 
 impl Taken {
     fn of(claims: Claims) -> Self {
-        match claims.into_unshared() {
-            Ok(claims) => match claims.as_slice() {
-                [claim] => Self::One(*claim),
-                _ => Self::More(More::Several(claims.into_boxed_slice())),
+        match (&*claims, claims.shares()) {
+            ([claim], []) => Self::One(*claim),
+            (_, shares) => Self::Several {
+                // No more than a layer has rules.
+                shares: shares.len() as u8,
+                all: claims.into_flat(),
             },
-            Err(claims) => Self::More(More::Shared(Box::new(claims))),
         }
     }
 
     fn into_claims(self) -> Claims {
         match self {
             Self::One(claim) => Claims::one(claim),
-            Self::More(More::Several(claims)) => Claims::from(claims.into_vec()),
-            Self::More(More::Shared(claims)) => *claims,
-        }
-    }
-
-    fn shares(&self) -> &[Share] {
-        match self {
-            Self::More(More::Shared(claims)) => claims.shares(),
-            Self::One(_) | Self::More(_) => &[],
+            Self::Several { all, shares } => Claims::of_flat(all, usize::from(shares)),
         }
     }
 
@@ -86,7 +75,7 @@ impl Taken {
     fn count_departure(&self) -> bool {
         match self {
             Self::One(claim) => claim.counts_departure,
-            Self::More(more) => more.each().iter().any(|claim| claim.counts_departure),
+            Self::Several { all, .. } => all.iter().any(|claim| claim.counts_departure),
         }
     }
 
@@ -98,16 +87,7 @@ impl Taken {
                 let claim = *claim;
                 act(slice::from_ref(&claim))
             }
-            Self::More(more) => act(more.each()),
-        }
-    }
-}
-
-impl More {
-    fn each(&self) -> &[Claim] {
-        match self {
-            Self::Several(claims) => claims,
-            Self::Shared(claims) => claims,
+            Self::Several { all, shares } => act(&all[..all.len() - usize::from(*shares)]),
         }
     }
 }
@@ -214,24 +194,23 @@ impl Tenure {
     pub(crate) fn answered_with(&mut self, domain: &Arc<Domain>, answer: Answer<'_>) -> Charge {
         self.depart(domain);
         let held = self.take();
+        let (departed, lane) = (held.departed(), held.lane);
+        let claims = held.claims.into_claims();
         let answer = Answer {
             admission: held.admission,
-            shares: held.claims.shares(),
+            shares: claims.shares(),
             ..answer
         };
-        let (departed, lane) = (held.departed(), held.lane);
+        let holding = Holding {
+            claims: &claims,
+            lane,
+            departed,
+        };
         let now = domain.clock.now();
-        let answered = held.claims.with(|claims| {
-            let holding = Holding {
-                claims,
-                lane,
-                departed,
-            };
-            domain
-                .book
-                .with(|book, wakes| book.answered(now, holding, &answer, wakes))
-        });
-        Charge::new(domain, held.claims.into_claims(), lane, departed, answered)
+        let answered = domain
+            .book
+            .with(|book, wakes| book.answered(now, holding, &answer, wakes));
+        Charge::new(domain, claims, lane, departed, answered)
     }
 
     /// Has the windows of these places admit nothing for a time that the server has named.

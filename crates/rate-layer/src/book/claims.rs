@@ -32,6 +32,15 @@ pub(crate) struct Share {
 }
 
 impl Share {
+    /// What the only rule of `claim` counts.
+    fn of(claim: &Claim) -> Self {
+        Self {
+            id: claim.id,
+            cost: claim.cost,
+            rule: Some(claim.rule),
+        }
+    }
+
     /// Whether it is one of what `claim` sums up.
     #[inline]
     fn is_of(&self, claim: &Claim) -> bool {
@@ -70,11 +79,25 @@ impl Claims {
         self.shares.as_ref().map_or(&[], |shares| shares.as_slice())
     }
 
-    /// Hands out the claims where there is nothing else to be known.
-    pub(crate) fn into_unshared(self) -> Result<Each, Self> {
-        match self.shares {
-            None => Ok(self.each),
-            Some(_) => Err(self),
+    /// All in one piece: the claims, and after them the shares, as claims of one rule each. None may be settled yet.
+    pub(crate) fn into_flat(self) -> Box<[Claim]> {
+        let mut all = self.each;
+        let shares = self.shares.iter().flat_map(|shares| shares.iter());
+        all.extend(shares.map(|share| Claim {
+            rule: share.rule.unwrap_or_default(),
+            ..Claim::new(share.id, share.cost)
+        }));
+        all.into_boxed_slice()
+    }
+
+    /// What [`into_flat`](Self::into_flat) has put into one piece, of which the last are `shares`.
+    pub(crate) fn of_flat(all: Box<[Claim]>, shares: usize) -> Self {
+        let mut each = all.into_vec();
+        let own = each.drain(each.len() - shares..);
+        let own: Shares = own.map(|claim| Share::of(&claim)).collect();
+        Self {
+            each: Each::from_vec(each),
+            shares: (shares > 0).then(|| Box::new(own)),
         }
     }
 
@@ -132,15 +155,10 @@ impl Claims {
 
 /// Adds the share of what `claim` adds to `sum`; and the one of what has been there, where it is the second.
 fn share(shares: &mut Shares, sum: &Claim, claim: &Claim) {
-    let of = |claim: &Claim| Share {
-        id: claim.id,
-        cost: claim.cost,
-        rule: Some(claim.rule),
-    };
     if !is_shared(shares, sum) {
-        shares.push(of(sum));
+        shares.push(Share::of(sum));
     }
-    shares.push(of(claim));
+    shares.push(Share::of(claim));
 }
 
 /// Whether `claim` sums up what several rules want.
@@ -179,15 +197,6 @@ impl DerefMut for Claims {
     #[inline]
     fn deref_mut(&mut self) -> &mut [Claim] {
         &mut self.each
-    }
-}
-
-impl From<Vec<Claim>> for Claims {
-    fn from(each: Vec<Claim>) -> Self {
-        Self {
-            each: Each::from_vec(each),
-            shares: None,
-        }
     }
 }
 
@@ -273,11 +282,25 @@ mod tests {
         for wants in [&[(a, 1)][..], &[(a, 1), (b, 2)]] {
             let claims = of(wants);
             assert!(claims.shares().is_empty());
-            let each = claims.into_unshared().expect("nothing is shared");
-            assert_eq!(each.len(), wants.len());
         }
-        let shared = of(&[(a, 1), (b, 2), (a, 3)]).into_unshared();
-        assert_eq!(costs(&shared.expect_err("two share a window")), [4, 2]);
+        assert_eq!(of(&[(a, 1), (b, 2), (a, 3)]).shares().len(), 2);
+    }
+
+    #[test]
+    fn in_one_piece_nothing_is_lost() {
+        let [a, b] = windows();
+        for wants in [
+            &[(a, 1)][..],
+            &[(a, 1), (b, 2)],
+            &[(a, 1), (b, 2), (a, 3)],
+            &[(b, 1), (b, 9)],
+        ] {
+            let claims = of(wants);
+            let shares = claims.shares().len();
+            let all = claims.clone().into_flat();
+            assert_eq!(all.len(), claims.len() + shares);
+            assert_eq!(Claims::of_flat(all, shares), claims);
+        }
     }
 
     #[test]
