@@ -6,6 +6,7 @@
 //! | module | what it decides |
 //! | --- | --- |
 //! | `admit`, `wait`, `end` | who gets a place, who waits for one, and what becomes of it |
+//! | `claims` | what a request wants, and which of it is whose |
 //! | `limiters`, `limiter` | the windows, by number; the limits of one key, and the line before them |
 //! | `memory` | what those limits remember beside their places |
 //! | `line`, `waiter`, `waiters` | who waits, in which order, who has been offered a place |
@@ -22,6 +23,7 @@
 mod admit;
 mod agenda;
 mod answer;
+pub(crate) mod claims;
 mod control;
 mod deadlines;
 mod drive;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use smallvec::{SmallVec, smallvec};
 
-use crate::book::waiter::{Claim, Claims, Wakes};
+use crate::book::claims::Claims;
+use crate::book::waiter::Wakes;
 use crate::domain::Domain;
 use crate::lane::Lane;
 use crate::moment::Moment;
@@ -23,6 +24,9 @@ use crate::shape::rolling::Correction;
 ///
 /// Where several ask for it, such as layers around each other, there is one charge for all of them: what is set holds for each, and
 /// [`each`](Self::each) tells them apart.
+///
+/// Where two rules count a request in one window, since their keys are the same for once, each has its share there: what is set for
+/// one leaves the other's alone, and the window counts the sum.
 ///
 /// ```
 /// use rate_layer::Charge;
@@ -79,7 +83,7 @@ impl Charge {
     pub(crate) fn only(mut self, of: impl Fn(u8) -> bool) -> Option<Self> {
         self.parts.retain(|part| {
             let mut claims = part.claims.lock();
-            claims.retain(|claim| of(claim.rule));
+            claims.settle(&of);
             !claims.is_empty()
         });
         (!self.parts.is_empty()).then_some(self)
@@ -95,20 +99,20 @@ impl Charge {
     ///
     /// Clones are one charge: what one of them states, all know.
     pub fn set(&mut self, cost: u32) {
-        self.set_for(|_| true, cost);
+        self.set_by(|_| Some(cost));
     }
 
-    /// States what the request has cost by the rules that `of` names.
-    pub(crate) fn set_for(&mut self, of: impl Fn(u8) -> bool, cost: u32) {
+    /// States what the request has cost by those rules of which something is `told`.
+    pub(crate) fn set_by(&mut self, told: impl Fn(u8) -> Option<u32>) {
         let mut wakes = Wakes::default();
         for part in &self.parts {
-            part.set_for(&of, cost, &mut wakes);
+            part.set_by(&told, &mut wakes);
         }
         // Once all is set, and without a lock: who is woken may look at this very charge, or panic.
         wakes.fire();
     }
 
-    /// What the request is taken to have cost, in the first of the windows that count it.
+    /// What the request is taken to have cost, by the first of the rules that ask.
     pub fn cost(&self) -> u32 {
         self.parts.first().map_or(0, Part::cost)
     }
@@ -126,11 +130,15 @@ impl Charge {
 }
 
 impl Part {
-    fn set_for(&self, of: impl Fn(u8) -> bool, cost: u32, wakes: &mut Wakes) {
+    fn set_by(&self, told: impl Fn(u8) -> Option<u32>, wakes: &mut Wakes) {
         let now = self.domain.clock.now();
         let mut claims = self.claims.lock();
-        let claims = claims.iter_mut();
-        for claim in claims.filter(|claim| self.is_about(claim) && of(claim.rule)) {
+        for number in 0..claims.len() {
+            let claim = claims[number];
+            let told = |rule| told(rule).filter(|_| self.is_about(rule));
+            let Some(cost) = claims.restate(&claim, told) else {
+                continue;
+            };
             let by = Correction {
                 lane: self.lane,
                 before: claim.cost,
@@ -138,33 +146,31 @@ impl Part {
                 departed: self.departed,
                 answered: self.answered,
             };
-            let corrected = *claim;
-            claim.cost = self
+            claims[number].cost = self
                 .domain
                 .book
-                .with_later(wakes, |book, wakes| book.correct(now, corrected, by, wakes));
+                .with_later(wakes, |book, wakes| book.correct(now, claim, by, wakes));
         }
     }
 
     fn cost(&self) -> u32 {
         let claims = self.claims.lock();
-        let own = claims.iter().find(|claim| self.is_about(claim));
-        own.map_or(0, |claim| claim.cost)
+        let own = claims.by_rule().filter(|&(rule, _)| self.is_about(rule));
+        own.min().map_or(0, |(_, cost)| cost)
     }
 
-    fn is_about(&self, claim: &Claim) -> bool {
-        self.rule.is_none_or(|rule| rule == claim.rule)
+    fn is_about(&self, rule: u8) -> bool {
+        self.rule.is_none_or(|own| own == rule)
     }
 
     fn by_rule(&self) -> SmallVec<[Self; 4]> {
         let claims = self.claims.lock();
         let mut rules: SmallVec<[u8; 4]> = claims
-            .iter()
-            .filter(|claim| self.is_about(claim))
-            .map(|claim| claim.rule)
+            .by_rule()
+            .map(|(rule, _)| rule)
+            .filter(|&rule| self.is_about(rule))
             .collect();
         rules.sort_unstable();
-        rules.dedup();
         let part = |rule| Self {
             rule: Some(rule),
             ..self.clone()

@@ -19,9 +19,10 @@ use std::time::Duration;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::sync::{Arc, Notify};
 
+use crate::book::claims::Claims;
 use crate::book::limiters::Id;
 use crate::book::outcome::{Caller, Denied, Driven, Joined, Leaving, Look, Patience, Reading};
-use crate::book::waiter::{Claim, Claims, Ticket};
+use crate::book::waiter::{Claim, Ticket};
 use crate::book::{Book, Holding};
 use crate::lane::Lane;
 use crate::moment::Moment;

@@ -79,15 +79,24 @@ fn read<R>(seat: &mut Seat, response: &mut Response<R>) {
         // One from a cache says when it was first made.
         date: head.date().filter(|_| !head.is_cached()),
         success: head.status().is_success(),
+        // What is held says so.
         admission: 0,
+        shares: &[],
     };
     let mut charge = seat.answered_with(answer);
-    for (number, rule) in (0..).zip(&seat.settings().rules) {
-        if let Some(cost) = rule.corrected(&head) {
-            charge.set_for(|rule| rule == number, cost);
-        }
-    }
     let rules = &seat.settings().rules;
+    let corrected = (0..).zip(rules).filter_map(|(number, rule)| {
+        let cost = rule.corrected(&head)?;
+        Some((number, cost))
+    });
+    // All before any is set, and set at once: nobody is to slip in between what one gives back and another takes.
+    let corrected: SmallVec<[(u8, u32); 1]> = corrected.collect();
+    if !corrected.is_empty() {
+        charge.set_by(|rule| {
+            let mut told = corrected.iter();
+            told.find(|told| told.0 == rule).map(|told| told.1)
+        });
+    }
     let later = |number: u8| rules[usize::from(number)].is_charged_later();
     if let Some(charge) = charge.only(later) {
         charge_in(response.extensions_mut(), charge);

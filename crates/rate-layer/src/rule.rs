@@ -63,6 +63,8 @@ impl Rule {
 
     /// Sets the cost right by what a response says, where `correct` finds it there.
     ///
+    /// It is the cost by this rule alone, also where another one counts the request in the same window.
+    ///
     /// More than was free may be charged: then nothing is admitted until enough of it has left the window.
     pub fn correct(
         mut self,
@@ -93,6 +95,8 @@ impl Rule {
     /// [`XRateLimit::window`](crate::XRateLimit::window); what cannot be told apart, or is about a
     /// window that there is not, is not heeded: the log is told of each once, and they are [counted](crate::Counts::unheard). A closure needs its argument types written
     /// out, as [`Dialect`] shows.
+    ///
+    /// Where a response states several limits of one window, the lowest is adopted; where two rules count in one window, both are heard.
     ///
     /// Nothing is read by default: the window needs no help where nobody else uses the key, and a `Retry-After` is obeyed in
     /// any case.

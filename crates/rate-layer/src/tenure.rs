@@ -5,8 +5,9 @@ use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::book::claims::Claims;
 use crate::book::limiters::Id;
-use crate::book::waiter::{Claim, Claims};
+use crate::book::waiter::Claim;
 use crate::book::{Answer, Holding};
 use crate::charge::Charge;
 use crate::domain::Domain;
@@ -43,21 +44,29 @@ enum Stage {
 #[derive(Debug)]
 enum Taken {
     One(Claim),
-    Several(Box<[Claim]>),
+    /// Several, and after them as many shares as rules have in them. In one piece, so that it is dropped in few words.
+    Several {
+        all: Box<[Claim]>,
+        shares: u8,
+    },
 }
 
 impl Taken {
     fn of(claims: Claims) -> Self {
-        match claims.as_slice() {
-            [claim] => Self::One(*claim),
-            _ => Self::Several(claims.into_boxed_slice()),
+        match (&*claims, claims.shares()) {
+            ([claim], []) => Self::One(*claim),
+            (_, shares) => Self::Several {
+                // No more than a layer has rules.
+                shares: shares.len() as u8,
+                all: claims.into_flat(),
+            },
         }
     }
 
     fn into_claims(self) -> Claims {
         match self {
-            Self::One(claim) => Claims::from_buf([claim]),
-            Self::Several(claims) => Claims::from_vec(claims.into_vec()),
+            Self::One(claim) => Claims::one(claim),
+            Self::Several { all, shares } => Claims::of_flat(all, usize::from(shares)),
         }
     }
 
@@ -66,7 +75,7 @@ impl Taken {
     fn count_departure(&self) -> bool {
         match self {
             Self::One(claim) => claim.counts_departure,
-            Self::Several(claims) => claims.iter().any(|claim| claim.counts_departure),
+            Self::Several { all, .. } => all.iter().any(|claim| claim.counts_departure),
         }
     }
 
@@ -78,7 +87,7 @@ impl Taken {
                 let claim = *claim;
                 act(slice::from_ref(&claim))
             }
-            Self::Several(claims) => act(claims),
+            Self::Several { all, shares } => act(&all[..all.len() - usize::from(*shares)]),
         }
     }
 }
@@ -182,23 +191,26 @@ impl Tenure {
     }
 
     /// Notes that the response headers have arrived, and what they say.
-    pub(crate) fn answered_with(&mut self, domain: &Arc<Domain>, mut answer: Answer<'_>) -> Charge {
+    pub(crate) fn answered_with(&mut self, domain: &Arc<Domain>, answer: Answer<'_>) -> Charge {
         self.depart(domain);
         let held = self.take();
-        answer.admission = held.admission;
         let (departed, lane) = (held.departed(), held.lane);
+        let claims = held.claims.into_claims();
+        let answer = Answer {
+            admission: held.admission,
+            shares: claims.shares(),
+            ..answer
+        };
+        let holding = Holding {
+            claims: &claims,
+            lane,
+            departed,
+        };
         let now = domain.clock.now();
-        let answered = held.claims.with(|claims| {
-            let holding = Holding {
-                claims,
-                lane,
-                departed,
-            };
-            domain
-                .book
-                .with(|book, wakes| book.answered(now, holding, &answer, wakes))
-        });
-        Charge::new(domain, held.claims.into_claims(), lane, departed, answered)
+        let answered = domain
+            .book
+            .with(|book, wakes| book.answered(now, holding, &answer, wakes));
+        Charge::new(domain, claims, lane, departed, answered)
     }
 
     /// Has the windows of these places admit nothing for a time that the server has named.

@@ -8,8 +8,9 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tracing::Span;
 
+use crate::book::claims::Claims;
 use crate::book::outcome::{Caller, Driven, Joined, Leaving, Look, Patience};
-use crate::book::waiter::{Claims, Ticket};
+use crate::book::waiter::Ticket;
 use crate::domain::Domain;
 use crate::driver;
 use crate::error::RateError;
@@ -69,7 +70,6 @@ pub(crate) fn enter(
         now.after(longest).min(domain.clock.moment(deadline))
     });
     let patience = Patience { until, queue };
-    let cost = wants.cost();
     let never_waits = matches!(settings.waiting, Waiting::Never);
     // What a waker does when it is cloned, or dropped, is nobody's business: both happen outside of the lock.
     let mut caller = Caller {
@@ -86,6 +86,7 @@ pub(crate) fn enter(
         };
         Ok((joined?, book.admissions()))
     });
+    let cost = wants.cost();
     match joined {
         Ok((Joined::Admitted, admission)) => Ok(Entry::Place(place(domain, wants, admission))),
         Ok((Joined::Waits { ticket, driven }, _)) => {

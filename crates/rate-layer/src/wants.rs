@@ -6,9 +6,10 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use crate::book::Book;
+use crate::book::claims::Claims;
 use crate::book::limiters::Id;
 use crate::book::outcome::Denied;
-use crate::book::waiter::{Claim, Claims};
+use crate::book::waiter::Claim;
 use crate::domain::Domain;
 use crate::error::RateError;
 use crate::head::RequestHead;
@@ -77,7 +78,7 @@ impl<'a> Wants<'a> {
             Limit::Window(window) => match window.name() {
                 Name::Id(id) => {
                     let claim = Claim::new(*id, cost);
-                    claim_too(&mut self.claims, Claim { rule, ..claim });
+                    self.claims.add(Claim { rule, ..claim });
                 }
                 Name::Key(group, key) => {
                     let claim = Claim::new(Id::NONE, cost);
@@ -102,7 +103,7 @@ impl<'a> Wants<'a> {
     pub(crate) fn claims(&mut self, book: &mut Book, now: Moment) -> Result<&mut Claims, Denied> {
         for (group, key, claim) in self.keyed.drain(..) {
             let id = book.window_of(now, group, key.as_bytes(), &self.claims)?;
-            claim_too(&mut self.claims, Claim { id, ..claim });
+            self.claims.add(Claim { id, ..claim });
         }
         Ok(&mut self.claims)
     }
@@ -127,7 +128,7 @@ impl<'a> Wants<'a> {
         turns.max().unwrap_or_default()
     }
 
-    /// The highest of the costs.
+    /// The highest of the costs; of those that want the same window, their sum, once it is named.
     pub(crate) fn cost(&self) -> u32 {
         let named = self.claims.iter();
         let keyed = self.keyed.iter().map(|(_, _, claim)| claim);
@@ -136,13 +137,5 @@ impl<'a> Wants<'a> {
             .map(|claim| claim.cost)
             .max()
             .unwrap_or(0)
-    }
-}
-
-/// Adds a claim; to the one on the same window, if there is one.
-fn claim_too(claims: &mut Claims, claim: Claim) {
-    match claims.iter_mut().find(|other| other.id == claim.id) {
-        Some(other) => other.cost = other.cost.saturating_add(claim.cost),
-        None => claims.push(claim),
     }
 }

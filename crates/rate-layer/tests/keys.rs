@@ -370,12 +370,12 @@ async fn where_room_is_needed_a_limit_that_the_server_has_stated_is_forgotten_la
         response.body(()).expect("a response")
     });
     let client = layer.layer(server);
+    let ask = async |account: &str| {
+        let answer = client.clone().oneshot(of(account)).await;
+        answer.expect("there is room");
+    };
     for account in ["stated-4", "stated-50", "plain", "another", "one more"] {
-        client
-            .clone()
-            .oneshot(of(account))
-            .await
-            .expect("there is room");
+        ask(account).await;
         sleep(2 * SECOND).await;
     }
     for limit in [4, 50] {
@@ -385,11 +385,7 @@ async fn where_room_is_needed_a_limit_that_the_server_has_stated_is_forgotten_la
     // Once all others are in use, one of them goes; in time, all do.
     sleep(60 * SECOND).await;
     for account in ["plain", "another", "one more"] {
-        client
-            .clone()
-            .oneshot(of(account))
-            .await
-            .expect("there is room");
+        ask(account).await;
     }
     sleep(2 * SECOND).await;
     let window = windows.window("stated-4").expect("room");

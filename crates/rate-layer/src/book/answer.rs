@@ -6,13 +6,14 @@
 
 use std::time::Duration;
 
+use crate::book::claims::{self, Share};
 use crate::book::limiter::Seeding;
 use crate::book::memory::Memory;
 use crate::book::waiter::{Claim, Note, Wakes};
 use crate::book::{Book, Holding};
 use crate::moment::Moment;
 use crate::server::{Stated, Statements};
-use crate::shape::rolling::{Ending, Rolling};
+use crate::shape::rolling::Ending;
 use crate::shape::terms::Terms;
 
 /// What one response says, as far as it concerns the windows that its request holds places in.
@@ -26,6 +27,8 @@ pub(crate) struct Answer<'a> {
     pub(crate) success: bool,
     /// Which admission it answers.
     pub(crate) admission: u64,
+    /// What the rules of one window have each added, where that is not one rule alone.
+    pub(crate) shares: &'a [Share],
 }
 
 /// What an answer has changed.
@@ -43,7 +46,16 @@ impl Answer<'_> {
         date: None,
         success: true,
         admission: 0,
+        shares: &[],
     };
+
+    /// What is stated to the rules that `claim` is of.
+    fn stated_to(&self, claim: &Claim) -> impl Iterator<Item = &Stated> {
+        let shares = self.shares;
+        let own = self.stated.iter();
+        let own = own.filter(move |(rule, _)| claims::is_of_rule(claim, shares, *rule));
+        own.flat_map(|(_, statements)| statements)
+    }
 }
 
 impl Book {
@@ -114,31 +126,48 @@ impl Book {
         let group = &mut self.groups[limiter.group as usize];
         let terms = &group.terms;
         let freed = limiter.tiers.freed().wrapping_sub(claim.freed);
-        let stated = answer.stated.iter().find(|(rule, _)| *rule == claim.rule);
-        let stated = stated.map_or(&[][..], |(_, statements)| statements.as_slice());
-        let memory = limiter.memory.as_deref();
-        let adopted_at = memory.map_or(0, |memory| memory.adopted_at);
+        let adopted_at = limiter
+            .memory
+            .as_deref()
+            .map_or(0, |memory| memory.adopted_at);
         let is_newest = answer.admission > adopted_at;
         let alone = terms.windows().count() == 1;
+        for (number, stated) in answer.stated_to(claim).enumerate() {
+            let mut windows = terms.windows().zip(limiter.tiers.windows());
+            let is_heard =
+                windows.any(|(terms, window)| is_about(stated, terms, window.limit(), alone));
+            // What a dialect says once, and the one of another rule of this window says as well, is one statement.
+            let is_said = || {
+                answer
+                    .stated_to(claim)
+                    .take(number)
+                    .any(|one| one == stated)
+            };
+            if !is_heard && !is_said() {
+                group.tally.unheard += 1;
+                if group.unheard.is_news(stated) {
+                    let Stated { limit, window, .. } = *stated;
+                    wakes.note(Note::Unheard { limit, window });
+                }
+            }
+        }
         let (mut told, mut adopted, mut lowers) = (false, false, false);
-        // A bit for each statement.
-        let mut heard = 0_u8;
-        let server = Memory::server_of(memory);
+        let server = Memory::server_of(limiter.memory.as_deref());
         limiter.tiers.for_windows(terms, |terms, window| {
-            for (number, stated) in stated.iter().enumerate() {
-                if !is_about(stated, terms, window, alone) {
-                    continue;
+            let before = window.limit();
+            let about = |stated: &&Stated| is_about(stated, terms, before, alone);
+            let limits = answer.stated_to(claim).filter(about);
+            // The lowest of several: they may be about more than this program knows of.
+            let lowest = limits.filter_map(|stated| to_adopt(stated, terms)).min();
+            if let Some(limit) = lowest.filter(|_| is_newest) {
+                adopted = true;
+                lowers |= limit < before;
+                if limit != before {
+                    window.set_limit(limit);
+                    wakes.note(Note::Adopted { limit, before });
                 }
-                heard |= 1 << number;
-                let before = window.limit();
-                if is_newest && adopt(stated, terms, window) {
-                    adopted = true;
-                    lowers |= window.limit() < before;
-                    if window.limit() != before {
-                        let limit = window.limit();
-                        wakes.note(Note::Adopted { limit, before });
-                    }
-                }
+            }
+            for stated in answer.stated_to(claim).filter(about) {
                 if let Some(left) = stated.left() {
                     told = true;
                     let left = u32::try_from(left).unwrap_or(u32::MAX);
@@ -149,15 +178,6 @@ impl Book {
                 }
             }
         });
-        for (number, stated) in stated.iter().enumerate() {
-            if heard & (1 << number) == 0 {
-                group.tally.unheard += 1;
-                if group.unheard.is_news(stated) {
-                    let Stated { limit, window, .. } = *stated;
-                    wakes.note(Note::Unheard { limit, window });
-                }
-            }
-        }
         if adopted {
             limiter.memory_mut().adopted_at = answer.admission;
         }
@@ -173,30 +193,21 @@ impl Book {
     }
 }
 
-/// Whether `stated` speaks of this window: by its length, else by its limit, else because there is no other.
-fn is_about(stated: &Stated, terms: &Terms, window: &Rolling, alone: bool) -> bool {
+/// Whether `stated` speaks of a window with this `limit`: by its length, else by its limit, else because there is no other.
+fn is_about(stated: &Stated, terms: &Terms, limit: u32, alone: bool) -> bool {
     match (stated.window, stated.limit) {
         (Some(length), _) => length == terms.quota.window(),
-        (None, Some(limit)) if !alone => limit == u64::from(window.limit()),
+        (None, Some(stated)) if !alone => stated == u64::from(limit),
         (None, _) => alone,
     }
 }
 
-/// Sets the limit to what the server states, up to the quota's ceiling. Says whether there was something to adopt.
-fn adopt(stated: &Stated, terms: &Terms, window: &mut Rolling) -> bool {
+/// The limit that `stated` has one adopt, up to the quota's ceiling, if there is something to adopt.
+fn to_adopt(stated: &Stated, terms: &Terms) -> Option<u32> {
     let ceiling = terms.quota.ceiling();
-    let Some(limit) = stated.limit.filter(|_| ceiling > 0) else {
-        return false;
-    };
-    let limit = u32::try_from(limit).unwrap_or(u32::MAX).min(ceiling);
+    let limit = u32::try_from(stated.limit?).unwrap_or(u32::MAX);
     // A limit of nothing is a server's way to say something else.
-    if limit == 0 {
-        return false;
-    }
-    if limit != window.limit() {
-        window.set_limit(limit);
-    }
-    true
+    Some(limit.min(ceiling)).filter(|&limit| limit > 0)
 }
 
 /// When what others have taken is free again: as the server says, but no later than what is taken now.

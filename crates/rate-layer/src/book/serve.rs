@@ -23,7 +23,7 @@ use smallvec::SmallVec;
 
 use crate::book::Book;
 use crate::book::line::SetAside;
-use crate::book::waiter::{Claim, Claims, Standing, Ticket, Waiter, Wakes};
+use crate::book::waiter::{Claim, Standing, Ticket, Waiter, Wakes};
 use crate::lane::Lane;
 use crate::moment::Moment;
 use crate::shape::rolling::Places;
@@ -186,7 +186,7 @@ impl Book {
                 set_aside.add(lane, cost);
                 ahead += 1;
                 // Those who stand there may all sleep.
-                for claim in &self.waiters[&ticket].claims {
+                for claim in self.waiters[&ticket].claims.iter() {
                     if !work.served.contains(&claim.id.index) {
                         work.due(claim.id.index);
                     }
@@ -291,7 +291,7 @@ impl Book {
         if waiter.claims.len() == 1 {
             return None;
         }
-        for claim in &waiter.claims {
+        for claim in waiter.claims.iter() {
             let limiter = &mut self.limiters[claim.id.index];
             limiter.expire(&self.groups[limiter.group as usize].terms, now);
         }
@@ -358,7 +358,7 @@ impl Book {
         let (mut claims, lane) = (mem::take(&mut waiter.claims), waiter.lane);
         self.take(&mut claims, lane);
         work.all_changed(&claims);
-        for claim in &claims {
+        for claim in claims.iter() {
             let line = self.limiters[claim.id.index].line_mut();
             line.offer(lapses, ticket);
         }
@@ -419,8 +419,8 @@ impl Book {
     }
 
     /// Takes every open offer in the window at `index` back; who had one stands in line again.
-    pub(super) fn recall_offers(&mut self, now: Moment, index: u32) -> Claims {
-        let mut affected = Claims::new();
+    pub(super) fn recall_offers(&mut self, now: Moment, index: u32) -> Vec<Claim> {
+        let mut affected = Vec::new();
         let offers = match &mut self.limiters[index].line {
             Some(line) => line.take_offers(),
             None => return affected,
@@ -436,7 +436,7 @@ impl Book {
             let here = claims.iter().position(|claim| claim.id.index == index);
             self.give_back(now, &claims, lane);
             self.step_in(ticket, Standing::InLine(here.unwrap_or_default()));
-            affected.extend(claims);
+            affected.extend_from_slice(&claims);
         }
         affected
     }
@@ -457,7 +457,7 @@ impl Book {
         self.step_out(ticket);
         let mut waiter = self.waiters.remove(&ticket)?;
         wakes.retire(waiter.waker.take());
-        for claim in &waiter.claims {
+        for claim in waiter.claims.iter() {
             self.limiters[claim.id.index].line_mut().dismiss();
         }
         if self.waiters.len() == 0 {

@@ -4,8 +4,9 @@ use std::mem;
 
 use crate::book::Book;
 use crate::book::admit::Taken;
+use crate::book::claims::Claims;
 use crate::book::outcome::{Caller, Denied, Driven, Joined, Leaving, Look, Patience};
-use crate::book::waiter::{Claim, Claims, Standing, Ticket, Waiter, Wakes};
+use crate::book::waiter::{Claim, Standing, Ticket, Waiter, Wakes};
 use crate::lane::Lane;
 use crate::moment::Moment;
 
@@ -76,7 +77,7 @@ impl Book {
     pub(super) fn stand_in_line(
         &mut self,
         now: Moment,
-        claims: &[Claim],
+        claims: &Claims,
         lane: Lane,
         until: Moment,
         wakes: &mut Wakes,
@@ -92,12 +93,12 @@ impl Book {
                 .max_by_key(turn_of)
                 .unwrap_or_default(),
         };
-        for claim in claims {
+        for claim in claims.iter() {
             self.limiters[claim.id.index].line_mut().enroll();
         }
         let at = claims[claim];
         let ticket = self.waiters.insert(Waiter {
-            claims: Claims::from_slice(claims),
+            claims: claims.clone(),
             lane,
             stands_with: lane,
             standing: Standing::InLine(claim),

@@ -4,8 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Waker;
 use std::time::Duration;
 
-use smallvec::SmallVec;
-
+use crate::book::claims::Claims;
 use crate::book::limiters::Id;
 use crate::lane::Lane;
 use crate::moment::Moment;
@@ -39,7 +38,7 @@ impl Ticket {
 pub(crate) struct Claim {
     pub(crate) id: Id,
     pub(crate) cost: u32,
-    /// Which of the layer's rules it comes from.
+    /// Which of the layer's rules it comes from; the first, where it is of several.
     pub(crate) rule: u8,
     /// Whether it makes a difference when the request departs. Known once it is taken.
     pub(crate) counts_departure: bool,
@@ -58,9 +57,6 @@ impl Claim {
         }
     }
 }
-
-/// What a request wants, all or nothing. Most want one thing.
-pub(crate) type Claims = SmallVec<[Claim; 1]>;
 
 /// One who waits.
 #[derive(Debug)]

@@ -129,7 +129,8 @@ impl Index<&Ticket> for Waiters {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::book::waiter::{Claims, Standing};
+    use crate::book::claims::Claims;
+    use crate::book::waiter::Standing;
     use crate::lane::Lane;
     use crate::moment::Moment;
 

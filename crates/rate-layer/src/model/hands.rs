@@ -38,7 +38,7 @@ impl Hands {
     /// Whether a request is admitted that would wait.
     fn join(&self) -> bool {
         let joined = self.shared.with(|book, wakes| {
-            let mut claims = Claims::from_buf([Claim::new(self.id, 1)]);
+            let mut claims = Claims::one(Claim::new(self.id, 1));
             let caller = &mut caller(Waker::noop().clone());
             book.join(at(0), &mut claims, Lane::Rest, FOREVER, caller, wakes)
         });

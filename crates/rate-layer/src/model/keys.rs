@@ -9,7 +9,7 @@ use crate::book::keys::Keys;
 fn admit(desk: &Desk, group: u32, key: &[u8]) -> Result<Claims, Denied> {
     desk.shared.with(|book, wakes| {
         let id = book.window_of(at(0), group, key, &[])?;
-        let mut claims = Claims::from_buf([Claim::new(id, 1)]);
+        let mut claims = Claims::one(Claim::new(id, 1));
         book.admit(at(0), &mut claims, Lane::Rest, wakes)?;
         Ok(claims)
     })

@@ -4,10 +4,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::book::claims::Claims;
 use crate::book::outcome::{
     Caller, Denied, Drive, Driven, Joined, Leaving, Look, Patience, Reading,
 };
-use crate::book::waiter::Claims;
 use crate::quota::Quota;
 use crate::runtime::Runtime;
 
@@ -100,7 +100,7 @@ impl Side {
     }
 
     fn claims(&self) -> Claims {
-        Claims::from_buf([Claim::new(self.id, 1)])
+        Claims::one(Claim::new(self.id, 1))
     }
 
     fn reading(&self, now: Moment) -> Reading {

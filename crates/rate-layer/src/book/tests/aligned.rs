@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::desk::{Desk, Seen, at};
-use crate::book::waiter::Claims;
+use crate::book::claims::Claims;
 use crate::book::{Answer, Holding};
 use crate::lane::Lane::Rest;
 use crate::moment::Moment;

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
+use crate::book::claims::Claims;
 use crate::book::drivers::DriverId;
 use crate::book::limiters::Id;
 use crate::book::outcome::{
     Caller, Denied, Drive, Driven, Joined, Leaving, Look, Patience, Reading, Tally,
 };
-use crate::book::waiter::{Claim, Claims, Ticket, Wakes};
+use crate::book::waiter::{Claim, Ticket, Wakes};
 use crate::book::{Answer, Book, Holding};
 use crate::lane::Lane;
 use crate::moment::Moment;
@@ -266,6 +267,7 @@ impl Desk {
             date: None,
             success,
             admission,
+            shares: &[],
         };
         let holding = Holding {
             claims,

@@ -166,7 +166,7 @@ fn what_a_newcomer_takes_from_one_that_is_kept_waiting_elsewhere_is_looked_after
     };
     let plans = vec![
         Plan {
-            costs: Some(0),
+            costs: vec![Some(0)],
             ..plan(0, &[(2, 3)], Rest, 900)
         },
         plan(20, &[(2, 2), (1, 1)], Rest, 900),

@@ -5,10 +5,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::desk::{Desk, at};
+use crate::book::claims::Claims;
 use crate::book::keys::Keys;
 use crate::book::limiters::Id;
 use crate::book::outcome::Denied;
-use crate::book::waiter::{Claim, Claims};
+use crate::book::waiter::Claim;
 use crate::lane::Lane::Rest;
 use crate::quota::{Quota, SECOND, Start};
 use crate::shape::rolling::Ending;
@@ -30,7 +31,7 @@ fn window_of(desk: &mut Desk, now: u64, group: u32, key: &[u8]) -> Result<Id, De
 
 fn admit(desk: &mut Desk, now: u64, group: u32, key: &[u8]) -> Result<Claims, Denied> {
     let id = window_of(desk, now, group, key)?;
-    let mut claims = Claims::from_buf([Claim::new(id, 1)]);
+    let mut claims = Claims::one(Claim::new(id, 1));
     desk.act(|book, wakes| book.admit(at(now), &mut claims, Rest, wakes))?;
     Ok(claims)
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::desk::{Desk, Seen, at};
+use crate::book::claims::Claims;
 use crate::book::outcome::Denied;
-use crate::book::waiter::Claims;
 use crate::lane::Lane::Rest;
 use crate::quota::{Quota, SECOND, Start};
 use crate::server::Stated;

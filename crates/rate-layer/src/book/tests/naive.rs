@@ -26,12 +26,13 @@ pub(super) struct Limits {
 pub(super) struct Request {
     pub(super) call: usize,
     pub(super) lane: Lane,
+    /// By rule: a window, and what it was admitted for there.
     pub(super) wants: Vec<(usize, u32)>,
     admitted: u64,
     departed: Option<u64>,
     ended: Option<(u64, Ending)>,
-    /// What it turned out to cost, and when that became known.
-    corrected: Option<(u64, u32)>,
+    /// What it turned out to cost by each rule of which that was said, and when that became known.
+    corrected: Option<(u64, Vec<Option<u32>>)>,
     /// What the limits were when it was admitted, by window and tier.
     limits: Vec<Vec<u32>>,
 }
@@ -90,9 +91,15 @@ impl Request {
         }
     }
 
-    fn cost(&self, admitted_for: u32, known_at: u64) -> u32 {
-        let known = self.corrected.filter(|&(at, _)| at <= known_at);
-        known.map_or(admitted_for, |(_, cost)| cost)
+    /// What it costs in a window, by all rules together, as it is known by then.
+    fn cost_in(&self, window: usize, known_at: u64) -> u32 {
+        let known = self.corrected.as_ref().filter(|known| known.0 <= known_at);
+        let by_rule = self.wants.iter().enumerate().map(|(rule, &(other, cost))| {
+            let told = known.and_then(|(_, told)| *told.get(rule)?);
+            (other, told.unwrap_or(cost))
+        });
+        let here = by_rule.filter(|&(other, _)| other == window);
+        here.map(|(_, cost)| cost).sum()
     }
 
     /// Whether the server may count it in one window with something that departs at `departed`.
@@ -140,8 +147,8 @@ impl Naive {
         self.of(call).ended = Some((now, ending));
     }
 
-    pub(super) fn corrected(&mut self, now: u64, call: usize, cost: u32) {
-        self.of(call).corrected = Some((now, cost));
+    pub(super) fn corrected(&mut self, now: u64, call: usize, costs: &[Option<u32>]) {
+        self.of(call).corrected = Some((now, costs.to_vec()));
     }
 
     /// How many places of a tier are taken; by one lane, if it is given.
@@ -151,11 +158,7 @@ impl Naive {
             lane.is_none_or(|lane| one.lane == lane)
                 && one.free_at(quota).is_none_or(|free_at| free_at > now)
         });
-        let costs = there.flat_map(|one| {
-            let here = one.wants.iter().filter(|want| want.0 == window);
-            here.map(|want| one.cost(want.1, now))
-        });
-        costs.sum()
+        there.map(|one| one.cost_in(window, now)).sum()
     }
 
     /// Whether those who do not go first hold nothing in any tier of the window.
@@ -186,17 +189,16 @@ impl Naive {
             let Some(departed) = last.departed else {
                 continue;
             };
-            for &(window, cost) in &last.wants {
+            for &(window, _) in &last.wants {
+                let here = last.wants.iter().filter(|want| want.0 == window);
+                let cost: u32 = here.map(|want| want.1).sum();
                 for (tier, (quota, _)) in self.windows[window].tiers.iter().enumerate() {
                     let before = self.requests[..at].iter();
                     let together = before.filter(|one| one.may_count_with(quota, departed));
-                    let costs = together.flat_map(|one| {
-                        let here = one.wants.iter().filter(|want| want.0 == window);
+                    let costs = together.map(|one| {
                         // What became known in the same millisecond may have come before the offer, or after.
-                        here.map(|want| {
-                            let before = one.cost(want.1, last.admitted.saturating_sub(1));
-                            before.min(one.cost(want.1, last.admitted))
-                        })
+                        let before = one.cost_in(window, last.admitted.saturating_sub(1));
+                        before.min(one.cost_in(window, last.admitted))
                     });
                     let counted = costs.sum::<u32>() + cost;
                     let limit = last.limits[window][tier];

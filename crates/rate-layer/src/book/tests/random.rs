@@ -46,7 +46,9 @@ fn plans(windows: usize, together: usize, lanes: bool) -> impl Strategy<Value = 
         prop::sample::select(vec![0_u64, 1, 20, 80, 900]),
     );
     let rest = (
-        prop::option::weighted(0.2, 0_u32..6),
+        prop::collection::vec(prop::option::weighted(0.2, 0_u32..6), 4),
+        // Another rule that goes by the first, or the last, of the windows.
+        prop::option::weighted(0.3, (any::<bool>(), 1_u32..4)),
         prop::option::weighted(0.1, 0_u64..6_000),
         prop::bool::weighted(0.1),
         prop::bool::weighted(if lanes { 0.5 } else { 0.0 }),
@@ -55,9 +57,14 @@ fn plans(windows: usize, together: usize, lanes: bool) -> impl Strategy<Value = 
     );
     let plan = (times, wants, [1_u32..4, 1..4, 1..4], ending, rest).prop_map(
         |((arrives, lingers, latency), wants, costs, ending, rest)| {
-            let (corrected, cancelled, restless, first, patience, runtime) = rest;
+            let (corrected, another, cancelled, restless, first, patience, runtime) = rest;
+            let mut wants: Vec<(usize, u32)> = wants.into_iter().zip(costs).collect();
+            if let Some((last, cost)) = another {
+                let window = wants[if last { wants.len() - 1 } else { 0 }].0;
+                wants.push((window, cost));
+            }
             Plan {
-                wants: wants.into_iter().zip(costs).collect(),
+                wants,
                 lane: if first { Lane::First } else { Lane::Rest },
                 lingers,
                 latency,

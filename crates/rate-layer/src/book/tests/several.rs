@@ -100,7 +100,7 @@ fn an_unknown_window_is_no_ground_for_a_place_in_another() {
     let mut desk = Desk::new([ONE]);
     let gone = Claim::new(crate::book::limiters::Id::NONE, 1);
     let mut claims = desk.claims(&[(0, 1)]);
-    claims.push(gone);
+    claims.add(gone);
     assert!(!desk.book.admit_unseen(&mut claims, Rest));
     assert_eq!(desk.taken(0, 0), (0, 0));
 }

@@ -3,9 +3,10 @@
 use std::task::Waker;
 
 use super::desk::caller;
+use crate::book::claims::Claims;
 use crate::book::limiters::Id;
 use crate::book::outcome::{Denied, Joined, Leaving, Look, Patience, Reading};
-use crate::book::waiter::{Claim, Claims, Ticket, Wakes};
+use crate::book::waiter::{Claim, Ticket, Wakes};
 use crate::book::{Book, Holding};
 use crate::lane::Lane;
 use crate::moment::Moment;
@@ -27,7 +28,7 @@ impl Solo {
     }
 
     pub(super) fn claims(&self, cost: u32) -> Claims {
-        Claims::from_buf([Claim::new(self.id, cost)])
+        Claims::one(Claim::new(self.id, cost))
     }
 
     pub(super) fn admit_unseen(&mut self, cost: u32) -> bool {
