@@ -399,7 +399,7 @@ fn keys_for_a_class_on_whose_routes_they_are_not_honoured_are_refused() {
     let routed = |retry: RetryLayer, keys| {
         let classes = ["execute", "search", "cancel"];
         let slotted = |stack: StackBuilder, class: &'static str| {
-            let route = Route::new(Method::POST, &format!("/{class}"), class);
+            let route = Route::new(Method::POST, format!("/{class}"), class);
             stack.route(route).class(class, "key")
         };
         let stack = classes.into_iter().fold(stack().key("a"), slotted);
