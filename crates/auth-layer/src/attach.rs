@@ -35,6 +35,7 @@ impl<S> Layer<S> for AttachLayer {
     type Service = Attach<S>;
 
     fn layer(&self, inner: S) -> Attach<S> {
+        self.auth.note_attacher();
         Attach {
             inner,
             auth: self.auth.clone(),

@@ -100,6 +100,73 @@ pub trait Source: Send + Sync + 'static {
     /// Declared, a source that would wait for itself is an error when the `Auth` is built, and a fetch has time to wait for
     /// a place in the stack's rate limit: by default 150 s instead of 10 s, and requests wait 180 s for it instead of 30 s
     /// ([`Slot::fetch_timeout`](crate::Slot::fetch_timeout), [`Slot::wait`](crate::Slot::wait)).
+    ///
+    /// The source needs the client, and the client the source. So the source is given a place where the client will be:
+    ///
+    /// ```
+    /// use std::sync::{Arc, OnceLock};
+    ///
+    /// use auth_layer::{Auth, Grant, Slot, SourceError, source_fn};
+    /// use call_context::{BoxError, Route, Routes};
+    /// use http::{Method, Request, Response, header::AUTHORIZATION};
+    /// use tower::util::BoxCloneSyncService;
+    /// use tower::{Layer, ServiceExt, service_fn};
+    ///
+    /// type Client = BoxCloneSyncService<Request<String>, Response<String>, BoxError>;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), BoxError> {
+    /// let place = Arc::new(OnceLock::<Client>::new());
+    /// let source = source_fn({
+    ///     let place = Arc::clone(&place);
+    ///     move |_| {
+    ///         let client = place.get().cloned();
+    ///         async move {
+    ///             let client = client.ok_or_else(|| SourceError::temporary("the client is not built yet"))?;
+    ///             // Its route has the business key: it waits for no token, and so not for itself.
+    ///             let ask = Request::post("https://api.example.com/token").body(String::new());
+    ///             let answer = client.oneshot(ask.map_err(SourceError::permanent)?).await;
+    ///             let answer = answer.map_err(SourceError::temporary)?;
+    ///             if !answer.status().is_success() {
+    ///                 return Err(SourceError::temporary(format!("the server said {}", answer.status())));
+    ///             }
+    ///             Ok(Grant::new(answer.into_body()).expires_in(900))
+    ///         }
+    ///     }
+    /// });
+    /// let routes = Routes::new([
+    ///     Route::new(Method::POST, "/token", "token"),
+    ///     Route::new(Method::POST, "/trades", "trade"),
+    /// ])?;
+    /// let auth = Auth::builder()
+    ///     .origin("https://api.example.com".parse()?)
+    ///     .slot(Slot::key("business", "k1"))
+    ///     .slot(Slot::token("wallet", source.through("business")))
+    ///     .routes(routes)
+    ///     .class("token", "business")
+    ///     .class("trade", "wallet")
+    ///     .build()?;
+    ///
+    /// // Gives a token for the business key, and says elsewhere what a request carries.
+    /// let api = service_fn(|request: Request<String>| async move {
+    ///     let carried = request.headers()[AUTHORIZATION].to_str().map(str::to_owned)?;
+    ///     Ok::<_, BoxError>(Response::new(match request.uri().path() {
+    ///         "/token" if carried == "Bearer k1" => "a.b.c".to_owned(),
+    ///         _ => carried,
+    ///     }))
+    /// });
+    /// // A whole stack, its rate limit included, goes in the same way.
+    /// let client = Client::new(auth.layer().layer(api));
+    /// place.set(client.clone()).map_err(|_| "it is set once")?;
+    ///
+    /// let trade = Request::post("https://api.example.com/trades").body(String::new())?;
+    /// assert_eq!(client.oneshot(trade).await?.into_body(), "Bearer a.b.c");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// No such place is needed where the source has a client of its own, with an `Auth` of that other slot alone, over clones of the same
+    /// windows. Then nothing is declared here, and a fetch that may wait for a place needs the longer times by hand.
     fn through(&self) -> Option<SlotName> {
         None
     }
@@ -165,7 +232,7 @@ pub struct SourceFn<F> {
 
 impl<F> SourceFn<F> {
     /// Declares that the function's requests go through the same [`Auth`](crate::Auth), under `slot`. Gives a fetch time to
-    /// wait for a place in the stack's rate limit: see [`Source::through`].
+    /// wait for a place in the stack's rate limit: see [`Source::through`], also for an example.
     #[must_use]
     pub fn through(mut self, slot: impl Into<SlotName>) -> Self {
         self.through = Some(slot.into());

@@ -70,7 +70,9 @@
 //! | the server says [`invalid_grant`](crate::SourceError::invalid_grant) | the store is read again first: another grant there is used instead of the refusal, and is never overwritten by it |
 //! | the intent cannot be written | nothing is sent |
 //! | the commit fails | the grant is used, kept in memory with the lock held, and written again and again, in the background after 1 s doubling to 60 s and with each fetch; an error event says so, [`EventKind::GrantUnsaved`](crate::EventKind::GrantUnsaved), and [`StoredGrant::state`] |
-//! | the stored text cannot be read, or is of a newer format | the slot is refused; nothing is written |
+//! | the store hangs | each reading, writing and emptying of it has failed after 5 s. Where it was to be read, nothing is sent, the fetch has failed, and the next one asks it again; what it still answers is dropped |
+//! | ... when a logout empties it | the slot is logged out and the server told; the logout's future and an error event say that the store may still hold the grant |
+//! | the stored text cannot be read, or is of a newer format | the slot is refused; nothing is written. Only a new login takes the place of what cannot be read; what is of a newer format stays, and the error says to update this program |
 //! | the store is emptied | what it held is not used: the source begins anew, or refuses |
 //! | the wall clock jumps | a stored token never lives longer than its stated lifetime from now, and an intent "from the future" is within no leeway |
 //! | ... back by less than has passed since another process was killed | the intent seems younger than it is; the clock that counts from the machine's start says how old it is at least ([`Stored::boot_clock`]). Without such a clock, and between machines, that cannot be told, and a declared leeway is longer |
@@ -126,6 +128,7 @@ mod error;
 #[cfg(all(unix, feature = "file-store"))]
 mod file;
 mod handle;
+mod limit;
 mod memory;
 mod record;
 mod renewal;
@@ -161,8 +164,10 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 ///
 /// # Cancellation
 ///
-/// A future may be dropped at any time. One that waits for the lock then leaves nothing behind. What it was to save may be saved
-/// or not, but not after something that the same lock is asked to save later.
+/// A future may be dropped at any time, and is dropped where it takes too long: each reading, writing and emptying has 5 s, and has then
+/// failed for now; the lock has as long as [`Stored::lock_wait`] says. One that waits for the lock then leaves nothing behind. What was to be
+/// saved may be saved or not, and what was to be removed may be gone or not; but not after something that the same lock is asked to
+/// do later, nor after another one has got the lock: one that is dropped while its work goes on is free when that has ended.
 pub trait GrantStore: Send + Sync + 'static {
     /// Reads the text without the lock; `None` where there is none.
     fn load(&self) -> StoreFuture<'_, Option<Secret>>;

@@ -55,6 +55,13 @@ impl Remarked {
         &*self.error
     }
 
+    /// Takes the two apart: what was added, and the error as it was.
+    ///
+    /// For whoever hands the error on where it cannot carry the remark, and keeps that elsewhere.
+    pub fn into_parts(self) -> (BoxError, BoxError) {
+        (self.remark, self.error)
+    }
+
     /// Leaves the remark behind.
     pub fn into_error(self) -> BoxError {
         self.error
@@ -91,5 +98,11 @@ mod tests {
         let misleading = Remarked::new(NeverLeft::new(Refusal::Local), "timeout");
         assert_eq!(NeverLeft::find(&misleading), None);
         assert_eq!(misleading.into_error().to_string(), "timeout");
+
+        let (remark, error) = Remarked::new("remark", "timeout").into_parts();
+        assert_eq!(
+            (remark.to_string(), error.to_string()),
+            ("remark".into(), "timeout".into())
+        );
     }
 }

@@ -4,6 +4,7 @@ mod client;
 mod error;
 mod next;
 mod redirect;
+mod remarks;
 mod stack;
 
 use std::fmt;
@@ -64,7 +65,8 @@ use crate::{Body, body, response};
 /// have [remarked](call_context::Remarked) about it: a retry layer's `RetryInfo`, which says how many attempts there were, and
 /// why no other. [`keep_remarks`](Self::keep_remarks) keeps it. An error of a layer comes out as
 /// `Error::Middleware` around a [`LayerError`], with the layer's error, and all remarks about it, in the chain of sources:
-/// `NeverLeft::find` and `RetryInfo::find` read it. A response has its `RetryInfo` in [`reqwest::Response::extensions`].
+/// `NeverLeft::find` and `RetryInfo::find` read it. Layers in another `LayerMiddleware` above see the remarks either way, as if there were no
+/// boundary: a retry layer there keeps to the earlier deadline of one here. A response has its `RetryInfo` in [`reqwest::Response::extensions`].
 ///
 /// # Streams
 ///
@@ -207,6 +209,7 @@ where
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<reqwest::Response> {
+        remarks::forget(extensions);
         let url = request.url().clone();
         let mut request: Request<Body> =
             Request::<reqwest::Body>::try_from(request)?.map(body::from_reqwest);
@@ -220,7 +223,7 @@ where
         }
         match outcome {
             Ok(response) => Ok(response::into_reqwest(response, url)),
-            Err(error) => Err(error::into_middleware(error, self.keep_remarks)),
+            Err(error) => Err(error::into_middleware(error, self.keep_remarks, extensions)),
         }
     }
 }

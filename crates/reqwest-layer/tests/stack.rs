@@ -17,7 +17,7 @@ use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use support::{Server, answer, builder, dead_address, find, refusing_server};
 use tollgate::auth::{AuthError, Grant, Reason, Slot, source_fn};
 use tollgate::rate::{RateError, RateErrorKind};
-use tollgate::retry::{RetryInfo, Stop};
+use tollgate::retry::{Exchange, RetryInfo, Stop, Verdict};
 use tollgate::{MINUTE, Quota, RateLayer, RetryLayer, Stack, Window};
 use tower::{Layer, ServiceExt};
 
@@ -388,5 +388,32 @@ async fn a_call_that_never_left_gives_its_place_back() {
         let snapshot = layers.window.snapshot();
         assert_eq!((snapshot.used, snapshot.in_flight), (0, 0), "{direction:?}");
         assert_eq!(layers.stack.retry().counters().retries(), 6);
+    }
+}
+
+#[tokio::test]
+async fn a_retry_layer_keeps_to_the_earlier_deadline_of_one_in_a_middleware_below() {
+    let later = |_: &Exchange<'_>| Verdict::Transient {
+        after: Duration::from_secs(2),
+    };
+    for keep in [false, true] {
+        let outer = RetryLayer::new().attempts(2).classifier(later);
+        let inner = RetryLayer::new().deadline(Duration::from_secs(1));
+        let mut below = LayerMiddleware::over_send_once(inner);
+        if keep {
+            below = below.keep_remarks();
+        }
+        let client = reqwest_layer::send_once(builder()).build();
+        let client = ClientBuilder::new(client.expect("a client"))
+            .with(LayerMiddleware::over_send_once(outer.clone()))
+            .with(below);
+        let url = format!("http://{}/", dead_address());
+        let error = client.build().get(url).send().await;
+        let error = error.expect_err("nobody listens");
+        // The pause would end after it, so there is none.
+        assert_eq!(outer.counters().stopped(Stop::Deadline), 1, "{keep}");
+        assert_eq!(outer.counters().retries(), 0, "{keep}");
+        // Outside it is reqwest's own as before.
+        assert_eq!(error.is_connect(), !keep);
     }
 }

@@ -176,6 +176,9 @@ impl<R: Body> Call<R> {
         let error = outcome.as_ref().err();
         let proof = error.map_or_else(Proof::default, |error| Proof::of(&**error));
         self.settle(outcome.as_ref().ok(), proof, now);
+        if !proof.departed() {
+            self.progress.stayed();
+        }
         if error.is_some_and(|error| DeadlineExceeded::ends(&**error)) && self.repeats() {
             return Step::Return(self.out_of_time());
         }
@@ -190,15 +193,27 @@ impl<R: Body> Call<R> {
         let target = copy.or(kept).expect("kept where no copy was made");
         let next = self.next(&outcome, target, proof, now);
         let earlier = self.earlier.take();
-        let stands = earlier.filter(|earlier| earlier.departed() && !proof.departed());
+        // An outcome that replaces nothing is the error of a replay that never left.
+        let stands = match (earlier, outcome) {
+            (Some(earlier), Err(error)) if earlier.departed() && !proof.departed() => {
+                self.progress.turned_away(error);
+                Ok(earlier)
+            }
+            (_, outcome) => Err(outcome),
+        };
         match next {
             Ok(resume) => {
-                let status = outcome.as_ref().ok().map(|r| r.status().as_u16());
+                let newest = stands
+                    .as_ref()
+                    .err()
+                    .and_then(|outcome| outcome.as_ref().ok());
+                let status = newest.map(|response| response.status().as_u16());
                 let delay_ms = resume.saturating_duration_since(now).as_millis() as u64;
                 tracing::debug!(attempt = self.attempt(), status, delay_ms, "will retry");
                 self.progress.pausing(now);
+                let departed = proof.departed();
                 self.earlier =
-                    Some(stands.unwrap_or_else(|| Earlier::new(outcome, proof.departed())));
+                    Some(stands.unwrap_or_else(|outcome| Earlier::new(outcome, departed)));
                 Step::Replay(resume)
             }
             Err(stop) => {
@@ -206,8 +221,8 @@ impl<R: Body> Call<R> {
                     self.stopped(stop);
                 }
                 let outcome = match stands {
-                    Some(earlier) => earlier.into_outcome(),
-                    None => outcome.map(|response| response.map(RetryBody::untouched)),
+                    Ok(earlier) => earlier.into_outcome(),
+                    Err(outcome) => outcome.map(|response| response.map(RetryBody::untouched)),
                 };
                 Step::Return(self.informed(outcome, stop))
             }
@@ -245,12 +260,16 @@ impl<R: Body> Call<R> {
         }
     }
 
-    /// Gives up a replay that could not be sent, and returns what stands.
+    /// Gives up a replay that could not be sent, because of `error` where there was one, and returns what stands.
     pub(crate) fn give_up(
         &mut self,
         stop: Stop,
+        error: Option<BoxError>,
         now: Instant,
     ) -> Option<Result<Response<RetryBody<R>>, BoxError>> {
+        if let Some(error) = error {
+            self.progress.turned_away(error);
+        }
         self.give_back(now);
         self.progress.paused_until(now);
         self.stopped(stop);
@@ -289,7 +308,7 @@ impl<R: Body> Call<R> {
                 }
                 Ok(response)
             }
-            Err(error) => Err(if Self::adds_to(&error, info) {
+            Err(error) => Err(if Self::adds_to(&error, &info) {
                 Remarked::new(RetryError::new(info), error).into()
             } else {
                 error
@@ -298,7 +317,7 @@ impl<R: Body> Call<R> {
     }
 
     /// Whether `info` says of `error` what it does not say itself.
-    fn adds_to(error: &BoxError, info: RetryInfo) -> bool {
+    fn adds_to(error: &BoxError, info: &RetryInfo) -> bool {
         if info.attempts > 1 {
             return true;
         }

@@ -44,7 +44,7 @@ impl RetryError {
 
     /// What the layer did for the call.
     pub fn info(&self) -> RetryInfo {
-        self.info
+        self.info.clone()
     }
 }
 
@@ -98,12 +98,12 @@ impl DeadlineExceeded {
 
     /// The attempt that was abandoned, counted from 1; 0 where none was made.
     pub fn attempt(&self) -> u32 {
-        self.info.map_or(0, |info| info.attempts)
+        self.info.as_ref().map_or(0, |info| info.attempts)
     }
 
     /// What the layer did for the call; `None` where no attempt was made.
     pub fn info(&self) -> Option<RetryInfo> {
-        self.info
+        self.info.clone()
     }
 }
 

@@ -215,10 +215,14 @@ where
                     let (service, copy) = this.replay.as_mut().expect("decided on with a copy");
                     let readiness = service.poll_ready(cx);
                     let now = clock::now();
+                    let mut error = None;
                     let stop = match readiness {
                         Poll::Ready(Ok(())) if call.is_late(now) => Some(Stop::Deadline),
                         Poll::Ready(Ok(())) => (!copy.body().take_over()).then_some(Stop::Body),
-                        Poll::Ready(Err(_)) => Some(Stop::Refused),
+                        Poll::Ready(Err(why)) => {
+                            error = Some(why.into());
+                            Some(Stop::Refused)
+                        }
                         Poll::Pending => {
                             let Some(deadline) = call.deadline() else {
                                 return Poll::Pending;
@@ -231,7 +235,7 @@ where
                         this.state.set(State::Done);
                         // Ready perhaps, and then on a permit that others wait for.
                         *this.replay = None;
-                        let earlier = call.give_up(stop, now);
+                        let earlier = call.give_up(stop, error, now);
                         return Poll::Ready(earlier.expect("kept when the replay was decided on"));
                     }
                     let (mut service, copy) = this.replay.take().expect("decided on with a copy");

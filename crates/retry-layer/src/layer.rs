@@ -264,6 +264,20 @@ impl RetryLayer {
         self.shared.settings.repeats()
     }
 
+    /// Whether the layer repeats requests of `class`: whether there is more than one attempt for [that class](Self::class).
+    ///
+    /// ```
+    /// use retry_layer::{ClassSettings, RetryLayer};
+    ///
+    /// let retry = RetryLayer::new().class("poll", ClassSettings::new().attempts(1));
+    /// assert!(!retry.repeats_class(&"poll".into()));
+    /// assert!(retry.repeats_class(&"read".into()));
+    /// ```
+    pub fn repeats_class(&self, class: &Class) -> bool {
+        let settings = &self.shared.settings;
+        settings.terms(settings.find(class)).attempts() > 1
+    }
+
     /// How many retries the budget holds now, or the part of it that the origins share where it is kept [by
     /// origin](Budget::per_origin).
     pub fn balance(&self) -> f64 {

@@ -111,7 +111,8 @@
 //!
 //! # What is seen
 //!
-//! [`RetryInfo`] tells attempts, time in pauses and the reason to [stop](Stop). It is among the extensions of a response
+//! [`RetryInfo`] tells attempts, those that may have reached the server, time in pauses, the reason to [stop](Stop), and what kept a
+//! replay from leaving whose error was not returned. It is among the extensions of a response
 //! wherever there is something to tell (more than one attempt, or one that might have been mended), so that a call that goes
 //! well allocates nothing for it; and likewise in the chain of an error, as a [remark](call_context::Remarked) on the error of
 //! the service below. An error that a layer below refused the first attempt with, for good, speaks for itself. The attempt's number is in the [`CallContext`](call_context::CallContext) that layers below read.

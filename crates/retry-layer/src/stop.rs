@@ -6,7 +6,8 @@
 pub enum Stop {
     /// No attempt was left.
     Attempts,
-    /// A layer below refused the call for good, or for the second time.
+    /// A layer below refused the call for good, or for the second time, or was not ready for a replay.
+    /// [`RetryInfo::refusal`](crate::RetryInfo::refusal) says why, where an earlier outcome was returned.
     Refused,
     /// Repeating the request might have done harm.
     NotSafe,

@@ -217,7 +217,8 @@
 //!
 //! # What has happened
 //!
-//! To one call: [`retry::RetryInfo`](retry_layer::RetryInfo), on its response or its error. To all:
+//! To one call: [`retry::RetryInfo`](retry_layer::RetryInfo), on its response or its error; its
+//! [`refusal`](retry_layer::RetryInfo::refusal) is, say, the [`RateError`] of a replay that got no place. To all:
 //! [`RetryLayer::counters`](retry_layer::RetryLayer::counters), [`Auth::tokens`](auth_layer::Auth::tokens) with their counts, and
 //! [`Window::snapshot`](rate_layer::Window::snapshot): keep a clone of the `Window` that you give to the stack.
 //! To credentials: [`Auth::subscribe`](auth_layer::Auth::subscribe).

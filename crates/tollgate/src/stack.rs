@@ -3,6 +3,7 @@
 mod build;
 mod error;
 mod keys;
+mod reserve;
 
 use auth_layer::{Attach, Auth, Gate};
 use rate_layer::{RateLayer, RateLimit};

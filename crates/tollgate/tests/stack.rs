@@ -8,7 +8,8 @@ use tollgate::auth::{Elsewhere, Grant, Slot, Tenants, source_fn};
 use tollgate::context::Origin;
 use tollgate::rate::{Keyed, Limit, key};
 use tollgate::{
-    IdempotencyKeyLayer, MINUTE, Quota, RateLayer, RetryLayer, Route, Stack, StackBuilder,
+    ClassSettings, IdempotencyKeyLayer, MINUTE, Quota, RateLayer, RetryLayer, Route, SECOND, Stack,
+    StackBuilder, Window,
 };
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -357,5 +358,104 @@ async fn a_layer_of_keys_knows_the_classes_and_gives_all_attempts_one_key() {
         assert_eq!(seen.len(), attempts, "{path}");
         assert!(seen.iter().all(|key| *key == seen[0]), "{seen:?}");
         assert_eq!(seen[0].is_some(), keyed, "{path}");
+    }
+}
+
+#[test]
+fn places_that_are_kept_back_for_nobody_are_refused_with_what_to_add() {
+    let kept = || minute().reserve(20);
+    let short = Quota::rolling(10, SECOND);
+    let expected = "the limit reserves places for requests that go first (`reserve`), and none does, so that nobody could ever take \
+                    them; say which go first, as in `.rate(RateLayer::new(quota).first(class))`, or leave `reserve` out; where another \
+                    stack's go first in the same window, make it by `Window::new`, and give it to both";
+    for builder in [
+        stack().key("a").limit(kept()),
+        stack().key("a").limit(kept().and(short)),
+        stack().key("a").limit(short.and(kept())),
+        stack().key("a").limit(Limit::from(kept())),
+    ] {
+        assert_eq!(refusal(builder), expected);
+    }
+    let shared = Window::new(kept());
+    let first = RateLayer::new(shared.clone()).first_if(|head| head.uri().path() == "/trades");
+    for builder in [
+        stack().key("a").limit(short.and(minute())),
+        stack().key("a").limit(kept().reserve(0)),
+        // Another stack's requests go first there.
+        stack().key("a").limit(shared),
+        stack().key("a").rate(first),
+    ] {
+        builder.build().expect("a stack");
+    }
+}
+
+#[test]
+fn keys_for_a_class_on_whose_routes_they_are_not_honoured_are_refused() {
+    let origin = || {
+        "https://api.example.com"
+            .parse::<Origin>()
+            .expect("an origin")
+    };
+    let routed = |retry: RetryLayer, keys| {
+        let classes = ["execute", "search", "cancel"];
+        let slotted = |stack: StackBuilder, class: &'static str| {
+            let route = Route::new(Method::POST, format!("/{class}"), class);
+            stack.route(route).class(class, "key")
+        };
+        let stack = classes.into_iter().fold(stack().key("a"), slotted);
+        let retry = retry.keys_honoured_by([origin()]);
+        stack.retry(retry).idempotency_keys(keys)
+    };
+    let keys = IdempotencyKeyLayer::new;
+    let retry = RetryLayer::new;
+    let once = || ClassSettings::new().attempts(1);
+    let text = |given: &str, honoured: &str| {
+        format!(
+            "the layer of idempotency keys gives them to the class `{given}`, and the retry layer takes keys to be honoured on the \
+             routes of {honoured} alone, so that they would have no effect; add `keyed_class(\"{given}\")`, or, where a server asks \
+             for keys and does not honour them, put the layer of keys above the stack"
+        )
+    };
+    for (builder, given, honoured) in [
+        (
+            routed(retry().keyed_class("cancel"), keys().class("execute")),
+            "execute",
+            "`cancel`",
+        ),
+        (
+            routed(
+                retry().keyed_class("cancel").keyed_class("search"),
+                keys().class("search").class("execute"),
+            ),
+            "execute",
+            "`cancel`, `search`",
+        ),
+    ] {
+        assert_eq!(refusal(builder), text(given, honoured));
+    }
+    for builder in [
+        routed(retry().keyed_class("execute"), keys().class("execute")),
+        // To all, and honoured on some.
+        routed(retry().keyed_class("execute"), keys()),
+        routed(retry(), keys().class("execute")),
+        // Repeated anyway, or never.
+        routed(
+            retry().keyed_class("execute").idempotent_class("search"),
+            keys().class("execute").class("search"),
+        ),
+        routed(
+            retry().keyed_class("cancel").attempts(1),
+            keys().class("execute"),
+        ),
+        routed(
+            retry().keyed_class("cancel").class("execute", once()),
+            keys().class("execute"),
+        ),
+        stack()
+            .key("a")
+            .retry(retry().class("execute", once()))
+            .idempotency_keys(keys().class("execute")),
+    ] {
+        builder.build().expect("a stack");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::limit::in_time;
 use super::shared::{Shared, Turn};
 use super::{StoreError, StoreState};
 use crate::Secret;
@@ -50,7 +51,8 @@ impl Clearing {
             refresh_token: record.refresh_token,
         });
         if let Some(held) = session.work.held.as_mut() {
-            if let Err(error) = held.lock.remove().await {
+            let removing = in_time(&*shared.store, "emptying", held.lock.remove());
+            if let Err(error) = removing.await {
                 return (cleared, Err(error));
             }
             held.record = None;

@@ -15,7 +15,7 @@ use crate::Grant;
 /// What it does runs in tasks of its own, on the caller's tokio runtime: a call that is dropped has happened or will, unless the
 /// store could not be locked. Calls take effect in the order in which they are first polled, and a
 /// [logout](crate::TokenSlot::log_out) in that of its call. It waits for a renewal of this process that runs, and for another process as long as
-/// [`Stored::lock_wait`](super::Stored::lock_wait) says.
+/// [`Stored::lock_wait`](super::Stored::lock_wait) says. A store that hangs has failed after 5 s.
 ///
 /// A source must not wait for it in its own fetch, which would be to wait for itself: what it returns is kept anyway.
 ///
@@ -62,7 +62,8 @@ impl StoredGrant {
     ///
     /// # Errors
     ///
-    /// Where the store cannot be locked, read or emptied: then the grant is still kept, unless the store failed after it had removed it.
+    /// Where the store cannot be locked, read or emptied: then the grant is still kept, unless the store failed after it had removed it,
+    /// or did not answer in time and removes it yet. To call this again is safe.
     pub async fn clear(&self) -> Result<Option<Cleared>, StoreError> {
         let clearing = Clearing::begin(&self.shared);
         spawned(async {

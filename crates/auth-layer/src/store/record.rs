@@ -1,10 +1,18 @@
 //! What a store keeps, and how it is written: JSON with a version.
+//!
+//! Programs of different ages share a store. What holds for all of them, of whatever version of the format:
+//!
+//! - A record is a JSON object, and has its version in the field `version`: a whole number.
+//! - One of another version than those that a program knows is left alone by it, by logins and logouts too. It says so, and needs a human.
+//! - A program reads all versions before its own, and writes its own: whoever adds a field, or changes what one means, makes the next
+//!   version, and keeps the reader of this one. The older program beside it then leaves the store alone, until it is updated.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
@@ -110,9 +118,14 @@ impl Record {
         };
         let text = text.expose();
         let Version { version } = serde_json::from_str(text).map_err(|error| bad(&error))?;
-        if version != VERSION {
+        // Whatever is there that is no number this program can read: it may be anything, and is not quoted.
+        let version = version.get().parse::<u64>();
+        if version != Ok(VERSION) {
+            let version = version.map_or("another version".to_owned(), |version| {
+                format!("version {version}")
+            });
             return Err(Unreadable::Version(format!(
-                "{place} is written in version {version} of its format, and this program knows version {VERSION}; update this program, or keep its grant elsewhere"
+                "{place} is written in {version} of its format, and this program knows version {VERSION}; update this program, or keep its grant elsewhere"
             )));
         }
         let wire: Owned = serde_json::from_str(text).map_err(|error| bad(&error))?;
@@ -183,11 +196,12 @@ impl WireIntent {
 }
 
 #[derive(Deserialize)]
-struct Version {
-    version: u64,
+struct Version<'a> {
+    #[serde(borrow)]
+    version: &'a RawValue,
 }
 
-/// Whoever adds a field changes the version: what is not understood would be lost when it is written again.
+/// Version 1. Whoever adds a field changes the version: what is not understood would be lost when it is written again.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Owned {

@@ -2,8 +2,9 @@
 
 use tokio::time::timeout;
 
+use super::limit::{ANSWER_WITHIN, in_time};
 use super::record::{Record, Unreadable};
-use super::session::{SAVE_WITHIN, Session};
+use super::session::Session;
 use super::{StoreError, StoreLock};
 use crate::Secret;
 
@@ -24,7 +25,7 @@ impl Session {
                 text: Err(()),
             });
         };
-        let text = held.lock.load().await;
+        let text = in_time(&*self.shared.store, "reading", held.lock.load()).await;
         if is_unsaved {
             let record = held.record.clone();
             let text = text.map_err(drop);
@@ -80,12 +81,12 @@ async fn restore(lock: &mut dyn StoreLock, text: Option<&Secret>) -> bool {
         None => lock.remove(),
     };
     // An error of it may come after it was done.
-    let _ = timeout(SAVE_WITHIN, written).await;
+    let _ = timeout(ANSWER_WITHIN, written).await;
     holds(lock, text).await
 }
 
 async fn holds(lock: &mut dyn StoreLock, text: Option<&Secret>) -> bool {
-    match timeout(SAVE_WITHIN, lock.load()).await {
+    match timeout(ANSWER_WITHIN, lock.load()).await {
         Ok(Ok(found)) => found.as_ref().map(Secret::expose) == text.map(Secret::expose),
         Ok(Err(_)) | Err(_) => false,
     }

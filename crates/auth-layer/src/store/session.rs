@@ -1,18 +1,15 @@
 //! The exclusive right to the store, and what is read and written under it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
+use super::limit::in_time;
 use super::record::{Fingerprint, Intent, Record};
 use super::shared::Shared;
 use super::{StoreError, StoreLock, StoreState, retry};
-
-/// A store that has not written within this time has failed: what it was to write is kept here.
-pub(super) const SAVE_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a process knows between its renewals.
 #[derive(Default)]
@@ -194,7 +191,7 @@ impl Session {
         let Some(held) = self.work.held.as_mut() else {
             return Ok(());
         };
-        let text = held.lock.load().await?;
+        let text = in_time(&*self.shared.store, "reading", held.lock.load()).await?;
         held.record = self.shared.read(text)?;
         Ok(())
     }
@@ -207,12 +204,8 @@ impl Session {
         let Some(record) = &held.record else {
             return Ok(());
         };
-        let saved = timeout(SAVE_WITHIN, held.lock.save(record.encode())).await;
-        saved.unwrap_or_else(|_| {
-            Err(StoreError::temporary(format!(
-                "writing took longer than {SAVE_WITHIN:?}"
-            )))
-        })?;
+        let saving = held.lock.save(record.encode());
+        in_time(&*self.shared.store, "writing", saving).await?;
         held.unsaved = false;
         let place = self.shared.store.place();
         self.shared.stand.note_saved(record, &place);

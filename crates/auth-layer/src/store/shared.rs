@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::boot::BootClock;
 use super::decide::{Known, Next};
+use super::limit::in_time;
 use super::record::{Fingerprint, Record};
 use super::session::{Held, Session, Work};
 use super::stand::Stand;
@@ -105,7 +106,8 @@ impl Shared {
     }
 
     async fn look(&self, work: &Work) -> Result<Option<(Grant, Fingerprint)>, SourceError> {
-        let Some(record) = self.read(self.store.load().await?)? else {
+        let text = in_time(&*self.store, "reading", self.store.load()).await?;
+        let Some(record) = self.read(text)? else {
             return Ok(None);
         };
         let adopted = match self.known(work).adopt(&record) {

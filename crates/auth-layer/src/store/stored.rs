@@ -43,6 +43,7 @@ use crate::{EndedTokens, Fetch, GrantFuture, LogOut, LogOutFuture, Source, Sourc
 /// | what | default | setter |
 /// | --- | --- | --- |
 /// | waits for the store's lock | 5 s | [`lock_wait`](Self::lock_wait) |
+/// | the store has to read, write or empty within | 5 s each | – |
 /// | the source has to answer within | 5 min | [`answer_within`](Self::answer_within) |
 /// | the server takes a used refresh token again | not at all | [`reuse_leeway`](Self::reuse_leeway) |
 ///
@@ -141,11 +142,22 @@ impl Source for Stored {
             return self.shared.source.log_out(log_out);
         }
         let clearing = Clearing::begin(&self.shared);
-        let (tell, inside) = LogOut::new(log_out.slot().clone());
+        let slot = log_out.slot().clone();
+        let place = self.shared.store.place();
+        let (tell, inside) = LogOut::new(slot.clone());
         let giving_back = begin_log_out(&*self.shared.source, inside);
         Box::pin(async move {
             let task = tokio::spawn(async move {
                 let (kept, emptied) = clearing.finish().await;
+                if let Err(error) = &emptied {
+                    // Nobody may wait for the future that says so.
+                    tracing::error!(
+                        slot = %slot,
+                        store = place,
+                        error = error as &(dyn std::error::Error + 'static),
+                        "logged out here, but the store may still hold the grant: `StoredGrant::clear` tries again"
+                    );
+                }
                 tell.tell(to_end(kept, log_out.tokens().await));
                 let given = giving_back.await;
                 emptied.map_err(SourceError::temporary).and(given)

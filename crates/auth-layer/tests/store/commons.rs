@@ -77,6 +77,21 @@ pub(crate) enum Saving {
     HangsAfterwards,
 }
 
+/// What of a store takes longer than anybody waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Stuck {
+    #[default]
+    Nothing,
+    /// Answers after 30 s with what was there when it was asked.
+    Reading,
+    /// The same, where it is asked under the lock.
+    LockedReading,
+    /// Removes nothing, and never answers.
+    Removing,
+    /// The text is gone, and yet no answer comes.
+    AfterRemoving,
+}
+
 /// A store that shows what it keeps, and saves as it is told to.
 #[derive(Clone, Default)]
 pub(crate) struct Shelf {
@@ -85,6 +100,7 @@ pub(crate) struct Shelf {
     saving: Arc<Mutex<Vec<Saving>>>,
     attempts: Arc<AtomicU64>,
     keeps: Arc<AtomicBool>,
+    stuck: Arc<Mutex<Stuck>>,
 }
 
 impl Shelf {
@@ -107,6 +123,22 @@ impl Shelf {
         self.keeps.store(true, Ordering::SeqCst);
     }
 
+    pub(crate) fn stick(&self, stuck: Stuck) {
+        *lock(&self.stuck) = stuck;
+    }
+
+    fn stuck(&self) -> Stuck {
+        *lock(&self.stuck)
+    }
+
+    async fn read(&self, slow: bool) -> Result<Option<Secret>, StoreError> {
+        let text = self.text().map(Secret::from);
+        if slow {
+            tokio::time::sleep(SECOND * 30).await;
+        }
+        Ok(text)
+    }
+
     /// How often it was asked to save.
     pub(crate) fn attempts(&self) -> u64 {
         self.attempts.load(Ordering::SeqCst)
@@ -119,7 +151,7 @@ impl Shelf {
 
 impl GrantStore for Shelf {
     fn load(&self) -> StoreFuture<'_, Option<Secret>> {
-        Box::pin(async { Ok(self.text().map(Secret::from)) })
+        Box::pin(self.read(self.stuck() == Stuck::Reading))
     }
 
     fn lock(&self) -> StoreFuture<'_, Box<dyn StoreLock>> {
@@ -141,7 +173,7 @@ struct ShelfLock(
 
 impl StoreLock for ShelfLock {
     fn load(&mut self) -> StoreFuture<'_, Option<Secret>> {
-        Box::pin(async { Ok(self.0.text().map(Secret::from)) })
+        Box::pin(self.0.read(self.0.stuck() == Stuck::LockedReading))
     }
 
     fn save(&mut self, text: Secret) -> StoreFuture<'_, ()> {
@@ -174,7 +206,14 @@ impl StoreLock for ShelfLock {
             if self.0.keeps.load(Ordering::SeqCst) {
                 return Err(StoreError::temporary("read-only"));
             }
+            let stuck = self.0.stuck();
+            if stuck == Stuck::Removing {
+                return std::future::pending().await;
+            }
             *lock(&self.0.text) = None;
+            if stuck == Stuck::AfterRemoving {
+                return std::future::pending().await;
+            }
             Ok(())
         })
     }

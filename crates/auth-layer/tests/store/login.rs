@@ -99,14 +99,31 @@ async fn a_new_login_takes_the_place_of_what_cannot_be_read_but_not_of_a_newer_p
     process.token().changed();
     assert_eq!(process.send().await, 1);
 
-    let newer = r#"{"version":2,"grants":[]}"#;
-    shelf.set(newer);
-    process.token().invalidate();
-    let refusal = process.refusal().await;
-    assert!(refusal.contains("version 2"), "{refusal}");
-    process.grant.put(first()).await.expect_err("left alone");
-    process.grant.clear().await.expect_err("left alone");
-    process.grant.forget_intent().await.expect_err("left alone");
-    assert_eq!(shelf.text().as_deref(), Some(newer));
-    assert!(issuer.seen().is_empty());
+    for (newer, named) in [
+        (r#"{"version":2,"grants":[]}"#, "version 2"),
+        // In a spelling that this one does not know, and with all that it does know.
+        (
+            r#"{"version":"2.1","access_token":"t9","obtained_ms":0,"refresh_token":"r9"}"#,
+            "another version",
+        ),
+    ] {
+        shelf.set(newer);
+        process.token().changed();
+        process.token().invalidate();
+        let refusal = process.refusal().await;
+        assert!(refusal.contains(named), "{refusal}");
+        assert!(refusal.contains("update this program"), "{refusal}");
+        process.grant.put(first()).await.expect_err("left alone");
+        process.grant.clear().await.expect_err("left alone");
+        process.grant.forget_intent().await.expect_err("left alone");
+        assert_eq!(shelf.text().as_deref(), Some(newer));
+        assert!(issuer.seen().is_empty());
+    }
+    // A logout cannot forget it either, and says so. Here it holds.
+    let left = shelf.text();
+    let error = process.token().log_out().await.expect_err("left alone");
+    let text = crate::support::chain(&error);
+    assert!(text.contains("another version"), "{text}");
+    assert_eq!(shelf.text(), left);
+    assert_eq!(reason(&process.client).await, Reason::LoggedOut);
 }

@@ -5,6 +5,7 @@ mod commit;
 mod commons;
 #[cfg(all(unix, feature = "file-store"))]
 mod file;
+mod hangs;
 mod life;
 mod log;
 mod login;

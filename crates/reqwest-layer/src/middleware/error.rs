@@ -4,8 +4,11 @@ use std::error::Error as StdError;
 use std::{fmt, iter};
 
 use call_context::{BoxError, Remarked};
+use http::Extensions;
 use reqwest::Url;
 use reqwest_middleware::Error;
+
+use super::remarks;
 
 /// The longest chain of causes that is written out. Real ones have a handful of links.
 const LONGEST: usize = 32;
@@ -37,27 +40,20 @@ impl StdError for LayerError {
 
 /// What the error of a stack looks like outside: one that came from below as it was, whatever the layers have remarked about
 /// it, unless that is to be kept; one of a layer as a [`LayerError`].
-pub(super) fn into_middleware(error: BoxError, keep_remarks: bool) -> Error {
-    if keep_remarks && error.is::<Remarked>() {
+///
+/// Remarks that it cannot carry go into `extensions`, for layers in a middleware above.
+pub(super) fn into_middleware(
+    error: BoxError,
+    keep_remarks: bool,
+    extensions: &mut Extensions,
+) -> Error {
+    if below(&*error).is_none() || (keep_remarks && error.is::<Remarked>()) {
         return Error::middleware(LayerError { source: error });
     }
-    match take_below(error) {
+    match remarks::leave(error, extensions).downcast::<BelowError>() {
         Ok(below) => below.into_inner(),
         Err(source) => Error::middleware(LayerError { source }),
     }
-}
-
-/// The error from below, without remarks; one of a layer with all of them.
-fn take_below(mut error: BoxError) -> Result<Box<BelowError>, BoxError> {
-    if below(&*error).is_some() {
-        loop {
-            error = match error.downcast::<Remarked>() {
-                Ok(remarked) => remarked.into_error(),
-                Err(bare) => return bare.downcast(),
-            };
-        }
-    }
-    Err(error)
 }
 
 /// The error from below behind nothing but remarks.

@@ -15,6 +15,7 @@ use tower_service::Service;
 
 use super::error::BelowError;
 use super::redirect::Followed;
+use super::remarks;
 use crate::{response, url};
 
 /// The rest of a middleware chain, down to the client, as a Tower service.
@@ -80,18 +81,24 @@ where
             followed.refuse_if_known()?;
             let url = request.url().clone();
             let outcome = next.run(request, &mut extensions).await;
-            handed_back.put(extensions, &callers);
-            match outcome {
+            let outcome = match outcome {
                 Ok(response) => {
-                    followed.check(&url, response.url())?;
-                    Ok(response::from_reqwest(response))
+                    // Something in between may have answered instead of an error.
+                    remarks::forget(&mut extensions);
+                    let checked = followed.check(&url, response.url());
+                    checked
+                        .map(|()| response::from_reqwest(response))
+                        .map_err(Into::into)
                 }
                 Err(error) => {
                     let elsewhere = error.url().map(|failed| followed.check(&url, failed));
                     let believed = elsewhere.is_none_or(|checked| checked.is_ok());
-                    Err(BelowError::new(error, believed).into())
+                    let error = BelowError::new(error, believed).into();
+                    Err(remarks::take_up(error, &mut extensions))
                 }
-            }
+            };
+            handed_back.put(extensions, &callers);
+            outcome
         })
     }
 }

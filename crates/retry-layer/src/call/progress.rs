@@ -1,8 +1,9 @@
 //! What a call has used up.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use call_context::SlotName;
+use call_context::{BoxError, SlotName};
 
 use crate::budget::Withdrawal;
 use crate::{RetryInfo, Stop};
@@ -25,6 +26,10 @@ pub(super) struct Progress {
     /// Since when the call has been waiting for its next attempt.
     pausing_since: Option<Instant>,
     paused: Duration,
+    /// Attempts that are known not to have left.
+    stayed: u32,
+    /// What kept the last replay from leaving, where an earlier outcome stands.
+    refusal: Option<Arc<BoxError>>,
 }
 
 #[derive(Debug, Default)]
@@ -61,10 +66,21 @@ impl Progress {
         }
     }
 
+    /// Takes note that the attempt that was under way has not left.
+    pub(super) fn stayed(&mut self) {
+        self.stayed = self.stayed.saturating_add(1);
+    }
+
+    /// Keeps `error`, which kept the last replay from leaving and is not what is returned.
+    pub(super) fn turned_away(&mut self, error: BoxError) {
+        self.refusal = Some(Arc::new(error));
+    }
+
     /// Takes note that the replay is sent now, and says whether it is one after a 401.
     pub(super) fn replaying(&mut self, now: Instant) -> bool {
         self.paused_until(now);
         self.replays = self.replays.saturating_add(1);
+        self.refusal = None;
         match &mut self.current {
             Attempt::Renewal(_) => {
                 self.replays_after_401 += 1;
@@ -84,6 +100,8 @@ impl Progress {
             replays_after_401: self.replays_after_401,
             stop,
             paused: self.paused,
+            departures: self.attempt().saturating_sub(self.stayed),
+            refusal: self.refusal.clone(),
         }
     }
 }

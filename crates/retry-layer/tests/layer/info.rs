@@ -14,8 +14,11 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// The texts of an error and its sources, outermost first.
 fn chain(error: &BoxError) -> Vec<String> {
-    let first: &(dyn std::error::Error + 'static) = &**error;
-    std::iter::successors(Some(first), |error| error.source())
+    chain_of(&**error)
+}
+
+fn chain_of(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
+    std::iter::successors(Some(error), |error| error.source())
         .map(ToString::to_string)
         .collect()
 }
@@ -198,4 +201,102 @@ async fn what_a_layer_below_tells_is_left_alone_by_one_that_repeats_nothing() {
         };
         assert_eq!(info.map(|info| info.attempts()), Some(3));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_that_stands_tells_what_kept_the_replay_from_leaving() {
+    let refused = |why: &'static str, refusal| Err(NeverLeft::wrap(refusal, why).into());
+    let why = |info: &RetryInfo| info.refusal().map(|error| chain_of(error).join(": "));
+
+    let script = Script::new([status(503), refused("no place", Refusal::Permanent)]);
+    let outcome = run(&prompt(), &script, get()).await.expect("a response");
+    let info = RetryInfo::of(outcome.extensions());
+    assert_eq!((info.attempts(), info.stop()), (2, Some(Stop::Refused)));
+    assert_eq!(
+        why(&info).as_deref(),
+        Some("the request never left: no place")
+    );
+    let found = info.refusal().and_then(NeverLeft::find);
+    assert_eq!(found, Some(Refusal::Permanent));
+
+    // Not ready: no attempt, and yet a reason.
+    let script = Script::new([status(503)]);
+    script.break_readiness_after(1, "closed");
+    let outcome = run(&prompt(), &script, get()).await.expect("a response");
+    let info = RetryInfo::of(outcome.extensions());
+    assert_eq!((info.attempts(), info.departures()), (1, 1));
+    assert_eq!(why(&info).as_deref(), Some("closed"));
+
+    // Whatever the call ended for in the end.
+    let dead = || refused("no connection", Refusal::Transient);
+    let script = Script::new([status(503), dead(), dead()]);
+    let outcome = run(&prompt(), &script, get()).await.expect("a response");
+    let info = RetryInfo::of(outcome.extensions());
+    assert_eq!((info.attempts(), info.stop()), (3, Some(Stop::Attempts)));
+    assert!(why(&info).is_some_and(|why| why.ends_with("no connection")));
+
+    // The last one counts, and one that may have left has nothing to explain.
+    let script = Script::new([status(503), refused("early", Refusal::Local), dead()]);
+    let outcome = run(&prompt(), &script, get()).await.expect("a response");
+    let info = RetryInfo::of(outcome.extensions());
+    assert!(why(&info).is_some_and(|why| why.ends_with("no connection")));
+    let script = Script::new([status(503), dead(), status(500)]);
+    let outcome = run(&prompt(), &script, get()).await.expect("a response");
+    assert_eq!(outcome.status(), 500);
+    assert_eq!(why(&RetryInfo::of(outcome.extensions())), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_that_stands_tells_it_beside_its_chain_and_one_that_says_it_itself_does_not() {
+    let script = Script::new([broken()]);
+    script.break_readiness_after(1, NeverLeft::wrap(Refusal::Local, "closed"));
+    let error = run(&prompt(), &script, get()).await.expect_err("an error");
+    let info = RetryInfo::find(&*error).expect("an info");
+    let refusal = info.refusal().map(chain_of);
+    assert_eq!(
+        refusal.as_deref(),
+        Some(&["the request never left", "closed"].map(str::to_owned)[..])
+    );
+    // It proves nothing of the attempt before it.
+    assert_eq!(NeverLeft::find(&*error), None);
+    assert!(!chain(&error).concat().contains("closed"));
+    assert!(!format!("{error:?}").contains("closed"), "{error:?}");
+
+    let script = Script::new((0..3).map(|_| never_left(Refusal::Transient)));
+    let error = run(&prompt(), &script, post()).await.expect_err("refused");
+    let info = RetryInfo::find(&*error).expect("an info");
+    assert!(info.refusal().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn departures_are_the_attempts_less_those_that_surely_did_not_leave() {
+    let local = || never_left(Refusal::Local);
+    let dead = || never_left(Refusal::Transient);
+    for (answers, attempts, departures) in [
+        (vec![local(), status(200)], 2, 1),
+        (vec![dead(), dead(), status(200)], 3, 1),
+        (vec![status(503), local(), status(200)], 3, 2),
+        (vec![broken(), status(200)], 2, 2),
+        (vec![renewed(), dead(), status(200)], 3, 2),
+    ] {
+        let script = Script::new(answers);
+        let outcome = run(&prompt(), &script, get()).await.expect("a response");
+        let info = RetryInfo::of(outcome.extensions());
+        assert_eq!((info.attempts(), info.departures()), (attempts, departures));
+    }
+    let script = Script::new([dead(), dead(), dead()]);
+    let error = run(&prompt(), &script, get()).await.expect_err("dead");
+    let info = RetryInfo::find(&*error).expect("an info");
+    assert_eq!((info.attempts(), info.departures()), (3, 0));
+
+    // Nobody knows of the one that is under way at the deadline.
+    let layer = prompt().deadline(4 * SECOND);
+    let script = Script::slow([(SECOND, dead()), (9 * SECOND, status(200))]);
+    let error = run(&layer, &script, get()).await.expect_err("too late");
+    let info = RetryInfo::find(&*error).expect("an info");
+    assert_eq!((info.attempts(), info.departures()), (2, 1));
+
+    // Nothing to tell is one of each.
+    let info = RetryInfo::of(&http::Extensions::new());
+    assert_eq!((info.attempts(), info.departures()), (1, 1));
 }

@@ -9,7 +9,7 @@ use retry_layer::{IdempotencyKeyLayer, RetryLayer};
 
 use super::Stack;
 use super::error::{Fault, StackError};
-use super::keys;
+use super::{keys, reserve};
 use crate::PeekLayer;
 
 /// Collects what a [`Stack`] is to know.
@@ -21,6 +21,7 @@ pub struct StackBuilder {
     routes: Vec<Route>,
     rate: Option<RateLayer>,
     limits: usize,
+    reserves_for_nobody: bool,
     peek: PeekLayer,
     retry: RetryLayer,
     keys: Option<IdempotencyKeyLayer>,
@@ -35,6 +36,7 @@ impl StackBuilder {
             routes: Vec::new(),
             rate: None,
             limits: 0,
+            reserves_for_nobody: false,
             peek: PeekLayer::new(),
             retry: RetryLayer::new(),
             keys: None,
@@ -86,9 +88,11 @@ impl StackBuilder {
 
     /// Limits all requests together. Short for [`rate`](Self::rate) with a layer of one rule.
     ///
-    /// Several windows that hold together are one rule too: `Quota::rolling(10, SECOND).and(Quota::rolling(100, MINUTE))`.
+    /// Several windows that hold together are one rule too: `Quota::rolling(10, SECOND).and(Quota::rolling(100, MINUTE))`. Where
+    /// some requests are to [go first](RateLayer::first), say so by [`rate`](Self::rate).
     #[must_use]
-    pub fn limit(self, rule: impl Into<Rule>) -> Self {
+    pub fn limit(mut self, rule: impl Into<Rule> + 'static) -> Self {
+        self.reserves_for_nobody |= reserve::is_for_nobody(&rule);
         self.rate(RateLayer::new(rule))
     }
 
@@ -115,8 +119,8 @@ impl StackBuilder {
     /// this layer [writes](IdempotencyKeyLayer::header) them: the header need not be named twice.
     ///
     /// Keys that are for the server alone, since it asks for them or something on the way repeats requests, are welcome where nothing is
-    /// repeated for the lack of them: where retries are off ([`attempts(1)`](RetryLayer::attempts)), or all classes that have
-    /// keys are [idempotent](RetryLayer::idempotent_class). Elsewhere put the layer of keys above the stack, with its own routes.
+    /// repeated for the lack of them: where retries are off ([`attempts(1)`](RetryLayer::attempts)), or each class that has
+    /// keys is [idempotent](RetryLayer::idempotent_class) or [not repeated](retry_layer::ClassSettings::attempts). Elsewhere put the layer of keys above the stack, with its own routes.
     #[must_use]
     pub fn idempotency_keys(mut self, layer: IdempotencyKeyLayer) -> Self {
         self.keys = Some(layer);
@@ -136,10 +140,12 @@ impl StackBuilder {
     ///
     /// - Two routes match the same requests, or slots, classes and routes do not fit together ([`AuthBuilder::build`]).
     /// - Two limits are given, of which one would be lost, or a rate layer that [contradicts itself](RateLayer::contradiction).
+    /// - A quota of [`limit`](Self::limit) [reserves](rate_layer::Quota::reserve) places, which nobody could ever take: none goes first there.
     /// - There are routes, and the layers of limits, retries or idempotency keys name a class that none of them has; or there are
     ///   none, and requests of a class are to [go first](RateLayer::first).
     /// - Idempotency keys are in another header than the retry layer was told, or would have no effect: nobody is named who
-    ///   [honours them](RetryLayer::keys_honoured_by), or only origins to which the stack sends nothing.
+    ///   [honours them](RetryLayer::keys_honoured_by), or only origins to which the stack sends nothing, or keys are given to a class
+    ///   on whose routes they are [not honoured](RetryLayer::keyed_class).
     /// - A rate layer by slot names a slot that the stack does not have, leaves out one that it has, or names a slot of
     ///   [tenants](Slot::tenants), [whose requests have others](crate#tenants).
     pub fn build(self) -> Result<Stack, StackError> {
@@ -151,6 +157,9 @@ impl StackBuilder {
         }
         if self.limits > 1 {
             return Err(Fault::TwoLimits.into());
+        }
+        if self.reserves_for_nobody {
+            return Err(Fault::ReserveForNobody.into());
         }
         let Self {
             mut auth,

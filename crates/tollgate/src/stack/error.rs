@@ -25,7 +25,13 @@ pub(super) enum Fault {
     /// Which layer names it.
     ClassWithoutRoute(&'static str, Class),
     FirstWithoutRoutes(Class),
+    ReserveForNobody,
     KeysForNobody,
+    /// The class that is given keys, and those on whose routes keys are honoured.
+    KeysOnOtherClass {
+        given: Class,
+        honoured: Vec<Class>,
+    },
     KeyedWithoutOrigin(Class),
     /// Who honours keys, and whom the stack sends requests, or the first of them.
     KeysElsewhere {
@@ -92,6 +98,27 @@ impl fmt::Display for StackError {
                 "the rate layer lets the class `{class}` go first, and the stack has no routes to tell a class; add each `route`, or \
                  choose by `first_if`, which also sees a class that the caller has set"
             ),
+            Fault::ReserveForNobody => f.write_str(
+                "the limit reserves places for requests that go first (`reserve`), and none does, so that nobody could ever take \
+                 them; say which go first, as in `.rate(RateLayer::new(quota).first(class))`, or leave `reserve` out; where another \
+                 stack's go first in the same window, make it by `Window::new`, and give it to both",
+            ),
+            Fault::KeysOnOtherClass { given, honoured } => {
+                write!(
+                    f,
+                    "the layer of idempotency keys gives them to the class `{given}`, and the retry layer takes keys to be honoured on \
+                     the routes of "
+                )?;
+                for (number, class) in honoured.iter().enumerate() {
+                    let comma = if number == 0 { "" } else { ", " };
+                    write!(f, "{comma}`{class}`")?;
+                }
+                write!(
+                    f,
+                    " alone, so that they would have no effect; add `keyed_class(\"{given}\")`, or, where a server asks for keys and \
+                     does not honour them, put the layer of keys above the stack"
+                )
+            }
             Fault::KeysForNobody => f.write_str(
                 "the stack gives idempotency keys, and repeats nothing for them, since the retry layer is not told who honours them; say \
                  `.retry(RetryLayer::new().keys_honoured_by([origin]))`, or, where a server asks for keys and does not honour them, \

@@ -1,6 +1,7 @@
 //! Whether idempotency keys have the effect that somebody wants of them.
 
 use auth_layer::Auth;
+use call_context::Class;
 use http::HeaderName;
 use retry_layer::{IdempotencyKeyLayer, RetryLayer};
 
@@ -35,6 +36,12 @@ pub(super) fn have_effect(
             _ => Ok(()),
         };
     }
+    if let Some(class) = keys.and_then(|keys| left_out(keys, retry)) {
+        return Err(Fault::KeysOnOtherClass {
+            given: class.clone(),
+            honoured: retry.keyed_classes().cloned().collect(),
+        });
+    }
     let is_ours = |honoured| auth.origins().any(|bound| bound == honoured);
     if passes_bare || retry.key_origins().any(is_ours) {
         return Ok(());
@@ -45,8 +52,22 @@ pub(super) fn have_effect(
     })
 }
 
-/// Whether all that is given a key may be repeated without one.
+/// A class that is given keys, where the retry layer is told that they are honoured on the routes of others alone.
+fn left_out<'a>(keys: &'a IdempotencyKeyLayer, retry: &RetryLayer) -> Option<&'a Class> {
+    retry.keyed_classes().next()?;
+    keys.classes().find(|given| {
+        let is_honoured = retry.keyed_classes().any(|class| class == *given);
+        !is_honoured && needs_a_key(given, retry)
+    })
+}
+
+/// Whether requests of `class` would be repeated for their key, and not without one.
+fn needs_a_key(class: &Class, retry: &RetryLayer) -> bool {
+    retry.repeats_class(class) && !retry.idempotent_classes().any(|free| free == class)
+}
+
+/// Whether nothing that is given a key is left unrepeated for the lack of one that is honoured.
 fn are_repeated_anyway(keys: &IdempotencyKeyLayer, retry: &RetryLayer) -> bool {
     let mut classes = keys.classes().peekable();
-    classes.peek().is_some() && classes.all(|keyed| retry.idempotent_classes().any(|c| c == keyed))
+    classes.peek().is_some() && !classes.any(|keyed| needs_a_key(keyed, retry))
 }

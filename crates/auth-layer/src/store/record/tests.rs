@@ -112,7 +112,9 @@ fn what_cannot_be_read_is_refused_by_its_place_alone() {
         String::new(),
         "null".to_owned(),
         format!(r#""{CANARY}""#),
-        format!(r#"{{"version":"{CANARY}"}}"#),
+        format!(r#"[1,"{CANARY}",0,null,null,null]"#),
+        format!(r#"{{"access_token":"{CANARY}"}}"#),
+        format!(r#"{{"version":1,"version":2,"access_token":"{CANARY}"}}"#),
         format!(r#"{{"version":1,"access_token":"{CANARY}"}}"#),
         // A text where a number is to be: the reader's own error would quote it.
         format!(r#"{{"version":1,"access_token":"a","obtained_ms":"{CANARY}"}}"#),
@@ -138,11 +140,32 @@ fn what_cannot_be_read_is_refused_by_its_place_alone() {
 }
 
 #[test]
+fn what_version_1_has_written_is_read_for_ever() {
+    // Do not change these: they are in stores.
+    let first = r#"{"version":1,"access_token":"a.b.c","obtained_ms":1700000000123,"lifetime_ms":3600000,"refresh_token":"r1","intent":{"id":7,"refresh_token_sha256":"82f3e9c695dc6b8d1b11818d5701919e286de8d47f7c3eb3100c485f79e57828","at_ms":1700000003000}}"#;
+    let record = decode(first).expect("readable");
+    assert_eq!(record.access_token.expose(), "a.b.c");
+    assert_eq!(record.obtained, at(1_700_000_000_123));
+    assert_eq!(record.lifetime, Some(Duration::from_secs(3600)));
+    assert_eq!(record.refresh_token.as_ref().expect("one").expose(), "r1");
+    let intent = record.open_intent().expect("it stands for `r1`");
+    assert_eq!((intent.id, intent.at), (7, at(1_700_000_003_000)));
+    assert!(intent.since_boot.is_none());
+}
+
+#[test]
 fn another_version_is_told_apart_whatever_else_it_holds() {
     for bad in [
         r#"{"version":2,"tokens":["canary-7f3a"]}"#,
         r#"{"version":0}"#,
         r#"{"version":18446744073709551615}"#,
+        // No number of ours, and yet somebody's version.
+        r#"{"version":18446744073709551616}"#,
+        r#"{"version":1.5,"access_token":"a","obtained_ms":0}"#,
+        r#"{"version":"canary-7f3a"}"#,
+        r#"{"version":{"major":2,"key":"canary-7f3a"}}"#,
+        r#"{"version":null}"#,
+        " \n{\"grants\":[\"canary-7f3a\"],\"version\":3}",
     ] {
         let Err(Unreadable::Version(error)) = decode(bad) else {
             panic!("{bad}");
