@@ -71,7 +71,7 @@
 //! | the intent cannot be written | nothing is sent |
 //! | the commit fails | the grant is used, kept in memory with the lock held, and written again and again, in the background after 1 s doubling to 60 s and with each fetch; an error event says so, [`EventKind::GrantUnsaved`](crate::EventKind::GrantUnsaved), and [`StoredGrant::state`] |
 //! | the store hangs | each reading, writing and emptying of it has failed after 5 s. Where it was to be read, nothing is sent, the fetch has failed, and the next one asks it again; what it still answers is dropped |
-//! | ... when a logout empties it | the slot is logged out and the server told; the logout's future and an error event say that the store may still hold the grant |
+//! | ... when a logout empties it | the slot is logged out and the server told, though not of a refresh token that could not be read; the logout's future and an error event say that the store may still hold the grant. One that could not be stored before is not stored any more |
 //! | the stored text cannot be read, or is of a newer format | the slot is refused; nothing is written. Only a new login takes the place of what cannot be read; what is of a newer format stays, and the error says to update this program |
 //! | the store is emptied | what it held is not used: the source begins anew, or refuses |
 //! | the wall clock jumps | a stored token never lives longer than its stated lifetime from now, and an intent "from the future" is within no leeway |

@@ -26,7 +26,8 @@ pub enum RateErrorKind {
     QueueFull,
     /// No place was free, and the layer is told never to wait.
     WouldWait,
-    /// A place could not be had within the time that the request may wait.
+    /// A place could not be had within the time that the request may wait: by [`max_wait`](crate::RateLayer::max_wait), or by the call's
+    /// deadline.
     Deadline,
     /// The request costs more places than its window has.
     CostTooHigh,
@@ -56,10 +57,10 @@ enum Cause {
 enum Rare {
     QueueFull {
         bound: usize,
-        wait: Duration,
+        wait: Option<Duration>,
     },
     TooLate {
-        wait: Duration,
+        wait: Option<Duration>,
         patience: Duration,
     },
     OutOfPatience {
@@ -104,8 +105,9 @@ impl RateError {
         match &self.cause {
             Cause::WouldWait { wait } => known(*wait),
             Cause::Rare(rare) => match **rare {
-                Rare::QueueFull { wait, .. } | Rare::TooLate { wait, .. } => Some(wait),
-                Rare::OutOfPatience { wait, .. } => wait,
+                Rare::QueueFull { wait, .. }
+                | Rare::TooLate { wait, .. }
+                | Rare::OutOfPatience { wait, .. } => wait,
                 _ => None,
             },
         }
@@ -114,15 +116,11 @@ impl RateError {
     #[inline]
     pub(crate) fn would_wait(denied: Denied, now: Moment, cost: u32) -> Self {
         match denied {
-            Denied::TooLate(turn) | Denied::Full(turn) => {
-                let wait = match turn {
-                    Moment::NEVER => turn,
-                    turn => Moment::START.after(turn.since(now)),
-                };
-                Self {
-                    cause: Cause::WouldWait { wait },
-                }
-            }
+            Denied::TooLate(turn) | Denied::Full(turn) => Self {
+                cause: Cause::WouldWait {
+                    wait: wait_until(turn, now),
+                },
+            },
             Denied::Never(most) => Self::cost_too_high(cost, most),
             Denied::TooManyKeys(most) => Self::because(Rare::TooManyKeys { most }),
         }
@@ -137,12 +135,12 @@ impl RateError {
     ) -> Self {
         match denied {
             Denied::TooLate(turn) => Self::because(Rare::TooLate {
-                wait: turn.since(now),
+                wait: known(wait_until(turn, now)),
                 patience,
             }),
             Denied::Full(turn) => Self::because(Rare::QueueFull {
                 bound,
-                wait: turn.since(now),
+                wait: known(wait_until(turn, now)),
             }),
             Denied::Never(_) | Denied::TooManyKeys(_) => Self::would_wait(denied, now, cost),
         }
@@ -207,6 +205,14 @@ impl RateError {
     }
 }
 
+/// How long it is to `turn`, as a moment counted from the refusal on, at `now`; [`Moment::NEVER`] where nobody knows.
+fn wait_until(turn: Moment, now: Moment) -> Moment {
+    match turn {
+        Moment::NEVER => turn,
+        turn => Moment::START.after(turn.since(now)),
+    }
+}
+
 /// The wait until a moment counted from the refusal on, if anybody knows when that is.
 fn known(wait: Moment) -> Option<Duration> {
     (wait != Moment::NEVER).then(|| wait.since(Moment::START))
@@ -235,8 +241,8 @@ impl fmt::Display for RateError {
         };
         match wait {
             None => f.write_str(
-                "the window is held up, and this request may not wait: try again once the program has resumed it, or the first \
-                 response has come",
+                "the window is held up, and this request may not wait: try again once the program has resumed it, or, where its first response \
+                 is to say how much is left, once that has come",
             ),
             Some(wait) => write!(
                 f,
@@ -250,13 +256,33 @@ impl fmt::Display for RateError {
 impl fmt::Display for Rare {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::QueueFull { bound, wait } => write!(
+            Self::QueueFull { bound, wait: None } => write!(
+                f,
+                "the window is held up, and as many requests wait for a place already as may ({bound}): try again once the program has \
+                 resumed it, or the first response has come that says how much is left; or raise `queue`",
+            ),
+            Self::QueueFull {
+                bound,
+                wait: Some(wait),
+            } => write!(
                 f,
                 "{bound} requests wait for a place already, as many as may: send less, or raise `queue` (a place could be \
                  had in {})",
                 Millis(*wait)
             ),
-            Self::TooLate { wait, patience } => write!(
+            Self::TooLate {
+                wait: None,
+                patience,
+            } => write!(
+                f,
+                "the window is held up, and the request may wait {} only, too short for its turn: try again once the program has \
+                 resumed it, or raise `max_wait` or the call's deadline",
+                Millis(*patience)
+            ),
+            Self::TooLate {
+                wait: Some(wait),
+                patience,
+            } => write!(
                 f,
                 "no place is free for another {}, and the request may wait {} only: raise `max_wait` or the call's \
                  deadline",

@@ -111,10 +111,33 @@ impl RateLayer {
     /// # let _ = layer;
     /// ```
     ///
+    /// Handles to the windows that a layer makes itself are found by [`limits_of`](Self::limits_of):
+    ///
+    /// ```
+    /// use http::HeaderName;
+    /// use rate_layer::{Keyed, Limit, MINUTE, Quota, RateLayer, Rule, key};
+    ///
+    /// // Requests and tokens, each by account.
+    /// let by_account = || key::header(HeaderName::from_static("x-account"));
+    /// let layer = RateLayer::new(Keyed::new(Quota::rolling(60, MINUTE), by_account())).also(
+    ///     Rule::new(Keyed::new(Quota::rolling(10_000, MINUTE), by_account()))
+    ///         .cost(|_| 500)
+    ///         .charged_later(),
+    /// );
+    /// let windows = layer.limits_of(None).filter_map(|limit| match limit {
+    ///     Limit::Keyed(keyed) => keyed.windows(),
+    ///     _ => None,
+    /// });
+    /// assert_eq!(windows.count(), 2);
+    /// ```
+    ///
+    /// Rules that go by the same [`Windows`](crate::Windows) count one request for the sum of what they say, where their keys are the same.
+    ///
     /// # Panics
     ///
     /// Where the windows do not share a lock, which taking several at once needs: give quotas, of which the layer makes windows
-    /// itself, or make the windows by [`Window::beside`](crate::Window::beside). Also where there are more than eight rules.
+    /// itself, or make the windows by [`Window::beside`](crate::Window::beside). Where two rules have the same
+    /// [`Window`](crate::Window), which would count each request twice. Also where there are more than eight rules.
     pub fn also(self, rule: impl Into<Rule>) -> Self {
         self.set(|settings| settings.add(rule.into()))
     }
@@ -284,13 +307,16 @@ impl RateLayer {
     /// whole burst comes back, and a minute at the least. Of several limits, the longest counts.
     ///
     /// The call's own deadline, in its [`CallContext`](call_context::CallContext), holds besides. A request that can not
-    /// have a place in time fails at once. Where a place is free at once nobody looks at the deadline here: what is late already
+    /// have a place in time fails at once, as far as is known when it comes: what the server says later may have it wait in vain. Where a
+    /// place is free at once nobody looks at the deadline here: what is late already
     /// is for the layer that set it to refuse, as `retry-layer` does.
     pub fn max_wait(self, longest: Duration) -> Self {
         self.set(|settings| settings.waiting = Waiting::AtMost(longest))
     }
 
     /// Never waits: a request that finds no place fails with the wait that it would have needed.
+    ///
+    /// Below a retry layer such a request is tried once more, after a short pause, unless that layer is told otherwise: nothing has left.
     pub fn refuse(self) -> Self {
         self.set(|settings| settings.waiting = Waiting::Never)
     }

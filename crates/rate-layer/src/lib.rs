@@ -65,6 +65,8 @@
 //!
 //! `hyper` (default): a failed connection attempt of hyper-util's legacy client is known to have sent nothing, so its
 //! place is free again at once.
+//!
+//! `quanta`: `Window::quick`, a window that is quicker to ask.
 
 // The model does not call all that the shell calls.
 #![cfg_attr(loom, allow(dead_code, reason = "the shell is not built there"))]

@@ -52,6 +52,11 @@ impl Rule {
         }
     }
 
+    /// What it holds requests to.
+    pub fn limit(&self) -> &Limit {
+        self.limits.of(None)
+    }
+
     /// Counts a request for as many places as `cost` says; each for one, without it.
     ///
     /// What costs 0 is not counted, and nothing corrects it later: where only the answer tells, say 1 at the least. What costs more than the window has fails at once

@@ -26,8 +26,8 @@ pub struct Snapshot {
     pub waiting: usize,
     /// Whether the program has [paused](Window::pause) the window.
     pub paused: bool,
-    /// In what time a request that comes now would get a place, if all before it are served and none is given back; of a
-    /// pause, nobody knows the end.
+    /// In what time a request for one place that does not go first would get it if it came now, if all before it are served and none is
+    /// given back. Of a pause, and of the wait for a first response, nobody knows the end: they count as over.
     pub next_free: Duration,
     /// What has happened so far; to all keys together, where the window is that of a key.
     pub counts: Counts,

@@ -299,8 +299,8 @@ async fn a_paused_window_names_no_time() {
     assert_eq!(error.retry_in(), None);
     assert_eq!(
         error.to_string(),
-        "the window is held up, and this request may not wait: try again once the program has resumed it, or the first \
-         response has come"
+        "the window is held up, and this request may not wait: try again once the program has resumed it, or, where its first \
+         response is to say how much is left, once that has come"
     );
     let waits = RateLayer::new(window).max_wait(SECOND);
     let error = waits.layer(server).oneshot(labelled(2)).await;
@@ -310,6 +310,40 @@ async fn a_paused_window_names_no_time() {
         (error.kind(), error.retry_in()),
         (RateErrorKind::Deadline, None)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_queue_of_a_paused_window_is_full_for_a_time_that_nobody_knows() {
+    let server = Server::with_latency(Duration::ZERO);
+    let window = Window::new(Quota::rolling(5, SECOND));
+    let client = RateLayer::new(window.clone())
+        .queue(1)
+        .layer(server.clone());
+    window.pause();
+    let waits = tokio::spawn(client.clone().oneshot(labelled(1)));
+    settle().await;
+    let error = client.oneshot(labelled(2)).await.expect_err("full");
+    let error = error.downcast_ref::<RateError>().expect("ours");
+    assert_eq!(
+        (error.kind(), error.retry_in()),
+        (RateErrorKind::QueueFull, None)
+    );
+    assert_eq!(
+        error.to_string(),
+        "the window is held up, and as many requests wait for a place already as may (1): try again once the program has resumed \
+         it, or the first response has come that says how much is left; or raise `queue`"
+    );
+    // Once it goes on, there is a time again.
+    window.resume();
+    waits.await.expect("no panic").expect("a place");
+    let burst = RateLayer::new(window).queue(0).layer(server);
+    for _ in 0..4 {
+        burst.clone().oneshot(labelled(3)).await.expect("a place");
+    }
+    let error = burst.oneshot(labelled(4)).await.expect_err("no queue");
+    let error = error.downcast_ref::<RateError>().expect("ours");
+    assert_eq!(error.kind(), RateErrorKind::QueueFull);
+    assert_eq!(error.retry_in(), Some(Duration::from_millis(1_010)));
 }
 
 #[tokio::test(start_paused = true)]

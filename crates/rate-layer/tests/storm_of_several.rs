@@ -80,10 +80,15 @@ impl Limits {
 
     /// A rule by which a request counts in the window of its key.
     fn by_key(&self) -> Rule {
+        self.by_key_for(|cost| cost)
+    }
+
+    /// A rule by which a part of what a request costs counts there.
+    fn by_key_for(&self, part: fn(u32) -> u32) -> Rule {
         let keyed = Keyed::shared(self.accounts.clone(), |head| {
             Some(Key::from(u64::from(key_of(label_of(head)))))
         });
-        Rule::new(keyed).cost(|head| cost_of(label_of(head)))
+        Rule::new(keyed).cost(move |head| part(cost_of(label_of(head))))
     }
 
     /// Asserts that nothing is in flight and nobody waits, in any window.
@@ -215,6 +220,11 @@ async fn storm(seed: u64) {
     // The same windows in different orders; and calls that go on without their callers.
     let forth = layer(Rule::new(limits.total.clone())).also(limits.by_key());
     let back = layer(limits.by_key()).also(Rule::new(limits.total.clone()));
+    // And two rules that share one: the second has nothing there of what costs 1.
+    let shares = layer(limits.by_key_for(|cost| cost.div_ceil(2)))
+        .also(Rule::new(limits.total.clone()))
+        .also(limits.by_key_for(|cost| cost / 2))
+        .layer(client.clone());
     let detached = forth.clone().detach().layer(client.clone());
     let (forth, back) = (forth.layer(client.clone()), back.layer(client));
 
@@ -232,9 +242,10 @@ async fn storm(seed: u64) {
             1 => fate.polls = 1 + dice.roll(5),
             _ => {}
         }
-        let task = match dice.roll(3) {
+        let task = match dice.roll(4) {
             0 => task(forth.clone(), label, fate),
             1 => task(back.clone(), label, fate),
+            2 => task(shares.clone(), label, fate),
             _ => task(detached.clone(), label, fate),
         };
         let handle = task.abort_handle();

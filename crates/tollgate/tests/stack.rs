@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use http::{HeaderName, Method, Request, Response};
 use tollgate::auth::{Elsewhere, Grant, Slot, Tenants, source_fn};
 use tollgate::context::Origin;
-use tollgate::rate::{Keyed, Limit, key};
+use tollgate::rate::{Keyed, Limit, Rule, key};
 use tollgate::{
     ClassSettings, IdempotencyKeyLayer, MINUTE, Quota, RateLayer, RetryLayer, Route, SECOND, Stack,
     StackBuilder, Window,
@@ -457,5 +457,62 @@ fn keys_for_a_class_on_whose_routes_they_are_not_honoured_are_refused() {
             .idempotency_keys(keys().class("execute")),
     ] {
         builder.build().expect("a stack");
+    }
+}
+
+#[test]
+fn keys_for_a_class_that_is_repeated_by_its_methods_anyway_are_welcome() {
+    let origin = || {
+        "https://api.example.com"
+            .parse::<Origin>()
+            .expect("an origin")
+    };
+    let routed = |retry: RetryLayer, method: Method| {
+        let keys = IdempotencyKeyLayer::new().class("put").class("pay");
+        let keys = keys.class("delete");
+        stack()
+            .key("a")
+            .route(Route::new(Method::POST, "/payments", "pay"))
+            .route(Route::new(Method::PUT, "/orders/{id}", "put"))
+            .route(Route::new(method, "/orders/{id}", "delete"))
+            .class("pay", "key")
+            .class("put", "key")
+            .class("delete", "key")
+            .retry(retry)
+            .idempotency_keys(keys)
+    };
+    let some = || {
+        RetryLayer::new()
+            .keys_honoured_by([origin()])
+            .keyed_class("pay")
+    };
+    // The server asks for keys on other routes as well.
+    routed(some(), Method::DELETE).build().expect("a stack");
+    let free = RetryLayer::new().idempotent_class("pay");
+    routed(free, Method::DELETE).build().expect("a stack");
+    // One of the methods is not.
+    let error = refusal(routed(some(), Method::PATCH));
+    assert!(error.contains("to the class `delete`"), "{error}");
+}
+
+#[test]
+fn a_rule_reserves_for_nobody_whatever_it_is_given_as() {
+    struct Settings(u32);
+    impl From<&Settings> for Limit {
+        fn from(settings: &Settings) -> Self {
+            Quota::rolling(settings.0, MINUTE).reserve(1).into()
+        }
+    }
+    let rule = Rule::new(minute().reserve(20)).cost(|_| 2);
+    let settings = Settings(10);
+    for builder in [
+        stack().key("a").limit(rule),
+        stack().key("a").limit(&settings),
+    ] {
+        let error = refusal(builder);
+        assert!(
+            error.starts_with("the limit reserves places for"),
+            "{error}"
+        );
     }
 }

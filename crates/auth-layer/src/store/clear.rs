@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::StoreError;
 use super::limit::in_time;
+use super::session::Session;
 use super::shared::{Shared, Turn};
-use super::{StoreError, StoreState};
 use crate::Secret;
 
 /// What was kept until it was cleared, so that it can be revoked at the server (RFC 7009).
@@ -35,8 +36,20 @@ impl Clearing {
         }
     }
 
-    /// Forgets the grant, here and in the store. Says what it was, also where the store could not be emptied.
+    /// Forgets the grant, here and in the store. Says what it was, also where the store could not be emptied: then it is still kept.
     pub(super) async fn finish(self) -> (Option<Cleared>, Result<(), StoreError>) {
+        self.finish_or(|_| {}).await
+    }
+
+    /// The same for a grant that is over, whatever becomes of the store: nobody is to write down again what is known here alone.
+    pub(super) async fn finish_for_good(self) -> (Option<Cleared>, Result<(), StoreError>) {
+        self.finish_or(Session::forget).await
+    }
+
+    async fn finish_or(
+        self,
+        fail: impl FnOnce(&mut Session),
+    ) -> (Option<Cleared>, Result<(), StoreError>) {
         let Self { shared, turn } = self;
         let mut session = match shared.open(turn).await {
             Ok(session) => session,
@@ -53,12 +66,11 @@ impl Clearing {
         if let Some(held) = session.work.held.as_mut() {
             let removing = in_time(&*shared.store, "emptying", held.lock.remove());
             if let Err(error) = removing.await {
+                fail(&mut session);
                 return (cleared, Err(error));
             }
-            held.record = None;
-            held.unsaved = false;
         }
-        shared.enter(StoreState::Unknown);
+        session.forget();
         (cleared, Ok(()))
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 
 use self::error::FileError;
 use self::folder::{Folder, LockedFolder, Place};
@@ -17,6 +18,9 @@ use crate::Secret;
 
 /// While another process holds the lock, it is tried again after pauses from here up to ten times as long.
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// How many threads one store may take up: a disk that hangs keeps each that asks it, and who has given up asks again.
+const THREADS: usize = 4;
 
 /// A store in a file, for processes of one user on one machine.
 ///
@@ -29,7 +33,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Over network file systems it is as good as theirs is.
 ///
 /// Needs the feature `file-store` (on by default) and Unix. Its methods need a tokio runtime, on whose blocking threads they
-/// work.
+/// work: four at the most, clones included, so that a disk that hangs does not take up all of them.
 ///
 /// ```
 /// use auth_layer::store::{FileStore, Stored};
@@ -53,6 +57,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 #[derive(Clone)]
 pub struct FileStore {
     place: Arc<Place>,
+    threads: Arc<Semaphore>,
 }
 
 impl FileStore {
@@ -65,6 +70,7 @@ impl FileStore {
         let place = Place::new(path.as_ref())?;
         Ok(Self {
             place: Arc::new(place),
+            threads: Arc::new(Semaphore::new(THREADS)),
         })
     }
 }
@@ -72,9 +78,11 @@ impl FileStore {
 impl GrantStore for FileStore {
     fn load(&self) -> StoreFuture<'_, Option<Secret>> {
         let place = Arc::clone(&self.place);
-        Box::pin(blocking(move || match Folder::open(place)? {
-            Some(folder) => folder.read(),
-            None => Ok(None),
+        Box::pin(blocking(&self.threads, move || {
+            match Folder::open(place)? {
+                Some(folder) => folder.read(),
+                None => Ok(None),
+            }
         }))
     }
 
@@ -83,9 +91,10 @@ impl GrantStore for FileStore {
             let mut pause = PAUSE;
             loop {
                 let place = Arc::clone(&self.place);
-                let locked = blocking(move || Folder::create(place)?.try_lock()).await?;
+                let locked =
+                    blocking(&self.threads, move || Folder::create(place)?.try_lock()).await?;
                 if let Some(folder) = locked {
-                    return Ok(Box::new(FileLock::new(folder)) as Box<dyn StoreLock>);
+                    return Ok(Box::new(FileLock::new(folder, &self.threads)) as Box<dyn StoreLock>);
                 }
                 tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
                 pause = (pause * 2).min(PAUSE * 10);
@@ -116,14 +125,16 @@ struct FileLock {
     /// The number of the newest work that has begun. One that was dropped, and gets its thread late, must not undo a later one.
     begun: Arc<Mutex<u64>>,
     issued: u64,
+    threads: Arc<Semaphore>,
 }
 
 impl FileLock {
-    fn new(folder: LockedFolder) -> Self {
+    fn new(folder: LockedFolder, threads: &Arc<Semaphore>) -> Self {
         Self {
             folder: Arc::new(folder),
             begun: Arc::default(),
             issued: 0,
+            threads: Arc::clone(threads),
         }
     }
 
@@ -135,7 +146,7 @@ impl FileLock {
         self.issued += 1;
         let issued = self.issued;
         let (folder, begun) = (Arc::clone(&self.folder), Arc::clone(&self.begun));
-        Box::pin(blocking(move || {
+        Box::pin(blocking(&self.threads, move || {
             let mut begun = begun.lock();
             if *begun > issued {
                 return Err(FileError::Overtaken);
@@ -160,14 +171,27 @@ impl StoreLock for FileLock {
     }
 }
 
-async fn blocking<T, F>(work: F) -> Result<T, StoreError>
+/// Does `work` on a thread that may block. Dropped before it has one of `threads`, it does nothing.
+fn blocking<T, F>(
+    threads: &Arc<Semaphore>,
+    work: F,
+) -> impl Future<Output = Result<T, StoreError>> + Send + use<T, F>
 where
     T: Send + 'static,
     F: FnOnce() -> Result<T, FileError> + Send + 'static,
 {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => Ok(result?),
-        Err(_) => Err(StoreError::temporary("the runtime was shut down")),
+    let threads = Arc::clone(threads);
+    async move {
+        let shut_down = || StoreError::temporary("the runtime was shut down");
+        let thread = threads.acquire_owned().await.map_err(|_| shut_down())?;
+        let work = tokio::task::spawn_blocking(move || {
+            let _thread = thread;
+            work()
+        });
+        match work.await {
+            Ok(result) => Ok(result?),
+            Err(_) => Err(shut_down()),
+        }
     }
 }
 
@@ -180,12 +204,44 @@ mod tests {
         let home = tempfile::tempdir().expect("a folder");
         let store = FileStore::new(home.path().join("grants/a")).expect("a path");
         let folder = Folder::create(Arc::clone(&store.place)).expect("a folder");
-        let mut lock = FileLock::new(folder.try_lock().expect("a lock").expect("free"));
+        let mut lock = FileLock::new(
+            folder.try_lock().expect("a lock").expect("free"),
+            &store.threads,
+        );
         let early = lock.work(|folder| folder.write(&"early".into()));
         let late = lock.work(|folder| folder.write(&"late".into()));
         late.await.expect("written");
         early.await.expect_err("overtaken");
         let text = store.load().await.expect("readable").expect("a text");
         assert_eq!(text.expose(), "late");
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_takes_few_threads_however_often_it_is_asked() {
+        let home = tempfile::tempdir().expect("a folder");
+        let store = FileStore::new(home.path().join("grants/a")).expect("a path");
+        let folder = Folder::create(Arc::clone(&store.place)).expect("a folder");
+        let folder = folder.try_lock().expect("a lock").expect("free");
+        let mut lock = FileLock::new(folder, &store.threads);
+        let (go_on, hangs) = std::sync::mpsc::channel::<()>();
+        let hangs = Arc::new(Mutex::new(hangs));
+        let begun = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        for _ in 0..20 {
+            let (hangs, begun) = (Arc::clone(&hangs), Arc::clone(&begun));
+            let work = blocking(&store.threads, move || {
+                begun.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                let _ = hangs.lock().recv();
+                Ok(())
+            });
+            let given_up = tokio::time::timeout(Duration::from_millis(5), work).await;
+            given_up.expect_err("it hangs");
+        }
+        let taken = begun.load(std::sync::atomic::Ordering::SeqCst);
+        assert!((1..=THREADS).contains(&taken), "{taken}");
+        // One that is asked meanwhile, and not given up, is served when the disk goes on.
+        let (saved, ()) = tokio::join!(lock.save("text".into()), async { drop(go_on) });
+        saved.expect("written");
+        let text = store.load().await.expect("readable").expect("a text");
+        assert_eq!(text.expose(), "text");
     }
 }

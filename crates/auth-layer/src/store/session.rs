@@ -212,6 +212,15 @@ impl Session {
         Ok(())
     }
 
+    /// Forgets what is kept here.
+    pub(super) fn forget(&mut self) {
+        if let Some(held) = self.work.held.as_mut() {
+            held.record = None;
+            held.unsaved = false;
+        }
+        self.shared.enter(StoreState::Unknown);
+    }
+
     pub(super) fn is_unsaved(&self) -> bool {
         self.work.held.as_ref().is_some_and(|held| held.unsaved)
     }

@@ -148,7 +148,7 @@ impl Source for Stored {
         let giving_back = begin_log_out(&*self.shared.source, inside);
         Box::pin(async move {
             let task = tokio::spawn(async move {
-                let (kept, emptied) = clearing.finish().await;
+                let (kept, emptied) = clearing.finish_for_good().await;
                 if let Err(error) = &emptied {
                     // Nobody may wait for the future that says so.
                     tracing::error!(

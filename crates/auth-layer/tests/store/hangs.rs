@@ -204,3 +204,58 @@ async fn a_refusal_whose_store_reads_nothing_sends_no_refresh_token_twice() {
     process.token().changed();
     assert_eq!(process.send().await, 7);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_logout_from_a_store_that_reads_nothing_tells_the_server_of_what_is_known_here() {
+    let shelf = Shelf::default();
+    let source = Returning {
+        issuer: Issuer::default(),
+        given: Arc::default(),
+    };
+    let process = Process::of(Stored::new(source.clone(), shelf.clone()));
+    process.log_in().await;
+    process.send().await;
+    shelf.stick(Stuck::LockedReading);
+    let error = process.token().log_out().await.expect_err("not emptied");
+    let text = chain(&error);
+    assert!(text.contains("reading the shelf took longer"), "{text}");
+    // The refresh token is in the store alone, and still good: a human may revoke it, or clear the grant later.
+    assert_eq!(*source.given.lock().expect("not poisoned"), ["t1"]);
+    assert_eq!(reason(&process.client).await, Reason::LoggedOut);
+    shelf.stick(Stuck::Nothing);
+    let cleared = process.grant.clear().await.expect("emptied");
+    let refresh_token = cleared.and_then(|cleared| cleared.refresh_token);
+    assert_eq!(refresh_token.expect("kept").expose(), "r1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_that_was_logged_out_before_it_could_be_stored_is_not_stored_later() {
+    for (stuck, left) in [(Stuck::AfterRemoving, None), (Stuck::Removing, Some("r1"))] {
+        let shelf = Shelf::default();
+        let source = Returning {
+            issuer: Issuer::default(),
+            given: Arc::default(),
+        };
+        let process = Process::of(Stored::new(source.clone(), shelf.clone()));
+        process.log_in().await;
+        process.send().await;
+        shelf.script([Saving::Works, Saving::Fails]);
+        assert_eq!(process.renew().await, 2);
+        assert_eq!(process.grant.state(), StoreState::Unsaved);
+        shelf.stick(stuck);
+        shelf.script([Saving::Works]);
+        process.token().log_out().await.expect_err("not emptied");
+        let given = source.given.lock().expect("not poisoned").clone();
+        assert_eq!(given, ["r2", "t2"], "{stuck:?}");
+        sleep(SECOND * 100).await;
+        assert_ne!(process.grant.state(), StoreState::Saved, "{stuck:?}");
+        assert!(!shelf.has("r2"), "{stuck:?}");
+        assert!(left.is_none_or(|left| shelf.has(left)), "{stuck:?}");
+        // Nobody holds the store.
+        drop(shelf.lock().await.expect("free"));
+        shelf.stick(Stuck::Nothing);
+        process.log_in_anew().await;
+        process.token().changed();
+        assert_eq!(process.send().await, 7, "{stuck:?}");
+    }
+}

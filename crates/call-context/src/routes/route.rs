@@ -30,6 +30,16 @@ impl Route {
         }
     }
 
+    /// The method that it matches.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The classes that what it matches may have: its own first, and those that a caller may ask for instead.
+    pub fn classes(&self) -> impl Iterator<Item = &Class> {
+        std::iter::once(&self.class).chain(&self.alternatives)
+    }
+
     /// Allows a caller to ask for `class` instead, by a [`ClassOverride`](crate::ClassOverride).
     #[must_use]
     pub fn alternative(mut self, class: impl Into<Class>) -> Self {

@@ -120,6 +120,7 @@ impl Book {
     pub(super) fn unless_held_up(&self, claims: &[Claim], denied: Denied) -> Denied {
         match denied {
             Denied::TooLate(_) if self.are_held_up(claims) => Denied::TooLate(Moment::NEVER),
+            Denied::Full(_) if self.are_held_up(claims) => Denied::Full(Moment::NEVER),
             denied => denied,
         }
     }

@@ -37,7 +37,7 @@ impl Book {
             Err(denied) => denied,
         };
         self.tally(claims, |tally| tally.refused += 1);
-        Err(denied)
+        Err(self.unless_held_up(claims, denied))
     }
 
     /// When the turn would come of a request that was not admitted, if that is after `until`.

@@ -91,8 +91,9 @@ impl StackBuilder {
     /// Several windows that hold together are one rule too: `Quota::rolling(10, SECOND).and(Quota::rolling(100, MINUTE))`. Where
     /// some requests are to [go first](RateLayer::first), say so by [`rate`](Self::rate).
     #[must_use]
-    pub fn limit(mut self, rule: impl Into<Rule> + 'static) -> Self {
-        self.reserves_for_nobody |= reserve::is_for_nobody(&rule);
+    pub fn limit(mut self, rule: impl Into<Rule>) -> Self {
+        let rule = rule.into();
+        self.reserves_for_nobody |= reserve::is_for_nobody(rule.limit());
         self.rate(RateLayer::new(rule))
     }
 
@@ -120,7 +121,7 @@ impl StackBuilder {
     ///
     /// Keys that are for the server alone, since it asks for them or something on the way repeats requests, are welcome where nothing is
     /// repeated for the lack of them: where retries are off ([`attempts(1)`](RetryLayer::attempts)), or each class that has
-    /// keys is [idempotent](RetryLayer::idempotent_class) or [not repeated](retry_layer::ClassSettings::attempts). Elsewhere put the layer of keys above the stack, with its own routes.
+    /// keys is idempotent, by the methods of its routes or [by word](RetryLayer::idempotent_class), or is [not repeated](retry_layer::ClassSettings::attempts). Elsewhere put the layer of keys above the stack, with its own routes.
     #[must_use]
     pub fn idempotency_keys(mut self, layer: IdempotencyKeyLayer) -> Self {
         self.keys = Some(layer);
@@ -169,6 +170,7 @@ impl StackBuilder {
             ..
         } = self;
         let rate = self.rate.unwrap_or_else(unlimited);
+        let by_method = keys::ByMethod::of(&routes);
         if !routes.is_empty() {
             let routes = Arc::new(Routes::new(routes).map_err(Fault::Routes)?);
             auth = auth.routes(Arc::clone(&routes));
@@ -188,7 +190,7 @@ impl StackBuilder {
             retry = keys::reading(retry, keys.header_name())?;
         }
         let auth = auth.build().map_err(Fault::Auth)?;
-        keys::have_effect(keys.as_ref(), &retry, &auth, self.passes_bare)?;
+        keys::have_effect(keys.as_ref(), &retry, &auth, self.passes_bare, &by_method)?;
         if let Some(contradiction) = rate.contradiction() {
             return Err(Fault::Limits(contradiction).into());
         }

@@ -100,8 +100,8 @@ impl fmt::Display for StackError {
             ),
             Fault::ReserveForNobody => f.write_str(
                 "the limit reserves places for requests that go first (`reserve`), and none does, so that nobody could ever take \
-                 them; say which go first, as in `.rate(RateLayer::new(quota).first(class))`, or leave `reserve` out; where another \
-                 stack's go first in the same window, make it by `Window::new`, and give it to both",
+                 them; say which go first, as in `.rate(RateLayer::new(quota).first(class))`, or by `first_if` where there are no routes, or \
+                 leave `reserve` out; where another stack's go first in the same window, make it by `Window::new`, and give it to both",
             ),
             Fault::KeysOnOtherClass { given, honoured } => {
                 write!(
