@@ -35,7 +35,6 @@ impl<S> Layer<S> for AttachLayer {
     type Service = Attach<S>;
 
     fn layer(&self, inner: S) -> Attach<S> {
-        self.auth.note_attacher();
         Attach {
             inner,
             auth: self.auth.clone(),

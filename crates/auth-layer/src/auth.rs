@@ -1,6 +1,5 @@
 //! Slots, and which of them a request takes.
 
-mod attachers;
 mod build;
 mod choose;
 
@@ -10,7 +9,6 @@ use std::sync::Arc;
 use call_context::{Class, Origin, Routes, SlotName};
 use http::HeaderName;
 
-use self::attachers::Attachers;
 pub use self::build::{AuthBuilder, BuildError};
 pub(crate) use self::choose::{Load, has_override};
 use crate::events::Hub;
@@ -60,7 +58,6 @@ struct Shared {
     rule: Rule,
     elsewhere: Elsewhere,
     hub: Arc<Hub>,
-    attachers: Attachers,
 }
 
 /// A slot as requests meet it.

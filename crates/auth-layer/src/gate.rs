@@ -22,9 +22,6 @@ use crate::{Attach, AttachFuture, Auth, AuthError, Reason};
 /// Belongs above a rate layer: a request that has passed one is refused, limited or not, since a place that waits for a token
 /// can keep that very token from being fetched, and because a rate layer keys on the slot that the gate resolves. A request
 /// that is made of another call's, with that call's [`CallContext`], counts as having passed what that call has passed.
-///
-/// It puts nothing on itself: that is for the [other half](Auth::attach) below it. Where no service has been wrapped in one of the same
-/// [`Auth`] by the time of a request, a warning is logged, once.
 #[derive(Clone, Debug)]
 pub struct GateLayer {
     auth: Auth,
@@ -149,9 +146,6 @@ impl<S> Gate<S> {
             context.enter(Guard::Gate);
         }
         let deadline = context.deadline().map(Instant::from_std);
-        if !matches!(chosen.load, Load::Nothing) {
-            self.auth.expect_attacher();
-        }
         let wait = match chosen.load {
             Load::Token(_, slot) if slot.is_fetching_here() => {
                 return Err(AuthError::new(Reason::OwnFetch).of(slot.name()));

@@ -10,7 +10,7 @@ use http::header::AUTHORIZATION;
 
 pub use self::error::BuildError;
 use self::error::Mistake;
-use super::{Attachers, Auth, Bound, Credential, Elsewhere, Rule, Shared};
+use super::{Auth, Bound, Credential, Elsewhere, Rule, Shared};
 use crate::events::Hub;
 use crate::slot::Content;
 use crate::tenants::Table;
@@ -135,7 +135,6 @@ impl AuthBuilder {
                 rule,
                 elsewhere: self.elsewhere,
                 hub,
-                attachers: Attachers::default(),
             }),
         })
     }

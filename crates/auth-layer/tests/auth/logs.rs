@@ -3,15 +3,12 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use auth_layer::{Auth, Slot, TokenSlot};
-use call_context::BoxError;
+use auth_layer::TokenSlot;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep;
-use tower::{Layer, ServiceExt};
 
 use crate::log;
-use crate::order::{echo, outcome};
-use crate::support::{SECOND, Supply, at_once, client, never, origin, request, send, token};
+use crate::support::{SECOND, Supply, at_once, client, never, send, token};
 
 /// Whether the slot answers another thread, which a lock that is held would keep waiting.
 fn answers(slot: &TokenSlot) -> bool {
@@ -61,33 +58,4 @@ fn nothing_is_logged_under_a_slots_lock() {
     let answered = answered.borrow();
     assert!(answered.len() >= 4, "{answered:?}");
     assert!(answered.iter().all(|answered| *answered), "{answered:?}");
-}
-
-#[tokio::test]
-async fn a_gate_without_an_attacher_below_is_told_of_once() {
-    let key = || Slot::key("business", "k1").origin(origin());
-    let log = log::Log::default();
-    let listening = log.listen();
-    let told = || log.text().matches("Auth::attach").count();
-
-    // In the right order, both in one, and where there is nothing to put on.
-    let auth = Auth::single(key()).expect("a valid slot");
-    let halves = auth.gate().layer(auth.attach().layer(echo()));
-    assert_eq!(outcome(halves, request()).await.expect("sent"), "Bearer k1");
-    let auth = Auth::single(key()).expect("a valid slot");
-    outcome(auth.layer().layer(echo()), request())
-        .await
-        .expect("sent");
-    let nothing = Auth::single(Slot::none("nothing").origin(origin())).expect("a valid slot");
-    let bare = nothing.gate().layer(echo().map_err(BoxError::from));
-    outcome(bare, request()).await.expect("sent");
-    assert_eq!(told(), 0);
-
-    let auth = Auth::single(key()).expect("a valid slot");
-    let gate = auth.gate().layer(echo().map_err(BoxError::from));
-    for _ in 0..2 {
-        assert_eq!(outcome(gate.clone(), request()).await.expect("sent"), "");
-        assert_eq!(told(), 1);
-    }
-    drop(listening);
 }
