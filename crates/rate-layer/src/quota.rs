@@ -156,6 +156,16 @@ impl Quota {
     /// [`first`](crate::RateLayer::first) or [`first_if`](crate::RateLayer::first_if), in this layer or in another one that shares
     /// the window, nobody can use the reserve.
     ///
+    /// Of several windows each has its own; in one without, those that go first only overtake.
+    ///
+    /// ```
+    /// use rate_layer::{MINUTE, Quota, RateLayer, SECOND};
+    ///
+    /// let quota = Quota::rolling(10, SECOND).reserve(2).and(Quota::rolling(100, MINUTE).reserve(20));
+    /// let layer = RateLayer::new(quota).first_if(|head| head.uri().path() == "/orders");
+    /// # let _ = layer;
+    /// ```
+    ///
     /// # Panics
     ///
     /// If it leaves nothing for the others; in a `const` that is an error of the compiler.

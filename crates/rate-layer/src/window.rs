@@ -95,7 +95,7 @@ impl Window {
     /// A paused clock is looked at every time, if it is paused before the window is made. The first of these windows finds out how
     /// fast the counter runs, and blocks for that: a few milliseconds as a rule, 200 at the most.
     ///
-    /// Windows [beside](Self::beside) it read the time as it does.
+    /// Windows [beside](Self::beside) it read the time as it does. It is there with the feature `quanta`.
     ///
     /// ```
     /// use rate_layer::{Quota, RateLayer, SECOND, Window};

@@ -366,7 +366,7 @@ fn places_that_are_kept_back_for_nobody_are_refused_with_what_to_add() {
     let kept = || minute().reserve(20);
     let short = Quota::rolling(10, SECOND);
     let expected = "the limit reserves places for requests that go first (`reserve`), and none does, so that nobody could ever take \
-                    them; say which go first, as in `.rate(RateLayer::new(quota).first(class))`, or leave `reserve` out; where another \
+                    them; say which go first, as in `.rate(RateLayer::new(quota).first(class))`, or by `first_if` where there are no routes, or leave `reserve` out; where another \
                     stack's go first in the same window, make it by `Window::new`, and give it to both";
     for builder in [
         stack().key("a").limit(kept()),
