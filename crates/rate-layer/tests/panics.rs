@@ -10,10 +10,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
+use call_context::BoxError;
+use http::{Request, Response};
 use rate_layer::{MINUTE, Quota, RateLayer, SECOND, Window, Windows};
 use support::{MS, Server, request};
 use tokio::time::advance;
-use tower::{Layer, Service};
+use tower::{Layer, Service, service_fn};
 
 const ONE: NonZeroU32 = NonZeroU32::MIN;
 
@@ -33,6 +35,87 @@ fn pass(by: std::time::Duration) {
 
 fn poll_by<F: Future>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(waker))
+}
+
+/// A body that is counted as long as it is there.
+struct Body(Arc<AtomicUsize>);
+
+impl Body {
+    fn new(there: &Arc<AtomicUsize>) -> Self {
+        there.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(there))
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Is answered at once, and panics when it is dropped.
+struct PanicsInDrop(Option<Response<Body>>);
+
+impl Future for PanicsInDrop {
+    type Output = Result<Response<Body>, BoxError>;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(Ok(self.0.take().expect("polled once")))
+    }
+}
+
+impl Drop for PanicsInDrop {
+    fn drop(&mut self) {
+        panic!("in drop");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_is_dropped_whose_future_panics_in_its_drop() {
+    let there = Arc::new(AtomicUsize::new(0));
+    let window = Window::new(Quota::rolling(5, SECOND));
+    let bodies = Arc::clone(&there);
+    let inner =
+        service_fn(move |_: Request<()>| PanicsInDrop(Some(Response::new(Body::new(&bodies)))));
+    let mut client = RateLayer::new(window.clone()).layer(inner);
+    let mut call = Box::pin(client.call(request()));
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        poll_by(call.as_mut(), Waker::noop()).is_ready()
+    }));
+    polled.expect_err("a panic");
+    drop(call);
+    assert_eq!(window.snapshot().in_flight, 0);
+    assert_eq!(there.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_is_dropped_whose_end_wakes_one_that_panics() {
+    let there = Arc::new(AtomicUsize::new(0));
+    let window = Window::new(Quota::rolling(2, SECOND));
+    let bodies = Arc::clone(&there);
+    let ready_at = Arc::new(AtomicUsize::new(0));
+    let gate = Arc::clone(&ready_at);
+    let inner = service_fn(move |_: Request<()>| {
+        let (bodies, gate) = (Arc::clone(&bodies), Arc::clone(&gate));
+        std::future::poll_fn(move |_| match gate.load(Ordering::Relaxed) {
+            0 => Poll::Pending,
+            _ => Poll::Ready(Ok::<_, BoxError>(Response::new(Body::new(&bodies)))),
+        })
+    });
+    let mut client = RateLayer::new(window.clone()).layer(inner);
+    window.try_admit(ONE).expect("room").answered();
+    let mut call = Box::pin(client.call(request()));
+    assert!(poll_by(call.as_mut(), Waker::noop()).is_pending());
+    let mut waits = Box::pin(client.call(request()));
+    assert!(poll_by(waits.as_mut(), &Waker::from(Arc::new(Panics))).is_pending());
+    pass(1_100 * MS);
+    ready_at.store(1, Ordering::Relaxed);
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        poll_by(call.as_mut(), Waker::noop()).is_ready()
+    }));
+    polled.expect_err("a panic");
+    drop(call);
+    assert_eq!(there.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test(start_paused = true)]
