@@ -53,7 +53,7 @@ pub(crate) fn enter(
     waker: &Waker,
 ) -> Result<Entry, RateError> {
     let (domain, lane) = (wants.domain, wants.lane);
-    // Most find room, and then nobody needs to know what time it is. The only window has been asked already.
+    // Most find room, and then nobody needs to know what time it is. The only window has been asked already, or is waited for.
     if settings.only.is_none()
         && wants.are_named()
         && let Some(admission) = domain.admit_unseen(wants.named(), lane)
