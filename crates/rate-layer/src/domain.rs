@@ -11,6 +11,7 @@ use crate::lane::Lane;
 use crate::moment::Moment;
 use crate::purse;
 use crate::shared::Shared;
+use crate::tenure::Tenure;
 
 /// A book with its lock and its clock.
 #[derive(Debug)]
@@ -110,13 +111,21 @@ impl Domain {
         }
         // Most find room, and then nobody needs to know what time it is.
         let own = purse::own();
-        self.book.admit_one(own, claim, lane, |book, claim, wakes| {
-            let admitted = self.admit_seeing(book, claim, lane, wakes);
+        let mut called = Wakes::default();
+        let admitted = self.book.admit_one(own, claim, lane, |book, claim, _| {
+            let admitted = self.admit_seeing(book, claim, lane, &mut called);
             if admitted.is_err() {
                 self.book.publish(book);
             }
             admitted
-        })
+        });
+        // Here, where what was taken can be given back.
+        called.fire_all().or_undo(|| {
+            if let Ok(granted) = admitted {
+                Tenure::of_one(granted.held(claim), lane, granted.admission).give_up(self);
+            }
+        });
+        admitted
     }
 
     /// The same by the clock, which is read with the lock in hand.

@@ -97,11 +97,7 @@ where
             // stop on its way takes a processor longer than all the rest of that, since it reads back what it has just written in
             // other pieces.
             Poll::Ready(Ok(response)) if !this.seat.settings().may_heed(response.status()) => {
-                let _ends = Answered {
-                    seat: this.seat,
-                    stage: this.stage,
-                };
-                return Poll::Ready(Ok(response));
+                return answered(response, this.seat, this.stage);
             }
             Poll::Ready(outcome) => outcome,
             Poll::Pending => {
@@ -128,16 +124,16 @@ where
     }
 }
 
-/// Ends what is held by a request that was answered, when it is dropped.
-struct Answered<'a, S, B, F> {
-    seat: &'a mut Seat,
-    stage: Pin<&'a mut Stage<S, B, F>>,
-}
-
-impl<S, B, F> Drop for Answered<'_, S, B, F> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        self.stage.set(Stage::Over);
-        self.seat.answered();
-    }
+/// Puts the response where it stays, and ends behind it what is held. A function of its own, which has nothing else to return: so
+/// it is not moved once more, and is dropped all the same where one of those panics that are called here.
+#[inline(always)]
+fn answered<S, B, F, R>(
+    response: Response<R>,
+    seat: &mut Seat,
+    mut stage: Pin<&mut Stage<S, B, F>>,
+) -> Poll<Result<Response<R>, BoxError>> {
+    let outcome = Poll::Ready(Ok(response));
+    stage.set(Stage::Over);
+    seat.answered();
+    outcome
 }

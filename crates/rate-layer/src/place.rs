@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::book::Answer;
 use crate::book::outcome::Granted;
-use crate::book::waiter::Claim;
+use crate::book::waiter::{Claim, Wakes};
 use crate::charge::Charge;
 use crate::domain::Domain;
 use crate::error::RateError;
@@ -61,19 +61,23 @@ impl Place {
         cost: u32,
     ) -> Result<Self, RateError> {
         let (now, lane) = (domain.clock.now(), Lane::Rest);
-        let admitted = domain.book.with(|book, wakes| {
+        let mut wakes = Wakes::default();
+        let admitted = domain.book.with_later(&mut wakes, |book, wakes| {
             let id = book.window_of(now, group, key, &[])?;
             let mut claim = Claim::new(id, cost);
             book.admit(now, slice::from_mut(&mut claim), lane, wakes)?;
             Ok((claim, book.admissions()))
         });
-        match admitted {
+        let place = match admitted {
             Ok((claim, admission)) => {
                 let tenure = Tenure::of_one(claim, lane, admission);
                 Ok(Self::new(Arc::clone(domain), tenure))
             }
             Err(denied) => Err(RateError::would_wait(denied, now, cost)),
-        }
+        };
+        // Should a waker panic, it is given back.
+        wakes.fire();
+        place
     }
 
     /// Notes that the request leaves now. Call it before the first byte can go out.

@@ -11,7 +11,8 @@ pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 #[cfg(not(loom))]
 pub(crate) use parking_lot::{Mutex, MutexGuard};
 
-/// A lock for a few instructions, which calls nothing: to let go of it is a plain store, where a mutex has to look for sleepers.
+/// A lock for a few instructions: to let go of it is a plain store, where a mutex has to look for sleepers. Who holds it for longer,
+/// to settle a purse, has the book's lock in hand, for which others sleep; and nobody's code is called with it.
 #[cfg(not(loom))]
 pub(crate) use spinning_top::{Spinlock, guard::SpinlockGuard};
 

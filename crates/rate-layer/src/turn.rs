@@ -10,7 +10,7 @@ use tracing::Span;
 
 use crate::book::claims::Claims;
 use crate::book::outcome::{Caller, Driven, Joined, Leaving, Look, Patience};
-use crate::book::waiter::Ticket;
+use crate::book::waiter::{Fired, Ticket, Wakes};
 use crate::domain::Domain;
 use crate::driver;
 use crate::error::RateError;
@@ -53,7 +53,7 @@ pub(crate) fn enter(
     waker: &Waker,
 ) -> Result<Entry, RateError> {
     let (domain, lane) = (wants.domain, wants.lane);
-    // Most find room, and then nobody needs to know what time it is. The only window has been asked already.
+    // Most find room, and then nobody needs to know what time it is. The only window has been asked already, or is waited for.
     if settings.only.is_none()
         && wants.are_named()
         && let Some(admission) = domain.admit_unseen(wants.named(), lane)
@@ -76,7 +76,8 @@ pub(crate) fn enter(
         waker: (!never_waits).then(|| waker.clone()),
         runtime: &Runtime::current,
     };
-    let joined = domain.book.with(|book, wakes| {
+    let mut wakes = Wakes::default();
+    let joined = domain.book.with_later(&mut wakes, |book, wakes| {
         let claims = wants.claims(book, now)?;
         let joined = match never_waits {
             true => book
@@ -86,8 +87,9 @@ pub(crate) fn enter(
         };
         Ok((joined?, book.admissions()))
     });
+    let fired = wakes.fire_all();
     let cost = wants.cost();
-    match joined {
+    let entry = match joined {
         Ok((Joined::Admitted, admission)) => Ok(Entry::Place(place(domain, wants, admission))),
         Ok((Joined::Waits { ticket, driven }, _)) => {
             let waiter = Waiter::new(Arc::clone(domain), lane, ticket, now, until);
@@ -99,7 +101,10 @@ pub(crate) fn enter(
             let patience = until.since(now);
             Err(RateError::denied(denied, now, cost, patience, queue))
         }
-    }
+    };
+    // Dropped, it gives its place back, or leaves its line.
+    fired.or_undo(|| {});
+    entry
 }
 
 fn place(domain: &Arc<Domain>, wants: Wants<'_>, admission: u64) -> Place {
@@ -141,13 +146,16 @@ impl Waiter {
         &self.domain
     }
 
-    fn admitted(&mut self, claims: Claims, admission: u64) -> Tenure {
+    /// It holds what it wanted; unless somebody's waker has panicked, who is told here: then it gives that back.
+    fn admitted(&mut self, claims: Claims, admission: u64, fired: Fired) -> Tenure {
         self.ticket = None;
         let none = Span::none();
         let span = self.span.as_deref().unwrap_or(&none);
         let waited = || self.domain.clock.now().since(self.since);
         tracing::debug!(parent: span, waited = ?waited(), "a request gets its place");
-        Tenure::new(claims, self.lane, admission)
+        let mut tenure = Tenure::new(claims, self.lane, admission);
+        fired.or_undo(|| tenure.give_up(&self.domain));
+        tenure
     }
 
     /// Waits on. Ready once, with what it holds in its domain.
@@ -157,36 +165,44 @@ impl Waiter {
         };
         let mut claims = Claims::new();
         // Most are woken for what they have been offered: that needs no clock, and no waker.
-        let claimed = self.domain.book.with(|book, wakes| {
+        let mut wakes = Wakes::default();
+        let claimed = self.domain.book.with_later(&mut wakes, |book, wakes| {
             let is_claimed = book.claim(ticket, &mut claims, wakes);
             is_claimed.then(|| book.admissions())
         });
+        let fired = wakes.fire_all();
         if let Some(admission) = claimed {
-            return Poll::Ready(Ok(self.admitted(claims, admission)));
+            return Poll::Ready(Ok(self.admitted(claims, admission, fired)));
         }
+        fired.or_undo(|| {});
         let now = self.domain.clock.now();
         let mut caller = Caller {
             waker: Some(cx.waker().clone()),
             runtime: &Runtime::current,
         };
-        let (look, admission) = self.domain.book.with(|book, wakes| {
+        let mut wakes = Wakes::default();
+        let (look, admission) = self.domain.book.with_later(&mut wakes, |book, wakes| {
             let look = book.look(now, ticket, &mut claims, &mut caller, wakes);
             (look, book.admissions())
         });
+        let fired = wakes.fire_all();
         Poll::Ready(match look {
-            Look::Admitted => Ok(self.admitted(claims, admission)),
+            Look::Admitted => Ok(self.admitted(claims, admission, fired)),
             Look::Never(most) => {
                 self.ticket = None;
+                fired.or_undo(|| {});
                 let cost = claims.iter().map(|claim| claim.cost).max();
                 Err(RateError::cost_too_high(cost.unwrap_or_default(), most))
             }
             Look::OutOfPatience => {
+                fired.or_undo(|| {});
                 let wait = self.leave(Leaving::OutOfPatience);
                 let patience = self.until.since(self.since);
                 Err(RateError::out_of_patience(patience, wait))
             }
             Look::Waits(driven) => {
                 self.be_driven(driven);
+                fired.or_undo(|| {});
                 return Poll::Pending;
             }
         })

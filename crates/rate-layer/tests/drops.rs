@@ -5,6 +5,7 @@ mod support;
 
 use std::error::Error;
 use std::future::Ready;
+use std::num::NonZeroU32;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -277,6 +278,29 @@ async fn a_service_below_that_is_not_ready_by_the_calls_deadline_costs_no_place(
     }
     assert_eq!(window.snapshot().counts.given_back, 2);
     assert_eq!(next_departs_in(&window).await, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nor_by_the_deadline_of_one_that_has_waited_in_line() {
+    // The place frees at 1010 ms; from then on the service may take 300 ms, if the deadline leaves as much.
+    for (deadline, ends) in [(1_100 * MS, 1_100 * MS), (2_000 * MS, 1_310 * MS)] {
+        let window = one();
+        window.try_admit(NonZeroU32::MIN).expect("room").answered();
+        let client = RateLayer::new(window.clone())
+            .ready_within(300 * MS)
+            .layer(NotReady(Server::with_latency(Duration::ZERO)));
+        let start = Instant::now();
+        let mut request = request();
+        let context = CallContext::of(request.extensions_mut());
+        context.limit_deadline((start + deadline).into_std());
+        let error = client.oneshot(request).await.expect_err("never ready");
+        assert_eq!(start.elapsed(), ends);
+        let error = error.downcast_ref::<RateError>().expect("ours");
+        assert_eq!(error.kind(), RateErrorKind::NotReady);
+        let counts = window.snapshot().counts;
+        assert_eq!((counts.waited, counts.given_back), (1, 1));
+        assert_eq!(next_departs_in(&window).await, Duration::ZERO);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,9 @@
 //! One who waits, and the wakers of all who do.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Waker;
+use std::thread;
 use std::time::Duration;
 
 use crate::book::claims::Claims;
@@ -151,7 +153,7 @@ impl Note {
 
 impl Left {
     #[cold]
-    fn fire(self) {
+    fn fire(self) -> Fired {
         // All have been told by the book that they are called: one whose waker panics must not keep the others asleep.
         let mut panic = None;
         for waker in self.fire {
@@ -161,7 +163,27 @@ impl Left {
         for note in self.notes {
             note.tell();
         }
-        if let Some(panic) = panic {
+        for waker in self.retire {
+            let dropped = catch_unwind(AssertUnwindSafe(|| drop(waker)));
+            panic = panic.or(dropped.err());
+        }
+        Fired(panic)
+    }
+}
+
+/// All are woken; one of their wakers may have panicked.
+#[must_use = "whoever caused a panic is to be told"]
+pub(crate) struct Fired(Option<Box<dyn Any + Send>>);
+
+impl Fired {
+    /// Does `undo` if a waker has panicked, and goes on with that panic; does nothing where the thread panics already, which would
+    /// abort the program.
+    #[inline]
+    pub(crate) fn or_undo(self, undo: impl FnOnce()) {
+        if let Some(panic) = self.0
+            && !thread::panicking()
+        {
+            undo();
             resume_unwind(panic);
         }
     }
@@ -169,11 +191,19 @@ impl Left {
 
 impl Wakes {
     /// Wakes whom the book has called.
+    ///
+    /// # Panics
+    ///
+    /// When a waker has.
     #[inline]
     pub(crate) fn fire(self) {
-        if let Some(left) = self.0 {
-            left.fire();
-        }
+        self.fire_all().or_undo(|| {});
+    }
+
+    /// The same for somebody who has got something that must not be lost to such a panic.
+    #[inline]
+    pub(crate) fn fire_all(self) -> Fired {
+        self.0.map_or(Fired(None), |left| left.fire())
     }
 
     /// Calls whom `waker` wakes.

@@ -413,3 +413,115 @@ proptest! {
         prop_assert_eq!(admitted, u64::from(limit) * rounds);
     }
 }
+
+/// A window told of each answer by itself, as it was once.
+fn tell_one_by_one(window: &mut super::Rolling, terms: &Terms, times: &[Moment]) {
+    for &at in times {
+        if at >= window.seen {
+            window.answered_plainly(terms, at, 1);
+            continue;
+        }
+        window.rest.in_flight -= 1;
+        let free_at = terms.answered_plainly(at);
+        if free_at <= window.seen {
+            window.freed = window.freed.wrapping_add(1);
+        } else {
+            let limit = window.limit;
+            window.rest.closing.close(free_at, 1, terms.tick, limit);
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Plain {
+    Take(u32),
+    /// Answers of one place each, at so long before now each.
+    Answers(Vec<u64>),
+    AnswerNow(u32),
+    Abandon(u32),
+    Pass(u64),
+    Limit(u32),
+}
+
+fn plain_steps() -> impl Strategy<Value = Vec<Plain>> {
+    let step = prop_oneof![
+        4 => (1_u32..30).prop_map(Plain::Take),
+        4 => prop::collection::vec(prop_oneof![0_u64..50, 0_u64..3_000], 0..28).prop_map(Plain::Answers),
+        1 => (1_u32..5).prop_map(Plain::AnswerNow),
+        1 => (1_u32..5).prop_map(Plain::Abandon),
+        4 => prop_oneof![0_u64..50, 0_u64..3_000].prop_map(Plain::Pass),
+        1 => (1_u32..60).prop_map(Plain::Limit),
+    ];
+    prop::collection::vec(step, 1..120)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn told_of_many_answers_at_once_a_window_is_as_if_told_of_each(
+        steps in plain_steps(),
+        limit in 1_u32..60,
+        nanos in 1_u64..2_000_000,
+    ) {
+        let quota = Quota::rolling(limit, SECOND).grace(Duration::from_millis(500));
+        let terms = Terms::new(quota);
+        let server = ServerClock::new(0);
+        let mut sides = [0, 1].map(|_| super::Rolling::new(&terms, Moment::START));
+        let mut now = 0_u64;
+        let moment = |now: u64| Moment::from_nanos(now.saturating_mul(nanos));
+        for step in steps {
+            match step {
+                Plain::Take(cost) => {
+                    let [a, b] = sides.each_mut().map(|side| {
+                        side.expire(&terms, moment(now));
+                        side.room()
+                    });
+                    prop_assert!(a >= b, "{a} {b}");
+                    if b >= cost {
+                        sides.iter_mut().for_each(|side| assert!(side.take_plainly(cost)));
+                    }
+                }
+                Plain::Answers(before) => {
+                    let held = sides[0].rest.in_flight as usize;
+                    let times: Vec<_> = before.iter().take(held).map(|b| moment(now.saturating_sub(*b))).collect();
+                    sides[0].answered_earlier(&terms, &times);
+                    tell_one_by_one(&mut sides[1], &terms, &times);
+                }
+                Plain::AnswerNow(cost) => {
+                    if sides[0].rest.in_flight >= cost {
+                        sides.iter_mut().for_each(|side| side.answered_plainly(&terms, moment(now), cost));
+                    }
+                }
+                Plain::Abandon(cost) => {
+                    if sides[0].rest.in_flight >= cost {
+                        let held = Held { lane: Lane::Rest, cost, departed: None };
+                        sides.iter_mut().for_each(|side| side.end(&terms, &server, moment(now), held, Ending::Abandoned));
+                    }
+                }
+                Plain::Pass(steps) => now += steps,
+                Plain::Limit(limit) => sides.iter_mut().for_each(|side| side.set_limit(limit)),
+            }
+            prop_assert_eq!(sides[0].rest.in_flight, sides[1].rest.in_flight);
+            prop_assert_eq!(sides[0].seen, sides[1].seen);
+            // What frees within a tick of now may be told as free by the one and not by the other.
+            let slack = sides[1].rest.closing.total() - sides[0].rest.closing.total();
+            let soon = sides[1].rest.closing.iter(terms.tick).take_while(|(at, _)| at.since(sides[1].seen) <= Duration::from_nanos(100));
+            prop_assert!(slack <= soon.map(|(_, places)| places).sum::<u32>(), "{slack}");
+            if slack == 0 {
+                prop_assert_eq!(sides[0].freed, sides[1].freed);
+                let [a, b] = sides.each_ref().map(|side| side.rest.closing.iter(terms.tick).flat_map(|(at, n)| vec![at; n as usize]).collect::<Vec<_>>());
+                prop_assert_eq!(a, b);
+            }
+            for side in &mut sides {
+                side.expire(&terms, moment(now));
+                for places in [1, 2, 7, 59, 60, 61, 500, u64::from(u32::MAX) * 3] {
+                    let behind = Places { of_all: places, of_lane: places };
+                    let turn = side.turn(&terms, &server, moment(now), Lane::Rest, behind);
+                    let latest = side.turn_at_the_latest(&terms, moment(now), behind);
+                    prop_assert!(turn.at <= latest, "{turn:?} {latest:?}");
+                }
+            }
+        }
+    }
+}
