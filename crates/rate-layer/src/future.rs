@@ -28,28 +28,14 @@ pin_project! {
     where
         S: Service<Request<B>>,
     {
-        // Beside the stage, which is moved less so.
         #[pin]
         wait: Wait,
+        prepare: Prepare<S, B>,
+        // There from the departure on, until it has answered.
         #[pin]
-        stage: Stage<S, B, S::Future>,
-        // Behind the stage: the inner future goes before the place, which is then given up.
+        departed: Option<S::Future>,
+        // Behind both: the inner future goes before the place, which is then given up.
         seat: Seat,
-    }
-}
-
-pin_project! {
-    #[project = StageProj]
-    enum Stage<S, B, F> {
-        /// Turned away, or answered.
-        Over,
-        /// Waits for a place, where it needs one, and then for the inner service.
-        Prepares { prepare: Prepare<S, B> },
-        /// Has departed.
-        Departed {
-            #[pin]
-            future: F,
-        },
     }
 }
 
@@ -61,9 +47,8 @@ where
     pub(crate) fn new(inner: S, request: Request<B>, settings: Arc<Settings>) -> Self {
         Self {
             wait: Wait::Not,
-            stage: Stage::Prepares {
-                prepare: Prepare::new(inner, request),
-            },
+            prepare: Prepare::new(inner, request),
+            departed: None,
             seat: Seat::new(settings),
         }
     }
@@ -78,18 +63,18 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        if let StageProj::Prepares { prepare } = this.stage.as_mut().project() {
-            if let Err(error) = ready!(prepare.poll(this.seat, this.wait.as_mut(), cx)) {
-                this.stage.set(Stage::Over);
+        if this.prepare.is_under_way() {
+            if let Err(error) = ready!(this.prepare.poll(this.seat, this.wait.as_mut(), cx)) {
+                this.prepare.give_up();
                 this.seat.give_up();
                 return Poll::Ready(Err(error));
             }
-            let (mut inner, request) = prepare.take();
+            let (mut inner, request) = this.prepare.take();
             let future = this.seat.depart_by(|| inner.call(request));
-            this.stage.set(Stage::Departed { future });
+            this.departed.set(Some(future));
             this.wait.as_mut().end();
         }
-        let StageProj::Departed { future } = this.stage.as_mut().project() else {
+        let Some(future) = this.departed.as_mut().as_pin_mut() else {
             panic!("polled after it was over");
         };
         let outcome = match future.poll(cx) {
@@ -97,19 +82,19 @@ where
             // stop on its way takes a processor longer than all the rest of that, since it reads back what it has just written in
             // other pieces.
             Poll::Ready(Ok(response)) if !this.seat.settings().may_heed(response.status()) => {
-                return answered(response, this.seat, this.stage);
+                return answered(response, this.seat, this.departed);
             }
             Poll::Ready(outcome) => outcome,
             Poll::Pending => {
                 let within = this.seat.settings().answer_within;
                 ready!(this.wait.as_mut().poll_timer(|| sleep(within), cx));
-                this.stage.set(Stage::Over);
+                this.departed.set(None);
                 this.seat.give_up();
                 return Poll::Ready(Err(RateError::answer_timeout(within).into()));
             }
         };
         let mut outcome = outcome.map_err(Into::into);
-        this.stage.set(Stage::Over);
+        this.departed.set(None);
         settle(this.seat, &mut outcome);
         Poll::Ready(outcome)
     }
@@ -127,13 +112,13 @@ where
 /// Puts the response where it stays, and ends behind it what is held. A function of its own, which has nothing else to return: so
 /// it is not moved once more, and is dropped all the same where one of those panics that are called here.
 #[inline(always)]
-fn answered<S, B, F, R>(
+fn answered<F, R>(
     response: Response<R>,
     seat: &mut Seat,
-    mut stage: Pin<&mut Stage<S, B, F>>,
+    mut departed: Pin<&mut Option<F>>,
 ) -> Poll<Result<Response<R>, BoxError>> {
     let outcome = Poll::Ready(Ok(response));
-    stage.set(Stage::Over);
+    departed.set(None);
     seat.answered();
     outcome
 }

@@ -34,6 +34,17 @@ impl<S, B> Prepare<S, B> {
         }
     }
 
+    /// Whether the request is here still.
+    #[inline]
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.call.is_some()
+    }
+
+    /// Drops the request, and the service that was for it.
+    pub(crate) fn give_up(&mut self) {
+        self.call = None;
+    }
+
     /// Hands out the service, which is ready, and the request.
     #[inline]
     pub(crate) fn take(&mut self) -> (S, Request<B>) {
