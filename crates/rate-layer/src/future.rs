@@ -31,9 +31,10 @@ pin_project! {
         #[pin]
         wait: Wait,
         prepare: Prepare<S, B>,
-        // There from the departure on, until it has answered.
+        // There from the departure on.
         #[pin]
         departed: Option<S::Future>,
+        is_over: bool,
         // Behind both: the inner future goes before the place, which is then given up.
         seat: Seat,
     }
@@ -49,6 +50,7 @@ where
             wait: Wait::Not,
             prepare: Prepare::new(inner, request),
             departed: None,
+            is_over: false,
             seat: Seat::new(settings),
         }
     }
@@ -74,7 +76,8 @@ where
             this.departed.set(Some(future));
             this.wait.as_mut().end();
         }
-        let Some(future) = this.departed.as_mut().as_pin_mut() else {
+        let departed = this.departed.as_mut().as_pin_mut();
+        let Some(future) = departed.filter(|_| !*this.is_over) else {
             panic!("polled after it was over");
         };
         let outcome = match future.poll(cx) {
@@ -82,7 +85,9 @@ where
             // stop on its way takes a processor longer than all the rest of that, since it reads back what it has just written in
             // other pieces.
             Poll::Ready(Ok(response)) if !this.seat.settings().may_heed(response.status()) => {
-                return answered(response, this.seat, this.departed);
+                *this.is_over = true;
+                let _behind_it = Answered(this.seat);
+                return Poll::Ready(Ok(response));
             }
             Poll::Ready(outcome) => outcome,
             Poll::Pending => {
@@ -109,16 +114,13 @@ where
     }
 }
 
-/// Puts the response where it stays, and ends behind it what is held. A function of its own, which has nothing else to return: so
-/// it is not moved once more, and is dropped all the same where one of those panics that are called here.
-#[inline(always)]
-fn answered<F, R>(
-    response: Response<R>,
-    seat: &mut Seat,
-    mut departed: Pin<&mut Option<F>>,
-) -> Poll<Result<Response<R>, BoxError>> {
-    let outcome = Poll::Ready(Ok(response));
-    departed.set(None);
-    seat.answered();
-    outcome
+/// Ends what is held by a request that was answered, when it is dropped. That calls nothing that panics: else the response would be
+/// lost, which has been returned by then, and be dropped by nobody.
+struct Answered<'a>(&'a mut Seat);
+
+impl Drop for Answered<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.0.answered();
+    }
 }

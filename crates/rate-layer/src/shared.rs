@@ -2,7 +2,6 @@
 //! outside of it.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
 
 use crate::book::limiters::Id;
@@ -98,12 +97,12 @@ impl Shared {
         id == Id::FIRST && self.is_waited_for.load(Ordering::Relaxed)
     }
 
-    /// The same for somebody who acts on behalf of others: a waker that panics is its owner's affair.
+    /// The same for somebody who acts on behalf of others, or is at its end: a waker that panics is its owner's affair.
     pub(crate) fn with_calmly<T>(&self, act: impl FnOnce(&mut Book, &mut Wakes) -> T) -> T {
         let mut wakes = Wakes::default();
         let result = self.with_later(&mut wakes, act);
         // Whoever set a panic hook has been told.
-        drop(catch_unwind(AssertUnwindSafe(|| wakes.fire())));
+        wakes.fire_calmly();
         result
     }
 
@@ -180,7 +179,8 @@ impl Shared {
                 book.end(now, holding, Ending::Answered, &mut wakes);
             }
         }
-        wakes.fire();
+        // Answered is answered, whoever is called.
+        wakes.fire_calmly();
     }
 
     /// Until when a request for one place need not ask, because it would be told that moment. Whoever goes by that must say so

@@ -267,7 +267,7 @@ impl Tenure {
         });
     }
 
-    /// Ends it, once.
+    /// Ends it, once, whoever is called by that.
     pub(crate) fn end(&mut self, domain: &Domain, ending: Ending) {
         if self.is_over() {
             return;
@@ -282,7 +282,7 @@ impl Tenure {
             };
             domain
                 .book
-                .with(|book, wakes| book.end(now, holding, ending, wakes));
+                .with_calmly(|book, wakes| book.end(now, holding, ending, wakes));
         });
     }
 

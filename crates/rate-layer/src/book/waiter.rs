@@ -200,6 +200,12 @@ impl Wakes {
         self.fire_all().or_undo(|| {});
     }
 
+    /// The same for somebody to whom it makes no difference when a waker panics. Whoever set a panic hook has been told.
+    #[inline]
+    pub(crate) fn fire_calmly(self) {
+        let Fired(_) = self.fire_all();
+    }
+
     /// The same for somebody who has got something that must not be lost to such a panic.
     #[inline]
     pub(crate) fn fire_all(self) -> Fired {
