@@ -9,7 +9,7 @@ use crate::book::waiter::{Claim, Wakes};
 use crate::clock::Clock;
 use crate::lane::Lane;
 use crate::moment::Moment;
-use crate::purse;
+use crate::purse::{self, Look};
 use crate::shared::Shared;
 use crate::tenure::Tenure;
 
@@ -87,8 +87,12 @@ impl Domain {
     /// Ends a place that was answered, and of which it makes no difference when it departed.
     #[inline]
     pub(crate) fn answer_one(&self, id: Id, cost: u32, lane: Lane) {
-        let now = self.clock.now();
-        self.book.answer_one(purse::own(), now, id, cost, lane);
+        let (own, read) = (purse::own(), self.clock.read());
+        let about = |last: &mut Option<Look>| self.clock.about(read, last);
+        if !self.book.answer_in_hand(own, id, cost, lane, about) {
+            let now = self.clock.at(read);
+            self.book.answer_one_by_the_book(own, now, id, cost, lane);
+        }
     }
 
     /// Takes what `claim` wants out of what the thread has in hand.

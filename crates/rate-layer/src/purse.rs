@@ -1,9 +1,11 @@
 //! Places that a thread has in hand: so that threads need not meet at the book for each request.
 
+use std::time::Instant;
+
 use crate::moment::Moment;
 
-/// How many places are in hand at the most, and how many answers are noted: what fits into two lines of a cache.
-pub(crate) const MOST: usize = 28;
+/// How many places are in hand at the most, and how many answers are noted: what fits into four lines of a cache, with the rest.
+pub(crate) const MOST: usize = 23;
 
 /// How many purses there are: threads share them where there are more of those.
 pub(crate) const PURSES: usize = if cfg!(loom) { 2 } else { 8 };
@@ -21,8 +23,20 @@ pub(crate) struct Purse {
     pub(crate) free: u32,
     /// How many of them have been taken.
     pub(crate) taken: u32,
+    /// When the clock was looked at last for one of them.
+    pub(crate) look: Option<Look>,
     /// Whether it is in use: until the book is asked for something that it is to answer exactly.
     pub(crate) is_open: bool,
+}
+
+/// A look at the clock, for those that come just behind it: to tell the moment from an instant takes longer than to compare two.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Look {
+    pub(crate) at: Instant,
+    /// Its moment.
+    pub(crate) moment: Moment,
+    /// Those that come until then came just behind it.
+    pub(crate) until: Instant,
 }
 
 impl Purse {
@@ -82,6 +96,7 @@ impl Default for Purse {
             answers: 0,
             free: 0,
             taken: 0,
+            look: None,
             is_open: false,
         }
     }

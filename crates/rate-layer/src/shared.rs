@@ -10,7 +10,7 @@ use crate::book::waiter::{Claim, Wakes};
 use crate::book::{Book, Holding};
 use crate::lane::Lane;
 use crate::moment::Moment;
-use crate::purse::{PURSES, Purse};
+use crate::purse::{Look, PURSES, Purse};
 use crate::shape::rolling::Ending;
 use crate::sync::{
     AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, Spinlock, lock, spin, try_spin,
@@ -148,18 +148,42 @@ impl Shared {
 
     /// Ends a place that was answered at `now`, and of which it makes no difference when it departed: into the purse of this number,
     /// which is the thread's, or by the book.
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn answer_one(&self, own: usize, now: Moment, id: Id, cost: u32, lane: Lane) {
-        if self.may_be_in_hand(id, cost, lane)
-            && try_spin(&self.purses[own].0).is_some_and(|mut purse| purse.answer(now))
-        {
-            return;
+        if !self.answer_in_hand(own, id, cost, lane, |_| now) {
+            self.answer_one_by_the_book(own, now, id, cost, lane);
         }
-        self.answer_one_by_the_book(own, now, id, cost, lane);
     }
 
+    /// Ends such a place into the purse, if it can be noted there. `now` is asked when that was, and told of the last look.
+    #[inline]
+    pub(crate) fn answer_in_hand(
+        &self,
+        own: usize,
+        id: Id,
+        cost: u32,
+        lane: Lane,
+        now: impl FnOnce(&mut Option<Look>) -> Moment,
+    ) -> bool {
+        if !self.may_be_in_hand(id, cost, lane) {
+            return false;
+        }
+        try_spin(&self.purses[own].0).is_some_and(|mut purse| {
+            let now = now(&mut purse.look);
+            purse.answer(now)
+        })
+    }
+
+    /// Ends such a place by the book.
     #[inline(never)]
-    fn answer_one_by_the_book(&self, own: usize, now: Moment, id: Id, cost: u32, lane: Lane) {
+    pub(crate) fn answer_one_by_the_book(
+        &self,
+        own: usize,
+        now: Moment,
+        id: Id,
+        cost: u32,
+        lane: Lane,
+    ) {
         let claim = Claim::new(id, cost);
         let mut wakes = Wakes::default();
         {
